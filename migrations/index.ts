@@ -1,0 +1,7 @@
+import type { Migration } from 'kysely'
+import * as theHouse from './0001-the-house.js'
+
+/** In the order they run. A new one goes last; one that has landed is never edited again. */
+export const migrations: Record<string, Migration> = {
+  '0001-the-house': theHouse,
+}

@@ -1,0 +1,79 @@
+import { createHmac, randomBytes } from 'node:crypto'
+import type { Db } from '../database/open.js'
+import { readSetting, writeSetting } from '../database/settings.js'
+
+/** What is kept of a person's internet address. */
+export const addressPrivacies = ['hashed', 'raw', 'none'] as const
+export type AddressPrivacy = (typeof addressPrivacies)[number]
+
+const setting = 'address_privacy'
+
+/** Hashed until somebody decides otherwise. */
+export async function addressPrivacy(db: Db): Promise<AddressPrivacy> {
+  const value = await readSetting(db, setting)
+  return addressPrivacies.find((privacy) => privacy === value) ?? 'hashed'
+}
+
+export async function setAddressPrivacy(db: Db, privacy: AddressPrivacy) {
+  await writeSetting(db, setting, privacy)
+}
+
+/**
+ * Turns addresses into what may be stored, as the setting says. Hashes are HMAC-SHA-256 (RFC 2104) under a salt that
+ * changes each month (UTC), cut to 128 bits; the salt before the last is destroyed, so that old hashes can never
+ * be tied to an address again.
+ */
+export function addressKeeper() {
+  let privacy: AddressPrivacy | null = null
+  let salt: { month: string; value: Uint8Array } | null = null
+
+  async function saltOf(tx: Db, month: string) {
+    if (salt?.month === month) return salt.value
+    const stored = await tx
+      .selectFrom('salts')
+      .select('salt')
+      .where('purpose', '=', 'addresses')
+      .where('month', '=', month)
+      .executeTakeFirst()
+    const value = stored?.salt ?? randomBytes(32)
+    if (!stored) {
+      await tx.insertInto('salts').values({ purpose: 'addresses', month, salt: value }).execute()
+      await destroySalts(tx, { before: monthBefore(month) })
+    }
+    salt = { month, value }
+    return value
+  }
+
+  return {
+    /**
+     * @param address as the caller told it, or null when it is not known
+     * @param at instant of the event; it decides the month of the salt
+     */
+    async keep(tx: Db, address: string | null, at: number): Promise<string | null> {
+      if (address === null) return null
+      privacy ??= await addressPrivacy(tx)
+      if (privacy === 'none') return null
+      if (privacy === 'raw') return address
+      const month = new Date(at).toISOString().slice(0, 7)
+      return createHmac('sha256', await saltOf(tx, month))
+        .update(address)
+        .digest()
+        .subarray(0, 16)
+        .toString('base64url')
+    },
+    /** After a rollback, and after the setting changed. */
+    forget() {
+      privacy = null
+      salt = null
+    },
+  }
+}
+
+async function destroySalts(tx: Db, { before }: { before: string }) {
+  await tx.deleteFrom('salts').where('purpose', '=', 'addresses').where('month', '<', before).execute()
+}
+
+function monthBefore(month: string) {
+  const [year, number] = month.split('-').map(Number) as [number, number]
+  return new Date(Date.UTC(year, number - 2)).toISOString().slice(0, 7)
+}

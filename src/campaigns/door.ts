@@ -1,0 +1,243 @@
+import { timingSafeEqual } from 'node:crypto'
+import express, { type NextFunction, type Request, type Response, Router } from 'express'
+import type { Logger } from 'pino'
+import { isServerScript } from '../audience/devices.js'
+import { sqliteCode } from '../database/errors.js'
+import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
+import type { CampaignDirectory } from './directory.js'
+import { EventParameters } from './forms.js'
+import { type EventFact, type EventReceipt, EventRefused } from './record.js'
+import { maskAddress, maskRequest, type Refusals } from './refusals.js'
+
+interface Needs {
+  record: (fact: EventFact) => Promise<EventReceipt>
+  directory: CampaignDirectory
+  refusals: Refusals
+  now: () => number
+  log: Logger
+}
+
+/** What came in, before anybody has looked at it. Values from JSON keep their type. */
+type Given = Map<string, unknown>
+type Details = Record<string, string>
+
+/** A request that cannot be read or is not valid: one sentence for each field. */
+class BadRequest extends Error {
+  constructor(
+    readonly details: Details,
+    readonly status = 400,
+    readonly error = 'validation_error',
+  ) {
+    super(Object.values(details).join(' '))
+  }
+}
+
+const bodyLimit = 64 * 1024
+const extraFields = 50
+const extraBytes = 8 * 1024
+
+/**
+ * `GET /api/event` and `POST /api/event`: where landing pages, servers and postbacks report what happened. It stands
+ * before sessions and all else that serves people.
+ */
+export function eventDoor({ record, directory, refusals, now, log }: Needs) {
+  const door = Router()
+
+  async function answer(req: Request, res: Response, given: Given) {
+    const at = now()
+    try {
+      const fact = await factOf(req, given, at)
+      const receipt = await record(fact)
+      res.json({ status: 'ok', event_id: receipt.id })
+    } catch (error) {
+      refuse(error, req, res, given, at)
+    }
+  }
+
+  async function factOf(req: Request, given: Given, happenedAt: number): Promise<EventFact> {
+    const details: Details = {}
+    const known: Record<string, unknown> = {}
+    const extra: Record<string, unknown> = Object.create(null)
+    let extras = 0
+    for (const [name, value] of given) {
+      if (name in EventParameters.shape) known[name] = typeof value === 'number' ? String(value) : value
+      else {
+        extra[name] = value
+        extras++
+      }
+    }
+    const parsed = EventParameters.safeParse(known)
+    if (!parsed.success) for (const { path, message } of parsed.error.issues) details[String(path[0])] ??= message
+    const isGiven = (name: string) => given.has(name) && given.get(name) !== ''
+    if (!isGiven('sub'))
+      for (const name of ['email', 'domain']) if (!isGiven(name)) details[name] = `The ${name} is missing.`
+
+    if (extras > extraFields) details.extra = `There are ${extras} extra parameters; ${extraFields} are kept at most.`
+    else if (extras > 0 && Buffer.byteLength(JSON.stringify(extra)) > extraBytes)
+      details.extra = 'The extra parameters are longer than 8 KiB together.'
+
+    const cid = details.cid ? null : Number(String(given.get('cid')).trim())
+    const campaign = cid === null ? null : await directory.find(cid)
+    if (cid !== null && !campaign) details.cid = `Campaign ${cid} does not exist.`
+    if (!parsed.success || !campaign || Object.keys(details).length > 0) throw new BadRequest(details)
+
+    const event = parsed.data
+    if (campaign.needsKey && !sameText(event.key ?? '', campaign.writeKey))
+      throw new BadRequest({ key: `Campaign ${campaign.id} needs its write key, as key=….` }, 403, 'forbidden')
+    const own = req.get('user-agent') ?? ''
+    const onBehalf = event.ip !== undefined || event.ua !== undefined || isServerScript(own)
+    return {
+      campaignId: campaign.id,
+      kind: event.event,
+      email: event.email ?? null,
+      sub: event.email === undefined ? event.sub! : null,
+      domain: event.domain ?? null,
+      callerId: event.eid ?? null,
+      link: event.link ?? null,
+      address: onBehalf ? (event.ip ?? null) : plainAddress(req.ip),
+      userAgent: onBehalf ? event.ua || null : own,
+      extra: extras > 0 ? extra : null,
+      happenedAt,
+    }
+  }
+
+  function refuse(error: unknown, req: Request, res: Response, given: Given | null, at: number) {
+    let problem = error
+    if (error instanceof EventRefused) problem = new BadRequest(error.details)
+    if (sqliteCode(error) === 'SQLITE_CONSTRAINT_FOREIGNKEY')
+      problem = new BadRequest({ cid: `Campaign ${String(given?.get('cid'))} does not exist.` })
+    if (problem instanceof BadRequest) {
+      const cid = Number(given?.get('cid') ?? Number.NaN)
+      const domain = given?.get('domain')
+      refusals.add({
+        at,
+        reasons: Object.values(problem.details),
+        cid: Number.isSafeInteger(cid) && cid > 0 ? cid : null,
+        request: maskRequest(given ? describe(given) : req.originalUrl.split('?')[1] ?? ''),
+        from: typeof domain === 'string' && domain ? domain.slice(0, 80) : maskAddress(plainAddress(req.ip) ?? ''),
+      })
+      return res.status(problem.status).json({ error: problem.error, details: problem.details })
+    }
+    if (problem instanceof LedgerFull || problem instanceof LedgerUnavailable || sqliteCode(problem)) {
+      log.warn({ reason: problem instanceof Error ? problem.message : '', code: sqliteCode((problem as Error).cause ?? problem) }, 'event not recorded')
+      res.set('Retry-After', '5')
+      return res.status(503).json({
+        error: 'unavailable',
+        message: `${(problem as Error).message} Send the event again in a few seconds.`,
+      })
+    }
+    throw problem
+  }
+
+  door.use('/api/event', (req, res, next) => {
+    res.set({
+      'Access-Control-Allow-Origin': '*',
+      'Cache-Control': 'no-store',
+      'X-Content-Type-Options': 'nosniff',
+    })
+    if (req.method === 'OPTIONS') {
+      res.set({
+        'Access-Control-Allow-Methods': 'GET, POST',
+        'Access-Control-Allow-Headers': 'Content-Type',
+        'Access-Control-Max-Age': '86400',
+      })
+      return void res.status(204).end()
+    }
+    if (req.method === 'HEAD' || isPrefetch(req)) return void res.status(204).end()
+    if (req.method !== 'GET' && req.method !== 'POST') {
+      res.set('Allow', 'GET, POST, HEAD, OPTIONS')
+      return void res.status(405).json({ error: 'method_not_allowed', message: 'Events come by GET or POST.' })
+    }
+    next()
+  })
+  door.get('/api/event', async (req, res) => {
+    let given: Given
+    try {
+      given = readQuery(req)
+    } catch (error) {
+      return void refuse(error, req, res, null, now())
+    }
+    await answer(req, res, given)
+  })
+  door.post('/api/event', express.raw({ type: () => true, limit: bodyLimit }), async (req, res) => {
+    let given: Given
+    try {
+      given = readBody(req)
+    } catch (error) {
+      return void refuse(error, req, res, null, now())
+    }
+    await answer(req, res, given)
+  })
+  // The body could not be read: too long, cut off, or packed in a way we do not know.
+  door.use('/api/event', (error: unknown, req: Request, res: Response, next: NextFunction) => {
+    const { status } = error as { status?: number }
+    if (!status || status >= 500) return next(error)
+    const sentence = status === 413 ? 'The body is longer than 64 KiB.' : 'The body cannot be read.'
+    refuse(new BadRequest({ body: sentence }, status), req, res, null, now())
+  })
+  return door
+}
+
+const isPrefetch = (req: Request) =>
+  /prefetch|prerender/i.test(`${req.get('sec-purpose') ?? ''} ${req.get('purpose') ?? ''} ${req.get('x-moz') ?? ''}`) ||
+  /preview/i.test(req.get('purpose') ?? '')
+
+/** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
+const plainAddress = (address: string | undefined) => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
+
+const sameText = (given: string, wanted: string) => {
+  const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
+
+function readQuery(req: Request): Given {
+  const mark = req.originalUrl.indexOf('?')
+  return mark < 0 ? new Map() : readForm(req.originalUrl.slice(mark + 1), 'query')
+}
+
+/** The URL-encoded form of the WHATWG, but strict: what is no UTF-8 or comes twice is refused rather than guessed. */
+function readForm(text: string, where: 'query' | 'body'): Given {
+  const given: Given = new Map()
+  for (const pair of text.split('&')) {
+    if (pair === '') continue
+    const equals = pair.indexOf('=')
+    let name: string
+    let value: string
+    try {
+      name = decode(equals < 0 ? pair : pair.slice(0, equals))
+      value = equals < 0 ? '' : decode(pair.slice(equals + 1))
+    } catch {
+      throw new BadRequest({ [where]: 'A parameter is not valid UTF-8 in percent-encoding.' })
+    }
+    if (given.has(name)) throw new BadRequest({ [fieldName(name)]: `The parameter ${name.slice(0, 40)} is given twice.` })
+    given.set(name, value)
+  }
+  return given
+}
+const decode = (text: string) =>
+  /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text
+const fieldName = (name: string) => (name in EventParameters.shape ? name : 'extra')
+
+function readBody(req: Request): Given {
+  const bytes: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
+  let text: string
+  try {
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    throw new BadRequest({ body: 'The body is not valid UTF-8.' })
+  }
+  if (text.trim() === '') return readQuery(req)
+  if (req.is('application/x-www-form-urlencoded')) return readForm(text, 'body')
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new BadRequest({ body: 'The body is no valid JSON.' })
+  }
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new BadRequest({ body: 'The body is a JSON object with the parameters as its fields.' })
+  return new Map(Object.entries(json).filter(([, value]) => value !== null))
+}
+
+const describe = (given: Given) =>
+  [...given].map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('&')

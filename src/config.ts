@@ -1,0 +1,110 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parse } from 'dotenv'
+import { readFileSync } from 'node:fs'
+import * as z from 'zod'
+
+/** The folder that holds package.json, views/ and static/, whether the code runs from src/ or from dist/src/. */
+export const projectRoot = (() => {
+  let folder = dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+})()
+
+/** A configuration that cannot be used; its message is one sentence fit for the operator. */
+export class ConfigError extends Error {}
+
+const isTimeZone = (name: string) => {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return true
+  } catch {
+    return false
+  }
+}
+
+const BaseUrl = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash) {
+    context.addIssue('an address such as https://track.example.com')
+    return z.NEVER
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+})
+
+/** `TRUST_PROXY` as Express reads it: off, the number of proxies in front, or their addresses. */
+const TrustProxy = z.string().transform((text, context): false | number | string[] => {
+  if (/^(off|false|no|0)$/i.test(text)) return false
+  if (/^\d+$/.test(text)) return Number(text)
+  const addresses = text.split(',').map((part) => part.trim())
+  if (addresses.every((part) => /^(loopback|linklocal|uniquelocal|[0-9a-f.:]+(\/\d+)?)$/i.test(part)))
+    return addresses
+  context.addIssue('"off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback)')
+  return z.NEVER
+})
+
+const flag = z.enum(['0', '1'], '0 or 1').transform((value) => value === '1')
+
+const Environment = z.object({
+  PORT: z.coerce
+    .number('a port from 0 to 65535')
+    .int('a port from 0 to 65535')
+    .min(0, 'a port from 0 to 65535')
+    .max(65535, 'a port from 0 to 65535')
+    .default(3000),
+  HOST: z
+    .string()
+    .regex(/^[\w.:-]+$/, 'an address to listen on, such as 127.0.0.1 or 0.0.0.0')
+    .default('127.0.0.1'),
+  DATA_DIR: z.string().default(join(projectRoot, 'data')),
+  BASE_URL: BaseUrl.optional(),
+  TRUST_PROXY: TrustProxy.default(false),
+  SESSION_SECRET: z.string().min(32, 'at least 32 characters').optional(),
+  TIME_ZONE: z
+    .string()
+    .refine(isTimeZone, 'the name of a time zone, such as UTC or Europe/Berlin')
+    .default('UTC'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], {
+      error: 'fatal, error, warn, info, debug, trace or silent',
+    })
+    .default('info'),
+  ADMIN_USERNAME: z.string().optional(),
+  ADMIN_PASSWORD: z.string().optional(),
+  EXPECT_EXISTING_DATA: flag.default(false),
+  NODE_ENV: z.string().optional(),
+})
+
+export type Config = Omit<z.infer<typeof Environment>, 'BASE_URL'> & { BASE_URL: string }
+
+/**
+ * Reads every environment variable once. An empty variable counts as not set.
+ * @throws ConfigError with one sentence that names the variable and what it may be.
+ */
+export function readConfig(env: Record<string, string | undefined>): Config {
+  const given = Object.fromEntries(
+    Object.entries(env)
+      .map(([name, value]) => [name, value?.trim()])
+      .filter(([, value]) => value),
+  )
+  const read = Environment.safeParse(given)
+  if (!read.success) {
+    const issue = read.error.issues[0]!
+    throw new ConfigError(`${String(issue.path[0])} must be ${issue.message}.`)
+  }
+  const config = read.data
+  if (Boolean(config.ADMIN_USERNAME) !== Boolean(config.ADMIN_PASSWORD))
+    throw new ConfigError('ADMIN_USERNAME and ADMIN_PASSWORD must be set together, or neither.')
+  return {
+    ...config,
+    DATA_DIR: resolve(projectRoot, config.DATA_DIR),
+    BASE_URL: config.BASE_URL ?? `http://localhost:${config.PORT}`,
+  }
+}
+
+/** The process environment, with `.env` of the project folder filling what is not set. */
+export function environment(): Record<string, string | undefined> {
+  const file = join(projectRoot, '.env')
+  return { ...(existsSync(file) ? parse(readFileSync(file)) : {}), ...process.env }
+}

@@ -1,0 +1,23 @@
+import Sqlite from 'better-sqlite3'
+import { Kysely } from 'kysely'
+import { SqliteFileDialect } from './dialect.js'
+import type { Tables } from './schema.js'
+
+export type Db = Kysely<Tables>
+
+/**
+ * Opens the file that holds everything, creating it when missing.
+ *
+ * `synchronous=FULL` makes a commit wait for the disk: what a door acknowledged survives a power cut.
+ * @param patience milliseconds to wait, blocking, for another process's write lock. The server keeps this
+ *   short, since nothing else runs meanwhile; the ledger tries again by itself.
+ */
+export function openDatabase(path: string, { patience = 50 }: { patience?: number } = {}): Db {
+  const file = new Sqlite(path, { timeout: patience })
+  file.pragma('journal_mode = wal')
+  file.pragma('synchronous = full')
+  file.pragma('foreign_keys = on')
+  file.pragma('cache_size = -48000')
+  file.pragma('temp_store = memory')
+  return new Kysely<Tables>({ dialect: new SqliteFileDialect(file) })
+}

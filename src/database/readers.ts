@@ -1,0 +1,118 @@
+import { Worker } from 'node:worker_threads'
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  Kysely,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+} from 'kysely'
+import type { Tables } from './schema.js'
+
+/** Read-only, in worker threads: for what must scan (search, exports), so that it never delays a door. */
+export type Readers = Kysely<Tables>
+
+/**
+ * Opens read-only connections to the same file, each in a thread of its own. A scan cannot be interrupted:
+ * bound each query, and page exports by key.
+ * @param threads how many scans may run at once
+ */
+export function openReaders(path: string, { threads = 2 }: { threads?: number } = {}): Readers {
+  return new Kysely<Tables>({ dialect: new WorkerDialect(path, threads) })
+}
+
+class WorkerDialect implements Dialect {
+  readonly #path: string
+  readonly #threads: number
+
+  constructor(path: string, threads: number) {
+    this.#path = path
+    this.#threads = threads
+  }
+  createDriver() {
+    return new WorkerDriver(this.#path, this.#threads)
+  }
+  createQueryCompiler() {
+    return new SqliteQueryCompiler()
+  }
+  createAdapter() {
+    return new SqliteAdapter()
+  }
+  createIntrospector(db: Kysely<unknown>) {
+    return new SqliteIntrospector(db)
+  }
+}
+
+/** Gives each query to the thread with the least to do. Threads start when first needed. */
+class WorkerDriver implements Driver {
+  readonly #path: string
+  readonly #threads: number
+  readonly #connections: WorkerConnection[] = []
+
+  constructor(path: string, threads: number) {
+    this.#path = path
+    this.#threads = threads
+  }
+  async init() {}
+  async acquireConnection() {
+    const idle = this.#connections.find((connection) => connection.waiting === 0)
+    if (idle) return idle
+    if (this.#connections.length < this.#threads) {
+      const connection = new WorkerConnection(this.#path)
+      this.#connections.push(connection)
+      return connection
+    }
+    return this.#connections.reduce((least, other) => (other.waiting < least.waiting ? other : least))
+  }
+  async beginTransaction(): Promise<void> {
+    throw new Error('The readers only read.')
+  }
+  async commitTransaction() {}
+  async rollbackTransaction() {}
+  async releaseConnection() {}
+  async destroy() {
+    await Promise.all(this.#connections.map((connection) => connection.close()))
+  }
+}
+
+class WorkerConnection implements DatabaseConnection {
+  #worker: Worker
+  #next = 0
+  readonly #answers = new Map<number, { resolve: (rows: unknown[]) => void; reject: (error: Error) => void }>()
+
+  constructor(path: string) {
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } })
+    this.#worker.unref()
+    this.#worker.on('message', ({ id, rows, error }) => {
+      const answer = this.#answers.get(id)
+      this.#answers.delete(id)
+      if (error) answer?.reject(Object.assign(new Error(error.message), { code: error.code }))
+      else answer?.resolve(rows)
+    })
+    this.#worker.on('error', (error) => {
+      for (const answer of this.#answers.values()) answer.reject(error as Error)
+      this.#answers.clear()
+    })
+  }
+  get waiting() {
+    return this.#answers.size
+  }
+  async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+    const id = this.#next++
+    const rows = await new Promise<unknown[]>((resolve, reject) => {
+      this.#answers.set(id, { resolve, reject })
+      this.#worker.postMessage({ id, sql: query.sql, parameters: query.parameters })
+    })
+    return { rows: rows as R[] }
+  }
+  // biome-ignore lint/correctness/useYield: Kysely asks for the method; nothing here streams.
+  async *streamQuery<R>(): AsyncIterableIterator<QueryResult<R>> {
+    throw new Error('Page a long read by key instead of streaming it.')
+  }
+  async close() {
+    await this.#worker.terminate()
+  }
+}

@@ -1,0 +1,179 @@
+import { CompiledQuery } from 'kysely'
+import { isBusy, isUnavailable } from '../database/errors.js'
+import type { Db } from '../database/open.js'
+
+/** How one kind of fact enters the ledger. */
+export interface Recorder<Fact, Receipt> {
+  /** A transaction begins: what was gathered for an earlier one is void. */
+  begin?(): void
+  /** Writes the fact inside the running transaction. Whatever it throws refuses this fact alone. */
+  record(tx: Db, fact: Fact): Promise<Receipt>
+  /** Once for each transaction, after its facts: the place to write counts gathered on the way. */
+  finish?(tx: Db): Promise<void>
+  /** Rows were rolled back, of one fact or of all: forget what was remembered of them, such as their ids. */
+  forget?(): void
+}
+
+/** The queue is full: nothing was taken, the caller may come back. */
+export class LedgerFull extends Error {
+  constructor() {
+    super('Too many events are waiting to be written.')
+  }
+}
+/** The facts could not be written (locked, disk full, shutting down): nothing of this one was kept. */
+export class LedgerUnavailable extends Error {
+  constructor(message = 'The database cannot be written at the moment.', options?: ErrorOptions) {
+    super(message, options)
+  }
+}
+
+interface Waiting {
+  recorder: Recorder<unknown, unknown>
+  fact: unknown
+  resolve: (receipt: unknown) => void
+  reject: (error: unknown) => void
+}
+type Outcome = { receipt: unknown } | { error: unknown }
+
+interface Options {
+  db: Db
+  /** How many facts may wait at once. */
+  capacity?: number
+  /** The most facts of one transaction: it bounds how long the process is busy with one. */
+  batch?: number
+  /** Milliseconds to keep trying while another process holds the lock. */
+  patience?: number
+}
+
+/**
+ * The one place that writes facts. All that arrive while a transaction runs go into the next one together, and
+ * each caller is answered after the commit that holds its fact: one wait for the disk serves many.
+ *
+ * A transaction that fails is run once more with a savepoint around each fact, so that a bad fact is refused and
+ * its neighbours stay.
+ */
+export class Ledger {
+  readonly #db: Db
+  readonly #capacity: number
+  readonly #batch: number
+  readonly #patience: number
+  readonly #recorders = new Set<Recorder<never, unknown>>()
+  #queue: Waiting[] = []
+  #inFlight = 0
+  #running: Promise<void> | null = null
+  #closed = false
+
+  constructor({ db, capacity = 10_000, batch = 500, patience = 2_000 }: Options) {
+    this.#db = db
+    this.#capacity = capacity
+    this.#batch = batch
+    this.#patience = patience
+  }
+
+  /** How many facts are not yet on disk. */
+  get depth() {
+    return this.#queue.length + this.#inFlight
+  }
+
+  /**
+   * Enters a kind of fact.
+   * @returns a function that takes one fact and answers once it is on disk, with what the recorder made of it.
+   *   It rejects with LedgerFull, LedgerUnavailable, or what the recorder threw.
+   */
+  register<Fact, Receipt>(recorder: Recorder<Fact, Receipt>): (fact: Fact) => Promise<Receipt> {
+    this.#recorders.add(recorder as Recorder<never, unknown>)
+    return (fact) =>
+      new Promise<Receipt>((resolve, reject) => {
+        if (this.#closed) return reject(new LedgerUnavailable('Throughline is shutting down.'))
+        if (this.depth >= this.#capacity) return reject(new LedgerFull())
+        this.#queue.push({ recorder, fact, resolve, reject } as unknown as Waiting)
+        this.#running ??= this.#run()
+      })
+  }
+
+  /** Takes no more facts and answers when those already taken are on disk (or were refused). */
+  async close() {
+    this.#closed = true
+    await this.#running
+  }
+
+  async #run() {
+    // One turn of the event loop lets everything that has arrived join the same transaction.
+    while (this.#queue.length > 0) {
+      await new Promise(setImmediate)
+      const batch = this.#queue.splice(0, this.#batch)
+      this.#inFlight = batch.length
+      const outcomes = await this.#write(batch)
+      this.#inFlight = 0
+      batch.forEach((waiting, index) => {
+        const outcome = outcomes[index]!
+        if ('error' in outcome) waiting.reject(outcome.error)
+        else waiting.resolve(outcome.receipt)
+      })
+    }
+    this.#running = null
+  }
+
+  async #write(batch: Waiting[]): Promise<Outcome[]> {
+    const giveUpAt = performance.now() + this.#patience
+    for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+      try {
+        return await this.#writeTogether(batch).catch((error) => {
+          if (isUnavailable(error)) throw error
+          return this.#writeOneByOne(batch)
+        })
+      } catch (error) {
+        if (!isBusy(error) || performance.now() + pause > giveUpAt) {
+          const refusal = isUnavailable(error) ? new LedgerUnavailable(undefined, { cause: error }) : error
+          return batch.map(() => ({ error: refusal }))
+        }
+        await new Promise((resolve) => setTimeout(resolve, pause))
+      }
+    }
+  }
+
+  async #writeTogether(batch: Waiting[]): Promise<Outcome[]> {
+    return this.#transaction(async (tx) => {
+      const outcomes: Outcome[] = []
+      for (const { recorder, fact } of batch) outcomes.push({ receipt: await recorder.record(tx, fact) })
+      return outcomes
+    })
+  }
+
+  async #writeOneByOne(batch: Waiting[]): Promise<Outcome[]> {
+    return this.#transaction(async (tx) => {
+      const outcomes: Outcome[] = []
+      for (const { recorder, fact } of batch) {
+        await tx.executeQuery(savepoint)
+        try {
+          outcomes.push({ receipt: await recorder.record(tx, fact) })
+        } catch (error) {
+          if (isUnavailable(error)) throw error
+          await tx.executeQuery(rollbackToSavepoint)
+          recorder.forget?.()
+          outcomes.push({ error })
+        }
+        await tx.executeQuery(releaseSavepoint)
+      }
+      return outcomes
+    })
+  }
+
+  async #transaction(work: (tx: Db) => Promise<Outcome[]>) {
+    try {
+      return await this.#db.transaction().execute(async (tx) => {
+        for (const recorder of this.#recorders) recorder.begin?.()
+        const outcomes = await work(tx)
+        for (const recorder of this.#recorders) await recorder.finish?.(tx)
+        return outcomes
+      })
+    } catch (error) {
+      for (const recorder of this.#recorders) recorder.forget?.()
+      throw error
+    }
+  }
+}
+
+const savepoint = CompiledQuery.raw('savepoint fact')
+const rollbackToSavepoint = CompiledQuery.raw('rollback to fact')
+const releaseSavepoint = CompiledQuery.raw('release fact')

@@ -1,0 +1,66 @@
+import type { Calendar } from './calendar.js'
+import { dayLength, hourLength } from './calendar.js'
+
+/** What stands where there is no value. */
+export const noValue = '–'
+
+const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
+
+/** 12,480; an en dash for none. */
+export const number = (value: number | null) => (value === null ? noValue : grouped.format(value))
+
+/** A share of one as per cent: 0.0473 is "4.73%". An en dash for none. */
+export const percent = (share: number | null, decimals = 2) =>
+  share === null ? noValue : `${(share * 100).toFixed(decimals)}%`
+
+/** A word with its number: 1 person, 2 people. */
+export const plural = (count: number, one: string, many: string) => `${number(count)} ${count === 1 ? one : many}`
+
+/**
+ * How dates read: relative under two weeks, then days; the exact instant always in the reporting time zone.
+ * All instants are milliseconds.
+ */
+export function dateFormats({ timeZone }: Pick<Calendar, 'timeZone'>) {
+  const of = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+  const day = of({ day: 'numeric', month: 'short' })
+  const dayOfYear = of({ day: 'numeric', month: 'short', year: 'numeric' })
+  const weekday = of({ weekday: 'short' })
+  const clock = of({ hour: '2-digit', minute: '2-digit' })
+  const seconds = of({ hour: '2-digit', minute: '2-digit', second: '2-digit' })
+  const zone = timeZone === 'UTC' ? 'UTC' : timeZone
+
+  const year = (instant: number) => new Date(instant).getUTCFullYear()
+  const formats = {
+    /** 16 Nov 2026 */
+    date: (instant: number) => dayOfYear.format(instant),
+    /** Fri 20 Nov, 14:32 */
+    moment: (instant: number) => `${weekday.format(instant)} ${day.format(instant)}, ${clock.format(instant)}`,
+    /** Fri 20 Nov 2026, 14:32:04 UTC */
+    exact: (instant: number) =>
+      `${weekday.format(instant)} ${dayOfYear.format(instant)}, ${seconds.format(instant)} ${zone}`,
+    /** 14:32:05 */
+    clock: (instant: number) => seconds.format(instant),
+    /** 4 s ago, 3 h ago, 2 days ago; after two weeks 16 Nov, with the year when it is another one. */
+    ago(instant: number, now: number) {
+      const past = now - instant
+      if (past < 1000) return 'just now'
+      if (past < 60_000) return `${Math.floor(past / 1000)} s ago`
+      if (past < hourLength) return `${Math.floor(past / 60_000)} min ago`
+      if (past < dayLength) return `${Math.floor(past / hourLength)} h ago`
+      if (past < 2 * dayLength) return '1 day ago'
+      if (past < 14 * dayLength) return `${Math.floor(past / dayLength)} days ago`
+      return year(instant) === year(now) ? day.format(instant) : dayOfYear.format(instant)
+    },
+    iso: (instant: number) => new Date(instant).toISOString(),
+  }
+  return formats
+}
+export type DateFormats = ReturnType<typeof dateFormats>
+
+/** 4 min, 3 h, 2 days: a length of time in its largest whole unit. */
+export function duration(milliseconds: number) {
+  if (milliseconds < 60_000) return `${Math.max(1, Math.round(milliseconds / 1000))} s`
+  if (milliseconds < hourLength) return `${Math.round(milliseconds / 60_000)} min`
+  if (milliseconds < 2 * dayLength) return `${Math.round(milliseconds / hourLength)} h`
+  return `${Math.round(milliseconds / dayLength)} days`
+}
