@@ -1,0 +1,44 @@
+// `npm start` and its siblings: prepare, then become the program. It is imported into this very process, so
+// signals reach it and nothing else stays in memory.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { build, checkNode, install, orSayWhy, Refused, root, run } from './prepare.js'
+
+/** The compiled file behind each command. */
+const programs = new Map([
+  ['main', 'dist/src/main.js'],
+  ...['demo', 'rebuild-counts', 'judge', 'user', 'token'].map(
+    (name) => /** @type {[string, string]} */ ([name, `dist/src/cli/${name}.js`]),
+  ),
+])
+
+const tsx = join(root, 'node_modules/tsx/dist/cli.mjs')
+
+await orSayWhy(async () => {
+  checkNode()
+  const [command = 'main', ...args] = process.argv.slice(2)
+  await install()
+  if (command === 'dev') {
+    const watched = ['views/**/*', 'static/**/*', '.env'].flatMap((files) => ['--include', files])
+    const env = { ...process.env, NODE_ENV: 'development' }
+    process.exitCode = await run([tsx, 'watch', '--clear-screen=false', ...watched, 'src/main.ts', ...args], {
+      env,
+    })
+    return
+  }
+
+  await build()
+  process.env.NODE_ENV ??= 'production'
+  if (command === 'bench') {
+    process.exitCode = await run([tsx, 'tests/bench/main.ts', ...args])
+    return
+  }
+  const file = programs.get(command)
+  if (!file) throw new Refused(`There is no command "${command}".`)
+  const path = join(root, file)
+  if (!existsSync(path)) throw new Refused(`${file} is missing from the build.`)
+  // As if it had been called directly: its arguments begin at process.argv[2].
+  process.argv.splice(1, process.argv.length - 1, path, ...args)
+  await import(pathToFileURL(path).href)
+})
