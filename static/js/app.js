@@ -49,7 +49,7 @@ function say(sentence) {
   const flash = document.getElementById('flash')
   if (!flash) return
   const note = document.createElement('p')
-  note.className = 'notice notice--wrong'
+  note.className = 'notice notice--bad'
   note.textContent = sentence
   flash.replaceChildren(note)
 }
