@@ -6,14 +6,16 @@ import { eventDoor } from './campaigns/door.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
 import { settler } from './campaigns/settle.js'
-import type { Config } from './config.js'
+import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import type { Ledger } from './ledger/ledger.js'
 import { healthDoor } from './operations/health.js'
 import { calendar } from './web/calendar.js'
 import { errorHandler, notFound } from './web/errors.js'
+import { dateFormats } from './web/formats.js'
 import { staticFiles } from './web/assets.js'
+import { useViews } from './web/views.js'
 
 export interface Needs {
   config: Config
@@ -42,6 +44,21 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(eventDoor({ record, directory, refusals, now, log }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
+
+  // Pages for people.
+  useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
+  app.use((_req, res, next) => {
+    Object.assign(res.locals, {
+      account: null,
+      csrf: '',
+      flash: '',
+      now: now(),
+      lastEventAt: null,
+      baseUrl: config.BASE_URL,
+      room: '',
+    })
+    next()
+  })
 
   app.use(notFound)
   app.use(errorHandler(log))

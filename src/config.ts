@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'dotenv'
-import { readFileSync } from 'node:fs'
 import * as z from 'zod'
 
 /** The folder that holds package.json, views/ and static/, whether the code runs from src/ or from dist/src/. */
@@ -11,6 +10,9 @@ export const projectRoot = (() => {
   while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder)
   return folder
 })()
+
+/** This release, as package.json says. */
+export const version: string = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8')).version
 
 /** A configuration that cannot be used; its message is one sentence fit for the operator. */
 export class ConfigError extends Error {}
