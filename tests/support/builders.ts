@@ -3,12 +3,19 @@ import type { TestApp } from './app.js'
 /** A campaign; say only what the test is about. */
 export async function aCampaign(
   { db, clock }: Pick<TestApp, 'db' | 'clock'>,
-  given: Partial<{ name: string; offer_url: string; needs_key: 0 | 1; write_key: string; archived_at: number }> = {},
+  given: Partial<{
+    name: string
+    offer_url: string
+    needs_key: 0 | 1
+    write_key: string
+    archived_at: number
+  }> = {},
 ) {
   const campaign = {
     name: 'Autumn Reading List',
     offer_url: 'https://paperboat.example/autumn',
     write_key: 'open-sesame',
+    needs_key: 0 as 0 | 1,
     created_at: clock.now(),
     ...given,
   }
@@ -25,7 +32,10 @@ export const iphone =
   'Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1'
 
 /** Reports an event through the front door, as a server that passes its visitor's browser on. */
-export async function anEvent({ http }: Pick<TestApp, 'http'>, given: Record<string, string | number> & { cid: number }) {
+export async function anEvent(
+  { http }: Pick<TestApp, 'http'>,
+  given: Record<string, string | number> & { cid: number },
+) {
   const { body } = await http
     .get('/api/event')
     .query({

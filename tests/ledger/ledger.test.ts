@@ -1,0 +1,193 @@
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { sql } from 'kysely'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { type Db, openDatabase } from '../../src/database/open.js'
+import { Ledger, LedgerFull, LedgerUnavailable, type Recorder } from '../../src/ledger/ledger.js'
+import { aFolder } from '../support/app.js'
+
+async function aLedger(options: { capacity?: number; batch?: number; patience?: number } = {}) {
+  const path = join(aFolder(), 'ledger.db')
+  const db = openDatabase(path, { patience: 1 })
+  onTestFinished(() => db.destroy())
+  await sql`create table facts (id integer primary key, word text not null unique) strict`.execute(db)
+  return { path, db, ledger: new Ledger({ db, ...options }) }
+}
+
+/** Writes a word; refuses the empty one after it has written, so that only a rollback can undo it. */
+const words = () => {
+  const recorder = {
+    transactions: 0,
+    forgotten: 0,
+    begin() {
+      recorder.transactions++
+    },
+    async record(tx: Db, word: string) {
+      const { rows } = await sql<{ id: number }>`insert into facts (word) values (${word}) returning id`.execute(tx)
+      if (word === '') throw new Error('A word has letters.')
+      return rows[0]!.id
+    },
+    async finish(_tx: Db) {},
+    forget() {
+      recorder.forgotten++
+    },
+  }
+  return recorder satisfies Recorder<string, number>
+}
+const wordsOf = async (db: Db) =>
+  (await sql<{ word: string }>`select word from facts order by id`.execute(db)).rows.map((row) => row.word)
+
+describe('the ledger', () => {
+  it('answers each fact with what its recorder made of it', async () => {
+    const { db, ledger } = await aLedger()
+    const write = ledger.register(words())
+    expect(await write('one')).toBe(1)
+    expect(await write('two')).toBe(2)
+    expect(await wordsOf(db)).toEqual(['one', 'two'])
+  })
+
+  it('commits together what arrives together', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const write = ledger.register(recorder)
+    await Promise.all(Array.from({ length: 40 }, (_, index) => write(`word ${index}`)))
+    expect(recorder.transactions).toBe(1)
+    expect(await wordsOf(db)).toHaveLength(40)
+  })
+
+  it('puts no more than a batch into one transaction', async () => {
+    const { ledger } = await aLedger({ batch: 10 })
+    const recorder = words()
+    const write = ledger.register(recorder)
+    await Promise.all(Array.from({ length: 35 }, (_, index) => write(`word ${index}`)))
+    expect(recorder.transactions).toBe(4)
+  })
+
+  it('takes what arrives while a transaction runs into the next', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const write = ledger.register(recorder)
+    const late: Promise<number>[] = []
+    recorder.finish = async () => {
+      if (late.length === 0) late.push(write('late'))
+    }
+    await write('early')
+    expect(await Promise.all(late)).toEqual([2])
+    expect(recorder.transactions).toBe(2)
+    expect(await wordsOf(db)).toEqual(['early', 'late'])
+  })
+
+  it('refuses a bad fact and keeps its neighbours', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const write = ledger.register(recorder)
+    const outcomes = await Promise.allSettled([write('before'), write(''), write('after'), write('before')])
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected'])
+    expect((outcomes[1] as PromiseRejectedResult).reason.message).toBe('A word has letters.')
+    expect((outcomes[3] as PromiseRejectedResult).reason.code).toBe('SQLITE_CONSTRAINT_UNIQUE')
+    expect(await wordsOf(db)).toEqual(['before', 'after'])
+    expect(recorder.forgotten).toBe(3) // the whole transaction once, then each bad fact
+  })
+
+  it('works with recorders that only record', async () => {
+    const { db, ledger } = await aLedger()
+    const { record } = words()
+    const write = ledger.register({ record })
+    const outcomes = await Promise.allSettled([write('good'), write('')])
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected'])
+    expect(await wordsOf(db)).toEqual(['good'])
+  })
+
+  it('takes no more than it can hold, and says so', async () => {
+    const { ledger } = await aLedger({ capacity: 3 })
+    const write = ledger.register(words())
+    const taken = ['one', 'two', 'three'].map(write)
+    expect(ledger.depth).toBe(3)
+    await expect(write('four')).rejects.toBeInstanceOf(LedgerFull)
+    expect(await Promise.all(taken)).toEqual([1, 2, 3])
+    expect(ledger.depth).toBe(0)
+    expect(await write('five')).toBe(4)
+  })
+
+  it('writes what it has taken before it closes, and takes nothing after', async () => {
+    const { db, ledger } = await aLedger({ batch: 2 })
+    const write = ledger.register(words())
+    const taken = ['one', 'two', 'three'].map(write)
+    const closed = ledger.close()
+    await expect(write('four')).rejects.toBeInstanceOf(LedgerUnavailable)
+    await closed
+    expect(await Promise.all(taken)).toEqual([1, 2, 3])
+    expect(await wordsOf(db)).toEqual(['one', 'two', 'three'])
+  })
+
+  it('waits for another process that holds the lock', async () => {
+    const { path, db, ledger } = await aLedger()
+    const write = ledger.register(words())
+    const other = new Sqlite(path)
+    other.exec('begin immediate')
+    const waiting = write('patient')
+    const begun = vi.fn()
+    await new Promise((resolve) => setImmediate(resolve)).then(begun)
+    other.exec('commit')
+    other.close()
+    expect(await waiting).toBe(1)
+    expect(await wordsOf(db)).toEqual(['patient'])
+  })
+
+  it('gives up after its patience, keeps nothing, and works again later', async () => {
+    const { path, db, ledger } = await aLedger({ patience: 20 })
+    const write = ledger.register(words())
+    const other = new Sqlite(path)
+    other.exec('begin immediate')
+    await expect(write('lost')).rejects.toBeInstanceOf(LedgerUnavailable)
+    other.exec('rollback')
+    other.close()
+    expect(await write('found')).toBe(1)
+    expect(await wordsOf(db)).toEqual(['found'])
+  })
+
+  it('refuses a whole batch when the disk is full, and works again when it is not', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const write = ledger.register(recorder)
+    await write('before')
+    const { page_count } = (await sql<{ page_count: number }>`pragma page_count`.execute(db)).rows[0]!
+    await sql.raw(`pragma max_page_count = ${page_count}`).execute(db)
+    const outcomes = await Promise.allSettled([write('x'.repeat(50_000)), write('small')])
+    for (const outcome of outcomes) expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
+    await sql.raw('pragma max_page_count = 1000000').execute(db)
+    await write('after')
+    expect(await wordsOf(db)).toEqual(['before', 'after'])
+  })
+
+  it('refuses the batch when the disk fills up only while a bad fact is being singled out', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    let runs = 0
+    recorder.begin = () => {
+      runs++
+    }
+    const { record } = recorder
+    recorder.record = async (tx, word) => {
+      if (word === 'late trouble' && runs === 2) throw Object.assign(new Error('full'), { code: 'SQLITE_FULL' })
+      return record(tx, word)
+    }
+    const write = ledger.register(recorder)
+    const outcomes = await Promise.allSettled([write(''), write('late trouble')])
+    for (const outcome of outcomes) expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
+    expect(await wordsOf(db)).toEqual([])
+  })
+
+  it('passes on a fault of its own without losing its place', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    recorder.finish = async () => {
+      throw new Error('The counts are broken.')
+    }
+    const write = ledger.register(recorder)
+    await expect(write('one')).rejects.toThrow('The counts are broken.')
+    recorder.finish = async () => {}
+    await write('two')
+    expect(await wordsOf(db)).toEqual(['two'])
+  })
+})
