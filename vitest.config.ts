@@ -1,0 +1,52 @@
+import { defineConfig } from 'vitest/config'
+
+// Machines are noisy: a limit is there to end what hangs, not to judge what is slow.
+const patience = { testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 30_000 }
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          ...patience,
+          name: 'node',
+          include: ['tests/**/*.test.ts'],
+          exclude: ['tests/browser/**'],
+          environment: 'node',
+          pool: 'forks',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...patience,
+          name: 'browser',
+          include: ['tests/browser/**/*.test.ts'],
+          environment: 'node',
+          pool: 'forks',
+          // One Chromium at a time, and none beside the rest: two cores are soon full.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.{ts,js}'],
+      exclude: [
+        // They run before anything is installed, this coverage included.
+        'src/cli/*.js',
+        // It runs in worker threads, where coverage does not look.
+        'src/database/worker.js',
+      ],
+      reporter: ['text', 'html', 'json-summary'],
+      reportsDirectory: 'coverage',
+      // The ledger and its recorders are what everything rests on.
+      thresholds: {
+        lines: 90,
+        'src/ledger/**': { lines: 100, branches: 100 },
+        'src/campaigns/record.ts': { lines: 100, branches: 100 },
+      },
+    },
+  },
+})
