@@ -1,7 +1,6 @@
 // Throughline: reports arrivals and ways to the offer, without cookies or delay.
 ;((d) => {
-  const s = d.currentScript
-  const o = s.dataset
+  const { src, dataset: o } = d.currentScript
   let v
   const safe = (f) => {
     try {
@@ -9,14 +8,13 @@
     } catch {}
   }
   const tell = (event, eid) => {
-    const u = s.src.replace(/static\/t.js.*/, 'api/event')
+    const u = src.replace(/static\/t.js.*/, 'api/event')
     const body = JSON.stringify({ cid: v.c, email: v.e, event, eid, domain: location.hostname, key: o.key })
     safe(() => navigator.sendBeacon(u, body)) ||
       fetch(u, { method: 'POST', keepalive: true, body }).catch(() => {})
   }
   const start = () =>
     safe(() => {
-      const h = history
       const u = new URL(location)
       const p = u.searchParams
       let c = o.campaign
@@ -31,13 +29,13 @@
         u.search = q.filter((x) => !/^(e|cid)=/.test(x)).join('&')
       })
       // Reload and back find their arrival in the entry, pages further on in the tab.
-      v = h.state?.tl || (!e && safe(() => JSON.parse(sessionStorage.tl)))
+      v = history.state?.tl || (!e && safe(() => JSON.parse(sessionStorage.tl)))
       if (!v && e) {
         v = { c, e, i: crypto.getRandomValues(new Uint32Array(4)).join('') }
         tell('email_click', v.i)
       }
       if (!v) return
-      h.replaceState({ ...h.state, tl: v }, '', u)
+      history.replaceState({ ...history.state, tl: v }, '', u)
       sessionStorage.tl = JSON.stringify(v)
     })
   const follow = (x) =>
