@@ -282,11 +282,7 @@ ThreadingHTTPServer(('', int(os.environ.get('PORT', 8080))), Landing).serve_fore
   }),
 }
 
-function curl(
-  { campaignId, baseUrl, writeKey }: Ingredients,
-  event: string,
-  more: Record<string, string>,
-): Piece {
+function curl({ campaignId, baseUrl, writeKey }: Ingredients, event: string): Piece {
   const field = (name: string, text: Piece) => code` \
   --data-urlencode '${name}=${text}'`
   return [
