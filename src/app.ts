@@ -62,5 +62,5 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
 
   app.use(notFound)
   app.use(errorHandler(log))
-  return { app, settle, settling: settler({ db, readers, settle, now }) }
+  return { app, refusals, settle, settling: settler({ db, readers, settle, now }) }
 }
