@@ -11,6 +11,7 @@ import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import type { Ledger } from './ledger/ledger.js'
 import { healthDoor } from './operations/health.js'
+import type { Job } from './operations/jobs.js'
 import { calendar } from './web/calendar.js'
 import { errorHandler, notFound } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
@@ -62,5 +63,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
 
   app.use(notFound)
   app.use(errorHandler(log))
-  return { app, refusals, settle, settling: settler({ db, readers, settle, now }) }
+
+  const settling = settler({ db, readers, settle, now })
+  const jobs: Job[] = [{ name: 'settle verdicts', when: '* * * * *', run: () => settling.run() }]
+  return { app, jobs, refusals, settle, settling }
 }

@@ -4,44 +4,85 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { createApp } from './app.js'
-import { ConfigError, environment, readConfig } from './config.js'
+import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
+import { type Config, ConfigError, environment, readConfig } from './config.js'
 import { DatabaseRefused, migrate } from './database/migrate.js'
 import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
+import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
+import { startJobs } from './operations/jobs.js'
 import { makeDataFolder } from './secret.js'
+import { calendar } from './web/calendar.js'
+
+/** Milliseconds from the signal to the end, come what may. */
+const longestShutdown = 10_000
 
 async function start() {
   const config = readConfig(environment())
-  const log = pino({ level: config.LOG_LEVEL })
+  const log = makeLog(config)
   const path = join(config.DATA_DIR, 'throughline.db')
   if (config.EXPECT_EXISTING_DATA && !existsSync(path))
-    throw new ConfigError(`DATA_DIR must be a folder with data, as EXPECT_EXISTING_DATA=1 says: ${config.DATA_DIR} has none.`)
+    throw new ConfigError(
+      `DATA_DIR must be a folder with data, since EXPECT_EXISTING_DATA=1 says so; ${config.DATA_DIR} has none.`,
+    )
   makeDataFolder(config.DATA_DIR)
 
   const db = openDatabase(path)
   const now = Date.now
   const copy = await migrate(db, { dataDir: config.DATA_DIR, now })
   if (copy) log.info({ copy }, 'backup made before the migration')
+  const days = calendar(config.TIME_ZONE)
+  if ((await readSetting(db, countsTimeZone)) !== config.TIME_ZONE) {
+    await db.transaction().execute((tx) => rebuildDays(tx, days))
+    log.info({ timeZone: config.TIME_ZONE }, 'days counted in the reporting time zone')
+  }
+
   const readers = openReaders(path)
   const ledger = new Ledger({ db })
-  const { app } = createApp({ config, db, readers, ledger, log, now })
+  const { app, jobs } = await createApp({ config, db, readers, ledger, log, now })
 
   const server = app.listen(config.PORT, config.HOST)
   await once(server, 'listening')
-  log.info({ port: (server.address() as AddressInfo).port, host: config.HOST }, 'listening')
+  log.info({ port: (server.address() as AddressInfo).port, host: config.HOST, url: config.BASE_URL }, 'listening')
+  warnOfPlainHttp(config, log)
+  const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
 
-  await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
-  server.close()
+  const [signal] = await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  log.info({ signal }, 'shutting down')
+  setTimeout(() => process.exit(1), longestShutdown).unref()
+  const closed = once(server, 'close')
+  server.close() // no new connections; requests under way are answered
   server.closeIdleConnections()
+  await running.stop()
   await ledger.close()
+  await closed
   await readers.destroy()
   await db.destroy()
+  log.info('stopped')
   process.exit(0)
+}
+
+/** One line of JSON for each thing that happened; readable in a terminal during development. */
+function makeLog(config: Config) {
+  const redact = ['req.headers.authorization', 'req.headers.cookie']
+  const pretty = config.NODE_ENV === 'development' ? { transport: { target: 'pino-pretty' } } : {}
+  return pino({ level: config.LOG_LEVEL, redact, ...pretty })
+}
+
+function warnOfPlainHttp(config: Config, log: pino.Logger) {
+  const { protocol, hostname } = new URL(config.BASE_URL)
+  if (protocol === 'https:' || /^(localhost|127\.|\[::1\])/.test(hostname)) return
+  log.warn(
+    { url: config.BASE_URL },
+    'plain http beyond this machine: passwords and addresses travel readable. Put a reverse proxy with TLS in front.',
+  )
 }
 
 start().catch((error) => {
   if (error instanceof ConfigError || error instanceof DatabaseRefused) console.error(error.message)
+  else if (error?.code === 'EADDRINUSE')
+    console.error(`PORT must be a free port; another program already listens on ${error.port}.`)
   else console.error(error)
   process.exit(1)
 })
