@@ -1,4 +1,4 @@
-import type { Compilable, CompiledQuery, QueryResult } from 'kysely'
+import type { Compilable, CompiledQuery, DatabaseConnection, QueryResult } from 'kysely'
 import type { Db } from './open.js'
 
 class Placeholder {
@@ -21,6 +21,21 @@ export function compiled<Parameters extends object, Row = never>(
     const values = slots.map((name, index) =>
       name === null ? template.parameters[index] : (parameters as Record<string, unknown>)[name],
     )
-    return tx.executeQuery<Row>({ ...template, parameters: values } as CompiledQuery<Row>)
+    const query = { ...template, parameters: values } as CompiledQuery<Row>
+    if (!tx.isTransaction) return tx.executeQuery<Row>(query)
+    const connection = connections.get(tx) ?? (await connectionOf(tx))
+    return await connection.executeQuery<Row>(query)
   }
+}
+
+/**
+ * A transaction holds one connection from begin to end. Kysely lends it anew for each query, through as many promises
+ * as cost a small query's own time again; here it is asked once. A transaction must not be used after its end.
+ */
+const connections = new WeakMap<Db, DatabaseConnection>()
+
+async function connectionOf(tx: Db) {
+  const connection = await tx.getExecutor().provideConnection(async (lent) => lent)
+  connections.set(tx, connection)
+  return connection
 }
