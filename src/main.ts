@@ -19,6 +19,7 @@ import { calendar } from './web/calendar.js'
 const longestShutdown = 10_000
 
 async function start() {
+  process.umask(0o077) // what this process writes is its owner's alone
   const config = readConfig(environment())
   const log = makeLog(config)
   const path = join(config.DATA_DIR, 'throughline.db')

@@ -11,9 +11,9 @@ import {
 } from 'kysely'
 
 /**
- * SQLite for Kysely with three things its own dialect lacks: statements are prepared once for each text,
- * a transaction takes the write lock when it begins (so it never fails half-way for want of it),
- * and a rollback after SQLite has already rolled back (disk full) is no error of its own.
+ * SQLite for Kysely with what its own dialect lacks: statements are prepared once for each text, a transaction takes
+ * the write lock when it begins (so it never fails half-way for want of it), a rollback after SQLite has already
+ * rolled back (disk full) is no error of its own, and a migration happens wholly or not at all.
  */
 export class SqliteFileDialect implements Dialect {
   readonly #file: Sqlite.Database
@@ -28,10 +28,17 @@ export class SqliteFileDialect implements Dialect {
     return new SqliteQueryCompiler()
   }
   createAdapter() {
-    return new SqliteAdapter()
+    return new FileAdapter()
   }
   createIntrospector(db: Kysely<unknown>) {
     return new SqliteIntrospector(db)
+  }
+}
+
+/** Kysely thinks that SQLite cannot change tables inside a transaction. It can. */
+class FileAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl() {
+    return true
   }
 }
 

@@ -12,4 +12,8 @@ export const isUnavailable = (error: unknown) =>
   /^SQLITE_(BUSY|LOCKED|FULL|IOERR|READONLY|CANTOPEN|CORRUPT|NOTADB|NOMEM)/.test(sqliteCode(error))
 
 /** A unique index refused a row: what was to be new exists already. */
-export const isDuplicate = (error: unknown) => /^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/.test(sqliteCode(error))
+export const isDuplicate = (error: unknown) =>
+  /^SQLITE_CONSTRAINT_(UNIQUE|PRIMARYKEY)/.test(sqliteCode(error))
+
+/** A foreign key refused: a row that others refer to was to go, or a row that it refers to is not there. */
+export const isReferred = (error: unknown) => sqliteCode(error) === 'SQLITE_CONSTRAINT_FOREIGNKEY'

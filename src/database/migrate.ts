@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { Migrator, sql } from 'kysely'
 import { migrations } from '../../migrations/index.js'
@@ -47,5 +47,6 @@ async function keepCopy(db: Db, dataDir: string, instant: number) {
   const path = join(folder, `before-migration-${stamp}.db`)
   if (existsSync(path)) throw new DatabaseRefused(`There is already a backup at ${path}.`)
   await sql`vacuum into ${path}`.execute(db)
+  chmodSync(path, 0o600)
   return path
 }

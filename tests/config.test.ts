@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { ConfigError, readConfig } from '../src/config.js'
+
+describe('the configuration', () => {
+  it('needs nothing', () => {
+    expect(readConfig({})).toMatchObject({
+      PORT: 3000,
+      HOST: '127.0.0.1',
+      BASE_URL: 'http://localhost:3000',
+      TRUST_PROXY: false,
+      TIME_ZONE: 'UTC',
+      LOG_LEVEL: 'info',
+      EXPECT_EXISTING_DATA: false,
+    })
+  })
+
+  it('takes an empty variable for one that is not set', () => {
+    expect(readConfig({ PORT: ' ', BASE_URL: '' })).toMatchObject({ PORT: 3000, BASE_URL: 'http://localhost:3000' })
+  })
+
+  it('reads what is set', () => {
+    expect(readConfig({ PORT: '8080' }).BASE_URL).toBe('http://localhost:8080')
+    expect(readConfig({ BASE_URL: 'https://track.example.com/' }).BASE_URL).toBe('https://track.example.com')
+    expect(readConfig({ TRUST_PROXY: '2' }).TRUST_PROXY).toBe(2)
+    expect(readConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8' }).TRUST_PROXY).toEqual(['loopback', '10.0.0.0/8'])
+    expect(readConfig({ TRUST_PROXY: 'off' }).TRUST_PROXY).toBe(false)
+    expect(readConfig({ EXPECT_EXISTING_DATA: '1' }).EXPECT_EXISTING_DATA).toBe(true)
+  })
+
+  it.each([
+    [{ PORT: 'http' }, 'PORT must be a port from 0 to 65535.'],
+    [{ PORT: '70000' }, 'PORT must be a port from 0 to 65535.'],
+    [{ HOST: 'a b' }, 'HOST must be an address to listen on, such as 127.0.0.1 or 0.0.0.0.'],
+    [{ BASE_URL: 'track.example.com' }, 'BASE_URL must be an address such as https://track.example.com.'],
+    [{ BASE_URL: 'ftp://a.example' }, 'BASE_URL must be an address such as https://track.example.com.'],
+    [
+      { TRUST_PROXY: 'yes please' },
+      'TRUST_PROXY must be "off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback).',
+    ],
+    [{ SESSION_SECRET: 'short' }, 'SESSION_SECRET must be at least 32 characters.'],
+    [{ TIME_ZONE: 'Mars/Olympus' }, 'TIME_ZONE must be the name of a time zone, such as UTC or Europe/Berlin.'],
+    [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be fatal, error, warn, info, debug, trace or silent.'],
+    [{ EXPECT_EXISTING_DATA: 'yes' }, 'EXPECT_EXISTING_DATA must be 0 or 1.'],
+    [{ ADMIN_USERNAME: 'maren' }, 'ADMIN_USERNAME and ADMIN_PASSWORD must be set together, or neither.'],
+  ])('refuses %j with one sentence', (env, sentence) => {
+    expect(() => readConfig(env as Record<string, string>)).toThrow(new ConfigError(sentence))
+  })
+})
