@@ -1,0 +1,339 @@
+import { type Request, type Response, Router } from 'express'
+import * as z from 'zod'
+import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
+import type { Calendar } from '../web/calendar.js'
+import { change } from '../web/changes.js'
+import { sparkline } from '../web/charts.js'
+import { NotFound } from '../web/errors.js'
+import { number, percent, plural } from '../web/formats.js'
+import { type FormErrors, formErrors } from '../web/forms.js'
+import { isRefresh, render, renderFragment, wantsFragment } from '../web/render.js'
+import {
+  archiveCampaign,
+  type CampaignRemover,
+  changeWriteKey,
+  createCampaign,
+  deleteCampaign,
+  editCampaign,
+  getCampaign,
+  listOffers,
+  lossOf,
+  restoreCampaign,
+} from './commands.js'
+import type { CampaignDirectory } from './directory.js'
+import { CampaignForm } from './forms.js'
+import {
+  type CampaignLine,
+  type Headline,
+  lastEventAt,
+  type Overview,
+  OverviewFilter,
+  overviewAddress,
+  periods,
+  readOverview,
+  type Sorting,
+  sortings,
+  sortWord,
+} from './overview.js'
+
+interface Needs {
+  db: Db
+  readers: Readers
+  calendar: Calendar
+  directory: CampaignDirectory
+  remover: CampaignRemover
+  now: () => number
+}
+
+/** The home page, and everything that makes, changes and ends a campaign. */
+export function homePage({ db, readers, calendar, directory, remover, now }: Needs) {
+  const routes = Router()
+
+  routes.get('/', async (req, res) => {
+    const filter = OverviewFilter.parse(req.query)
+    const overview = await readOverview(db, filter, { calendar, now: now() })
+    const address = overviewAddress(filter)
+    // Typing in the search narrows the view under an address that leaves out what is as usual.
+    if (wantsFragment(req) && !isRefresh(req) && req.url !== address) res.set('HX-Replace-Url', address)
+    const view = { page: 'campaigns/index', fragment: 'campaigns/_overview' }
+    render(res, view, { room: 'campaigns', ...describe(overview, filter) })
+  })
+
+  routes.get('/last-event', async (_req, res) => {
+    renderFragment(res, 'web/_last-event', { lastEventAt: await lastEventAt(db), now: now() })
+  })
+
+  routes.get('/create', (_req, res) => {
+    res.render('campaigns/create', { room: 'campaigns', ...blankForm })
+  })
+
+  routes.post('/campaigns', async (req, res) => {
+    const form = CampaignForm.safeParse(req.body)
+    if (!form.success) {
+      res.status(422)
+      const view = { page: 'campaigns/create', fragment: 'campaigns/_create-form' }
+      return render(res, view, { room: 'campaigns', values: typed(req), errors: formErrors(form.error) })
+    }
+    const { id } = await createCampaign(db, form.data, { by: res.locals.account?.id ?? null, now: now() })
+    directory.forget(id)
+    leadTo(res, `/campaign/${id}`)
+  })
+
+  routes.get('/campaign/:id/edit', async (req, res) => {
+    const campaign = await getCampaign(db, idOf(req))
+    const values = { ...campaign, needs_key: campaign.needs_key === 1 }
+    await showEdit(res, campaign, values, noErrors)
+  })
+
+  routes.post('/campaign/:id/edit', async (req, res) => {
+    const campaign = await getCampaign(db, idOf(req))
+    const form = CampaignForm.safeParse(req.body)
+    if (!form.success) return showEdit(res.status(422), campaign, typed(req), formErrors(form.error))
+    await editCampaign(db, campaign.id, form.data, now())
+    directory.forget(campaign.id)
+    res.redirect(303, `/campaign/${campaign.id}`)
+  })
+
+  routes.post('/campaign/:id/key', async (req, res) => {
+    const id = idOf(req)
+    await changeWriteKey(db, id)
+    directory.forget(id)
+    res.redirect(303, `/campaign/${id}/edit#key-title`)
+  })
+
+  // Archiving is a thing of its own: `archived` says which way, and without it the campaign is archived.
+  routes.post('/campaign/:id/archiving', async (req, res) => {
+    const id = idOf(req)
+    if (typed(req).archived === '0') await restoreCampaign(db, id)
+    else await archiveCampaign(db, id, now())
+    directory.forget(id)
+    res.redirect(303, `/campaign/${id}`)
+  })
+
+  routes.get('/campaign/:id/delete', async (req, res) => {
+    await showDelete(res, idOf(req), noErrors)
+  })
+
+  routes.post('/campaign/:id/delete', async (req, res) => {
+    const id = idOf(req)
+    if (typed(req).sure !== '1')
+      return showDelete(res.status(422), id, {
+        first: 'sure',
+        sure: 'Tick this first. It cannot be taken back.',
+      })
+    await deleteCampaign(db, id, now())
+    directory.forget(id)
+    void remover.run()
+    res.redirect(303, '/')
+  })
+
+  async function showEdit(res: Response, campaign: { id: number }, values: object, errors: FormErrors) {
+    const offers = await listOffers(db, campaign.id)
+    res.render('campaigns/edit', { room: 'campaigns', campaign, values, errors, offers })
+  }
+  async function showDelete(res: Response, id: number, errors: FormErrors) {
+    const campaign = await getCampaign(db, id)
+    const loss = await lossOf(db, readers, id)
+    res.render('campaigns/delete', { room: 'campaigns', campaign, loss, errors })
+  }
+  return routes
+}
+
+const CampaignId = z.coerce.number().int().min(1)
+
+/** The campaign that the address names. */
+function idOf(req: Request<{ id: string }>) {
+  const id = CampaignId.safeParse(req.params.id)
+  if (!id.success) throw new NotFound(`There is nothing at ${req.path.slice(0, 100)}.`)
+  return id.data
+}
+
+/** What was typed, to be shown again: text only, whatever else was sent. */
+const Typed = z.record(z.string(), z.string().catch('')).catch({})
+const typed = (req: Request): Record<string, string> => Typed.parse(req.body)
+
+const noErrors: FormErrors = { first: '' }
+/** The first field of a page that is there to be filled in has the focus. */
+const blankForm = { values: {}, errors: { first: 'name' } satisfies FormErrors }
+
+/** To another page: for htmx without loading it anew, the address changing all the same; for a plain form by a 303. */
+function leadTo(res: Response, address: string) {
+  if (wantsFragment(res.req)) res.set('HX-Location', address).end()
+  else res.redirect(303, address)
+}
+
+const stateWords = { active: 'Active', archived: 'Archived', all: 'All' } as const
+const directionWords = { asc: 'ascending', desc: 'descending' } as const
+const columns: { sort: Sorting | null; label: string; look: string }[] = [
+  { sort: 'id', label: 'ID', look: 'num fit' },
+  { sort: 'name', label: 'Name', look: 'lead' },
+  { sort: null, label: 'Clicks by day', look: 'fit' },
+  { sort: 'clicks', label: 'Clicks', look: 'num' },
+  { sort: 'conv', label: 'Conv', look: 'num' },
+  { sort: 'rate', label: 'Rate', look: 'num' },
+  { sort: 'created', label: 'Created', look: 'num' },
+]
+/** On a phone, where the table has no head. */
+const sortChoices = [
+  { word: 'id', label: 'Newest' },
+  { word: 'id-asc', label: 'Oldest' },
+  { word: 'name', label: 'Name' },
+  { word: 'clicks', label: 'Clicks' },
+  { word: 'conv', label: 'Conversions' },
+  { word: 'rate', label: 'Rate' },
+]
+
+/** The overview in words and pictures, ready for its views. */
+function describe(overview: Overview, filter: OverviewFilter) {
+  const { span, headlines, lines, matching, counts } = overview
+  const period = filter.days === null ? 'all time' : `the last ${span} days`
+  const to = (change: Partial<OverviewFilter>) => overviewAddress(filter, change)
+  const word = sortWord(filter.sort, filter.order)
+  const inState = counts[filter.state]
+  const kind = filter.state === 'all' ? '' : `${filter.state} `
+  return {
+    overview,
+    filter,
+    address: to({}),
+    than: `the ${span} days before`,
+    headlineTitle: `Numbers of ${period}`,
+    periods: periods.map((days) => ({
+      address: to({ days }),
+      chosen: days === filter.days,
+      label: days === null ? 'All time' : `${days} days`,
+    })),
+    states: (['active', 'archived', 'all'] as const).map((state) => ({
+      address: to({ state, show: 'some' }),
+      chosen: state === filter.state,
+      label: stateWords[state],
+      count: state === 'archived' ? counts.archived : 0,
+    })),
+    sortChoices: [
+      ...sortChoices,
+      ...(sortChoices.some((choice) => choice.word === word) ? [] : [{ word, label: 'As in the table' }]),
+    ].map((choice) => ({ ...choice, chosen: choice.word === word })),
+    columns: columns.map(({ sort, label, look }) => {
+      const current = sort === filter.sort
+      const order = sort && (current ? (filter.order === 'asc' ? 'desc' : 'asc') : sortings[sort])
+      return {
+        label,
+        look,
+        word: sort,
+        address: sort && order ? to({ sort, order }) : '',
+        sorted: current ? directionWords[filter.order] : '',
+      }
+    }),
+    tiles: tilesOf(headlines, filter, span),
+    countSentence: filter.q
+      ? `${number(matching)} of ${plural(inState, 'campaign', 'campaigns')}`
+      : plural(inState, 'campaign', 'campaigns'),
+    caption: `${filter.state === 'all' ? 'All' : stateWords[filter.state]} campaigns with numbers of ${period}`,
+    lines: lines.map((line) => lineOf(line, span)),
+    foot:
+      filter.days === null
+        ? `Numbers of all time, people only. Changes compare the last ${span} days with the ${span} before.`
+        : `Numbers of ${period}, people only. Changes compare them with the ${span} days before.`,
+    more: lines.length < matching ? to({ show: 'all' }) : '',
+    nothing: {
+      title: filter.q ? `No ${kind}campaign matches “${filter.q}”` : `There are no ${kind}campaigns`,
+      ways: [
+        ...(filter.q
+          ? [{ label: `Show ${kind ? `all ${kind}` : 'all '}campaigns`, address: to({ q: '' }) }]
+          : []),
+        ...(filter.state === 'all'
+          ? []
+          : [
+              filter.q
+                ? { label: 'Search in all campaigns', address: to({ state: 'all' }) }
+                : {
+                    label: `See all ${plural(counts.all, 'campaign', 'campaigns')}`,
+                    address: to({ state: 'all' }),
+                  },
+            ]),
+      ],
+    },
+  }
+}
+
+function lineOf(line: CampaignLine, span: number) {
+  const some = line.clicksByDay.some((clicks) => clicks > 0)
+  return {
+    ...line,
+    rateRaw: line.rate === null ? '' : rawRate(line.rate),
+    picture: some ? sparkline(line.clicksByDay, { fromZero: true }) : null,
+    story: `${line.name}: clicks by day over ${span} days, ${between(line.clicksByDay, number)}`,
+    silence: line.lastAt === null ? 'no events yet' : `none in ${span} days`,
+  }
+}
+
+function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span: number) {
+  const allTime = filter.days === null
+  const counting = (name: 'clicks' | 'conversions', label: string) => {
+    const headline = headlines[name]
+    return {
+      name,
+      label,
+      raw: String(headline.value),
+      figure: number(headline.value),
+      change: change(headline.now, headline.before, { as: 'ratio' }),
+      notes: [
+        ...(allTime ? [`${number(headline.now)} in ${span} days`] : []),
+        `${number(headline.before)} before`,
+      ],
+      picture: sparkline(headline.byDay, { before: headline.byDayBefore }),
+      story: storyOf(label, headline, span, number),
+    }
+  }
+  const { campaigns, rate } = headlines
+  const label = filter.state === 'all' ? 'Campaigns' : `${stateWords[filter.state]} campaigns`
+  return [
+    {
+      name: 'campaigns',
+      label,
+      raw: String(campaigns.value),
+      figure: number(campaigns.value),
+      change: change(campaigns.now, campaigns.before, {
+        as: 'amount',
+        good: filter.state === 'archived' ? 'neither' : 'up',
+      }),
+      notes: [...(allTime ? [`in ${span} days`] : []), `${number(campaigns.before)} before`],
+      picture: sparkline(campaigns.byDay),
+      story: storyOf(label, campaigns, span, number),
+    },
+    counting('clicks', 'Clicks'),
+    counting('conversions', 'Conversions'),
+    {
+      name: 'rate',
+      label: 'Conv. rate',
+      raw: rate.value === null ? '' : rawRate(rate.value),
+      figure: percent(rate.value),
+      change: change(rate.now, rate.before, { as: 'points' }),
+      notes: [
+        ...(allTime && rate.now !== null ? [`${percent(rate.now)} in ${span} days`] : []),
+        rate.before === null ? 'no clicks before' : `${percent(rate.before)} before`,
+      ],
+      picture: sparkline(rate.byDay, { before: rate.byDayBefore }),
+      story: storyOf('Conversion rate', rate, span, (value) => percent(value)),
+    },
+  ]
+}
+
+const rawRate = (share: number) => String(Math.round(share * 1e6) / 1e6)
+
+/** A sparkline in a sentence, for those who listen. */
+function storyOf(label: string, { now, before, byDay, byDayBefore }: Headline, span: number, say: Say) {
+  const known = byDayBefore.length > 0 && now !== null && before !== null
+  const against = known
+    ? `, ${now === before ? 'as many as' : now > before ? 'above' : 'below'} the ${span} days before`
+    : ''
+  return `${label} by day over ${span} days, ${between(byDay, say)}${against}`
+}
+type Say = (value: number | null) => string
+
+function between(values: (number | null)[], say: Say) {
+  const known = values.filter((value) => value !== null)
+  if (known.length === 0) return 'no value yet'
+  const [low, high] = [Math.min(...known), Math.max(...known)]
+  return low === high ? `always ${say(low)}` : `from ${say(low)} to ${say(high)}`
+}
