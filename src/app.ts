@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { openCountries } from './audience/countries.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
+import { integrationPages } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
 import { settler } from './campaigns/settle.js'
@@ -60,6 +61,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     })
     next()
   })
+
+  app.use(integrationPages({ db, record, refusals, config, now }))
 
   app.use(notFound)
   app.use(errorHandler(log))
