@@ -101,6 +101,20 @@ describe('settling', () => {
     expect(await app.settling.run()).toBe(2)
   })
 
+  it('adds a reason to a machine that had another already', async () => {
+    const app = await testApp()
+    const { id } = await aCampaign(app)
+    for (const link of ['hero', 'footer', 'top']) await anEvent(app, { cid: id, link, ua: 'Googlebot/2.1' })
+    const judged = await reasonsOf(app)
+    expect(judged).toEqual(Array(3).fill(reason.agent | reason.burst))
+    await forget(app, reason.agent)
+    app.clock.pass(tenMinutes)
+    await app.settling.run()
+    expect(await reasonsOf(app)).toEqual(judged)
+    const counts = await app.db.selectFrom('campaign_counts').selectAll().executeTakeFirstOrThrow()
+    expect(counts).toMatchObject({ email_clicks: 0, machine_email_clicks: 3 })
+  })
+
   it('passes over an event whose campaign is gone', async () => {
     const app = await testApp()
     const { id } = await aCampaign(app)
