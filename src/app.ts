@@ -1,8 +1,17 @@
 import express from 'express'
 import type { Logger } from 'pino'
+import { onlyLoggedIn, recognise } from './accounts/gate.js'
+import { loginPages, logoutPages } from './accounts/login.js'
+import { sessions } from './accounts/sessions.js'
+import { settingsPages } from './accounts/settings.js'
+import { setupLink, setupPages } from './accounts/setup.js'
+import { loginThrottle } from './accounts/throttle.js'
 import { openCountries } from './audience/countries.js'
+import { privacySection } from './audience/settings.js'
+import { campaignRemover } from './campaigns/commands.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
+import { homePage } from './campaigns/home-page.js'
 import { integrationPages } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
@@ -13,10 +22,13 @@ import type { Readers } from './database/readers.js'
 import type { Ledger } from './ledger/ledger.js'
 import { healthDoor } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { installationSecret } from './secret.js'
+import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
 import { errorHandler, notFound } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
-import { staticFiles } from './web/assets.js'
+import { formBodies, onlyGenuine } from './web/forms.js'
+import { securityHeaders } from './web/security.js'
 import { useViews } from './web/views.js'
 
 export interface Needs {
@@ -36,6 +48,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const settle = ledger.register(recorder.settlements)
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
+  const remover = campaignRemover({ db, log })
+  const secret = config.SESSION_SECRET ?? installationSecret(config.DATA_DIR)
+  const throttle = loginThrottle({ db, now, secret })
+  const setup = setupLink({ db, baseUrl: config.BASE_URL })
 
   const app = express()
   app.disable('x-powered-by')
@@ -46,28 +62,38 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(eventDoor({ record, directory, refusals, now, log }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
+  app.use('/static', notFound)
 
   // Pages for people.
   useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
-  app.use((_req, res, next) => {
-    Object.assign(res.locals, {
-      account: null,
-      csrf: '',
-      flash: '',
-      now: now(),
-      lastEventAt: null,
-      baseUrl: config.BASE_URL,
-      room: '',
-    })
-    next()
-  })
+  app.use(securityHeaders(config))
+  app.use(sessions({ db, now, secret, baseUrl: config.BASE_URL }))
+  app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
+  app.use(formBodies())
+  app.use(loginPages({ db, now, throttle }))
+  app.use(setupPages({ db, now, link: setup }))
+  // Whatever else strangers may see stands here, before the gate.
+  app.use(onlyLoggedIn, onlyGenuine)
+  app.use(logoutPages())
+  app.use(
+    settingsPages({
+      db,
+      now,
+      throttle,
+      sections: [privacySection({ db, changed: recorder.forgetSettings })],
+    }),
+  )
 
+  app.use(homePage({ db, readers, calendar: days, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
 
   app.use(notFound)
   app.use(errorHandler(log))
 
   const settling = settler({ db, readers, settle, now })
-  const jobs: Job[] = [{ name: 'settle verdicts', when: '* * * * *', run: () => settling.run() }]
-  return { app, jobs, refusals, settle, settling }
+  const jobs: Job[] = [
+    { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
+    { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
+  ]
+  return { app, setup, jobs, remover, refusals, settle, settling }
 }

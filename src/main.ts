@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
+import { createAccountFromConfig } from './accounts/setup.js'
 import { createApp } from './app.js'
 import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
 import { type Config, ConfigError, environment, readConfig } from './config.js'
@@ -39,14 +40,23 @@ async function start() {
     log.info({ timeZone: config.TIME_ZONE }, 'days counted in the reporting time zone')
   }
 
+  const admin = await createAccountFromConfig({ db, now }, config)
+  if (admin) log.info({ account: admin }, 'first account made from ADMIN_USERNAME')
+
   const readers = openReaders(path)
   const ledger = new Ledger({ db })
-  const { app, jobs } = await createApp({ config, db, readers, ledger, log, now })
+  const { app, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
 
   const server = app.listen(config.PORT, config.HOST)
   await once(server, 'listening')
-  log.info({ port: (server.address() as AddressInfo).port, host: config.HOST, url: config.BASE_URL }, 'listening')
+  log.info(
+    { port: (server.address() as AddressInfo).port, host: config.HOST, url: config.BASE_URL },
+    'listening',
+  )
   warnOfPlainHttp(config, log)
+  const link = await setup.address()
+  if (link) console.log(`\nMake the first account here: ${link}\n`)
+  void remover.run() // what a stop interrupted
   const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
 
   const [signal] = await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
@@ -55,7 +65,7 @@ async function start() {
   const closed = once(server, 'close')
   server.close() // no new connections; requests under way are answered
   server.closeIdleConnections()
-  await running.stop()
+  await Promise.all([running.stop(), remover.stop()])
   await ledger.close()
   await closed
   await readers.destroy()

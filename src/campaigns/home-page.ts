@@ -277,10 +277,7 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
       raw: String(headline.value),
       figure: number(headline.value),
       change: change(headline.now, headline.before, { as: 'ratio' }),
-      notes: [
-        ...(allTime ? [`${number(headline.now)} in ${span} days`] : []),
-        `${number(headline.before)} before`,
-      ],
+      notes: [...(allTime ? [`in ${span} days`] : []), `${number(headline.before)} before`],
       picture: sparkline(headline.byDay, { before: headline.byDayBefore }),
       story: storyOf(label, headline, span, number),
     }
@@ -310,7 +307,7 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
       figure: percent(rate.value),
       change: change(rate.now, rate.before, { as: 'points' }),
       notes: [
-        ...(allTime && rate.now !== null ? [`${percent(rate.now)} in ${span} days`] : []),
+        ...(allTime && rate.now !== null && rate.before !== null ? [`in ${span} days`] : []),
         rate.before === null ? 'no clicks before' : `${percent(rate.before)} before`,
       ],
       picture: sparkline(rate.byDay, { before: rate.byDayBefore }),

@@ -21,7 +21,11 @@ export const plural = (count: number, one: string, many: string) => `${number(co
  * All instants are milliseconds.
  */
 export function dateFormats({ timeZone }: Pick<Calendar, 'timeZone'>) {
-  const of = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+  const of = (options: Intl.DateTimeFormatOptions) => {
+    const format = new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+    // British English alone abbreviates September to four letters.
+    return { format: (instant: number) => format.format(instant).replace('Sept', 'Sep') }
+  }
   const day = of({ day: 'numeric', month: 'short' })
   const dayOfYear = of({ day: 'numeric', month: 'short', year: 'numeric' })
   const weekday = of({ weekday: 'short' })

@@ -61,6 +61,7 @@ export async function testApp({
   async function stop() {
     if (stopped) return
     stopped = true
+    await parts.remover.stop()
     await ledger.close()
     await readers.destroy()
     await db.destroy()
