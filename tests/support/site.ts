@@ -1,0 +1,90 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import axe from 'axe-core'
+import type { Browser, Page } from 'puppeteer-core'
+import { onTestFinished } from 'vitest'
+import { createAccount } from '../../src/accounts/commands.js'
+import { aFolder, testApp } from './app.js'
+
+export const owner = { username: 'maren', full_name: 'Maren', password: 'a quiet harbour at dawn' }
+
+/** The real server on a free port, with the real time and one account. */
+export async function aSite({ account = true } = {}) {
+  const clock = { at: 0, now: Date.now, pass: () => {} }
+  const app = await testApp({ dataDir: aFolder(), clock })
+  if (account) await createAccount(app.db, owner, { by: null, at: Date.now() })
+  const server = app.app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { ...app, origin }
+}
+export type Site = Awaited<ReturnType<typeof aSite>>
+
+interface View {
+  width?: number
+  height?: number
+  scheme?: 'light' | 'dark'
+  script?: boolean
+}
+
+/** A window of a person who has just come in, with a note of everything that went wrong in it. */
+export async function aWindow(
+  browser: Browser,
+  site: Site,
+  { width = 1440, height = 900, scheme = 'light', script = true }: View = {},
+) {
+  const context = await browser.createBrowserContext()
+  onTestFinished(() => context.close())
+  const page = await context.newPage()
+  await page.setViewport({ width, height })
+  await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
+  await page.setJavaScriptEnabled(script)
+  const complaints: string[] = []
+  let loads = 0
+  page.on('console', (message) => {
+    // Chromium reports an expected 4xx as an error of its own.
+    const expected = /Failed to load resource: the server responded with a status of 4\d\d/.test(message.text())
+    if (['error', 'warn'].includes(message.type()) && !expected) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('load', () => {
+    loads++
+  })
+  return {
+    page,
+    /** What the console held against the page. */
+    complaints,
+    /** How many documents were loaded. */
+    loads: () => loads,
+    visit: (path: string) => page.goto(`${site.origin}${path}`, { waitUntil: 'load' }),
+  }
+}
+export type Window = Awaited<ReturnType<typeof aWindow>>
+
+/** Logs in as a person does. */
+export async function logIn({ page, visit }: Window) {
+  await visit('/login')
+  await page.type('[name=username]', owner.username)
+  await page.type('[name=password]', owner.password)
+  await Promise.all([page.waitForNavigation(), page.click('button[type=submit]')])
+}
+
+/** What axe-core holds against the page as it is now, one line for each fault. */
+export async function accessibilityFaults(page: Page) {
+  await page.evaluate(axe.source)
+  const { violations } = await page.evaluate(() =>
+    // @ts-expect-error axe was just put into the page
+    globalThis.axe.run(document, { resultTypes: ['violations'] }),
+  )
+  return (violations as axe.Result[]).map(
+    ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(' ')} ${node.failureSummary ?? ''}`).join(' | ')}`,
+  )
+}
+
+/** Can the page be moved sideways? */
+export const scrollsSideways = (page: Page) =>
+  page.evaluate('document.scrollingElement.scrollWidth > document.scrollingElement.clientWidth') as Promise<boolean>
