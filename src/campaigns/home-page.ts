@@ -311,7 +311,7 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
         rate.before === null ? 'no clicks before' : `${percent(rate.before)} before`,
       ],
       picture: sparkline(rate.byDay, { before: rate.byDayBefore }),
-      story: storyOf('Conversion rate', rate, span, (value) => percent(value)),
+      story: storyOf('Conversion rate of seven days,', rate, span, (value) => percent(value)),
     },
   ]
 }

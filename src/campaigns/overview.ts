@@ -22,6 +22,8 @@ export const states = ['active', 'archived', 'all'] as const
 export const periods = [null, 7, 30, 90] as const
 /** The days that sparklines and changes look at when the numbers are of all time. */
 export const usualDays = 30
+/** A rate of one day jumps about: its sparkline shows, at each day, the rate of so many days up to it. */
+const rateWindow = 7
 /** The most campaigns of one table: `show=all` gives the rest. */
 const pageSize = 100
 
@@ -76,7 +78,10 @@ export interface CampaignLine {
   clicksByDay: number[]
 }
 
-/** A figure of the headline: its value, the same over the span and over the span before it, and both by day. */
+/**
+ * A figure of the headline: its value, the same over the span and over the span before it, and both by day (a rate:
+ * of the week up to each day).
+ */
 export interface Headline {
   value: number | null
   now: number | null
@@ -119,34 +124,34 @@ export async function readOverview(
   const matching = inState.filter((campaign) => matches(campaign, filter.q)).sort(comparison(filter))
   const shown = filter.show === 'all' ? matching : matching.slice(0, pageSize)
 
-  const byDay = await totalsByDay(db, { state: filter.state, since: daysBefore[0]! })
+  const byDay = await totalsByDay(db, {
+    state: filter.state,
+    since: calendar.shift(daysBefore[0]!, 1 - rateWindow),
+  })
   const lastDayBefore = daysBefore.at(-1)!
-  byDay.set(
-    lastDayBefore,
-    await totalsOfHours(db, {
-      state: filter.state,
-      from: calendar.startOf(lastDayBefore),
-      to: now - span * dayLength,
-    }),
-  )
+  const untilThisHour = await totalsOfHours(db, {
+    state: filter.state,
+    from: calendar.startOf(lastDayBefore),
+    to: now - span * dayLength,
+  })
   const clicksByDay = await clicksOfEach(db, { ids: shown.map(({ id }) => id), since: days[0]! })
 
-  const series = (from: string[], of: (day: Totals) => number | null) =>
-    from.map((day) => of(byDay.get(day) ?? nothing))
-  const sum = (from: string[], of: 'clicks' | 'conversions') =>
-    from.reduce((total, day) => total + (byDay.get(day)?.[of] ?? 0), 0)
-  const total = (of: 'clicks' | 'conversions') =>
-    inState.reduce((amount, campaign) => amount + campaign[of], 0)
+  const on = (day: string) => byDay.get(day) ?? nothing
+  const totals = days.map(on)
+  const totalsBefore = daysBefore.map((day) => (day === lastDayBefore ? untilThisHour : on(day)))
   const counted = (of: 'clicks' | 'conversions'): Headline => ({
-    value: total(of),
-    now: sum(days, of),
-    before: sum(daysBefore, of),
-    byDay: series(days, (day) => day[of]),
-    byDayBefore: series(daysBefore, (day) => day[of]),
+    value: sum(inState, of),
+    now: sum(totals, of),
+    before: sum(totalsBefore, of),
+    byDay: totals.map((day) => day[of]),
+    byDayBefore: totalsBefore.map((day) => day[of]),
   })
   const clicks = counted('clicks')
   const conversions = counted('conversions')
-  const rateOf = (day: Totals) => rate(day.conversions, day.clicks)
+  const rateOfWeek = (lastDay: string) => {
+    const week = daysFrom(calendar, calendar.shift(lastDay, 1 - rateWindow), rateWindow).map(on)
+    return rate(sum(week, 'conversions'), sum(week, 'clicks'))
+  }
   // At the end of each day; today's is now.
   const alive = (day: string) => {
     const at = day === today ? now : calendar.startOf(calendar.shift(day, 1)) - 1
@@ -170,8 +175,8 @@ export async function readOverview(
         value: rate(conversions.value!, clicks.value!),
         now: rate(conversions.now!, clicks.now!),
         before: rate(conversions.before!, clicks.before!),
-        byDay: series(days, rateOf),
-        byDayBefore: series(daysBefore, rateOf),
+        byDay: days.map(rateOfWeek),
+        byDayBefore: daysBefore.map(rateOfWeek),
       },
     },
     lines: shown.map((campaign) => ({
@@ -291,6 +296,7 @@ interface Totals {
 }
 const nothing: Totals = { clicks: 0, conversions: 0 }
 
+const sum = (of: Totals[], what: keyof Totals) => of.reduce((total, one) => total + one[what], 0)
 const rate = (conversions: number, email_clicks: number) => conversionRate({ email_clicks, conversions })
 
 async function totalsByDay(db: Db, { state, since }: { state: State; since: string }) {
