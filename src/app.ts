@@ -7,12 +7,14 @@ import { settingsPages } from './accounts/settings.js'
 import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { openCountries } from './audience/countries.js'
+import { searchIndex } from './audience/search.js'
 import { privacySection } from './audience/settings.js'
+import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
 import { homePage } from './campaigns/home-page.js'
-import { integrationPages } from './campaigns/integration-page.js'
+import { integrationPages, longLists } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
 import { settler } from './campaigns/settle.js'
@@ -69,11 +71,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(securityHeaders(config))
   app.use(sessions({ db, now, secret, baseUrl: config.BASE_URL }))
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
-  app.use(formBodies())
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
-  app.use(onlyLoggedIn, onlyGenuine)
+  app.use(onlyLoggedIn, longLists(), formBodies(), onlyGenuine)
   app.use(logoutPages())
   app.use(
     settingsPages({
@@ -84,6 +85,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
 
+  app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, readers, calendar: days, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
 
@@ -91,9 +93,11 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(errorHandler(log))
 
   const settling = settler({ db, readers, settle, now })
+  const search = searchIndex({ db })
   const jobs: Job[] = [
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
+    { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
   ]
   return { app, setup, jobs, remover, refusals, settle, settling }
 }

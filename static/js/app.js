@@ -1,6 +1,7 @@
 // What a page does beyond links and forms. Everything here is a comfort: each page works without it.
 import './line-chart.js'
 import './copy.js'
+import './refreshed.js'
 
 /** Every change carries the session's token, so that no other site can make it on somebody's behalf. */
 document.addEventListener('htmx:config:request', (event) => {

@@ -1,0 +1,212 @@
+// <line-chart> draws the table inside it. Whoever refreshes the table need not know: the chart watches it.
+import uPlot from '../vendor/uPlot.js'
+
+const strokes = {
+  before: { colour: '--ghost', width: 1.5, dash: [4, 4] },
+  email_clicks: { colour: '--step-3', width: 1.5, area: true },
+  landing_clicks: { colour: '--step-4', width: 1.5 },
+  conversions: { colour: '--step-5', width: 2 },
+}
+/** The period before lies behind, what matters most in front. */
+const order = Object.keys(strokes)
+const height = 256
+const narrow = 34 * 16
+
+class LineChart extends HTMLElement {
+  #plot = null
+  #data = null
+  #colours = {}
+  #abort = new AbortController()
+  #table = new MutationObserver(() => this.#draw())
+  #size = new ResizeObserver(() => this.#fit())
+
+  connectedCallback() {
+    this.#abort = new AbortController()
+    // With a chart to look at, the numbers are one click away. A refresh leaves them as somebody put them.
+    const numbers = this.querySelector('.numbers')
+    if (numbers && !this.#plot) numbers.open = false
+    this.#draw()
+    this.#table.observe(this.querySelector('table'), {
+      subtree: true,
+      childList: true,
+      characterData: true,
+      attributes: true,
+    })
+    this.#size.observe(this.#canvas)
+    const scheme = matchMedia('(prefers-color-scheme: dark)')
+    scheme.addEventListener('change', () => this.#recolour(), { signal: this.#abort.signal })
+  }
+  disconnectedCallback() {
+    this.#abort.abort()
+    this.#table.disconnect()
+    this.#size.disconnect()
+    this.#plot?.destroy()
+    this.#plot = null
+  }
+
+  get #canvas() {
+    return this.querySelector('.chart__canvas')
+  }
+
+  /** The table as uPlot wants it: instants in seconds, then one list of numbers for each series. */
+  #read() {
+    const heads = [...this.querySelectorAll('thead [data-series]')].map((head) => head.dataset.series)
+    const rows = [...this.querySelectorAll('tbody tr')]
+    const times = rows.map((row) => row.querySelector('time'))
+    const series = order
+      .filter((name) => heads.includes(name))
+      .map((name) => {
+        const column = heads.indexOf(name)
+        return { name, values: rows.map((row) => Number(row.querySelectorAll('td')[column].dataset.value)) }
+      })
+    return {
+      instants: times.map((time) => Date.parse(time.dateTime) / 1000),
+      names: times.map((time) => time.textContent),
+      series,
+    }
+  }
+
+  #draw() {
+    const data = this.#read()
+    if (data.instants.length === 0) return
+    const columns = [data.instants, ...data.series.map(({ values }) => values)]
+    const same =
+      this.#data?.series.map(({ name }) => name).join() === data.series.map(({ name }) => name).join()
+    this.#data = data
+    if (this.#plot && same) this.#plot.setData(columns)
+    else {
+      this.#plot?.destroy()
+      this.#canvas.replaceChildren()
+      this.#plot = new uPlot(this.#options(data), columns, this.#canvas)
+    }
+    this.#readOut(this.#plot.cursor.idx ?? null)
+  }
+
+  #options({ series }) {
+    this.#resolve()
+    const zone = this.dataset.zone
+    const colour = (name) => () => this.#colours[name]
+    const axis = {
+      stroke: colour('--text-quiet'),
+      font: `12px ${getComputedStyle(this).fontFamily}`,
+      ticks: { show: false },
+    }
+    return {
+      width: this.#canvas.clientWidth,
+      height,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
+      padding: [8, 4, 0, 0],
+      legend: { show: false },
+      scales: {
+        y: { range: (_plot, _low, high) => [0, uPlot.rangeNum(0, Math.max(high ?? 0, 4), 0.1, true)[1]] },
+      },
+      axes: [
+        {
+          ...axis,
+          grid: { show: false },
+          size: 28,
+          gap: 8,
+          space: () => (this.clientWidth < narrow ? 76 : 96),
+          values: (plot, splits) => this.#ticks(plot, splits),
+        },
+        {
+          ...axis,
+          size: 46,
+          gap: 10,
+          space: 44,
+          incrs: [
+            1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6,
+            1e7,
+          ],
+          grid: { stroke: colour('--line'), width: 1 },
+          values: (_plot, splits) => splits.map((split) => split.toLocaleString('en-US')),
+        },
+      ],
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        points: {
+          size: 7,
+          width: 2,
+          stroke: colour('--canvas'),
+          fill: (_plot, index) => this.#colours[strokes[series[index - 1].name].colour],
+        },
+      },
+      series: [
+        {},
+        ...series.map(({ name }) => {
+          const { colour: ink, width, dash, area } = strokes[name]
+          return {
+            stroke: colour(ink),
+            width,
+            dash,
+            points: { show: series[0].values.length === 1 },
+            ...(area && { fill: colour('area') }),
+          }
+        }),
+      ],
+      hooks: { setCursor: [(plot) => this.#readOut(plot.cursor.idx ?? null)] },
+    }
+  }
+
+  /** Days by their date, hours by the clock, in the reporting time zone. */
+  #ticks(_plot, splits) {
+    const timeZone = this.dataset.zone
+    const step = splits.length > 1 ? splits[1] - splits[0] : 86_400
+    const format = (options) => new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+    const clock = format({ hour: '2-digit', minute: '2-digit' })
+    const day = format({ day: 'numeric', month: 'short' })
+    const weekday = format({ weekday: 'short' })
+    const month = format({ month: 'short', year: 'numeric' })
+    return splits.map((seconds) => {
+      const instant = seconds * 1000
+      if (step < 86_000)
+        return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
+      if (this.dataset.unit === 'hour')
+        return `${weekday.format(instant)} ${format({ day: 'numeric' }).format(instant)}`
+      return step >= 28 * 86_400 ? month.format(instant) : day.format(instant)
+    })
+  }
+
+  /** The legend is the readout: the point under the cursor, or else the last. */
+  #readOut(index) {
+    if (!this.#data) return
+    const { instants, names, series } = this.#data
+    const at = index ?? instants.length - 1
+    const legend = this.querySelector('.chart__legend')
+    const time = legend.querySelector('time')
+    time.dateTime = new Date(instants[at] * 1000).toISOString()
+    time.textContent = names[at]
+    for (const { name, values } of series) {
+      const figure = legend.querySelector(`[data-series="${name}"]`)
+      if (!figure) continue
+      figure.dataset.value = values[at]
+      figure.textContent = values[at].toLocaleString('en-US')
+    }
+  }
+
+  /** A canvas knows no custom properties: ask an element what they come to in this scheme. */
+  #resolve() {
+    const probe = document.createElement('span')
+    probe.hidden = true
+    this.append(probe)
+    const resolve = (colour) => {
+      probe.style.color = colour
+      return getComputedStyle(probe).color
+    }
+    for (const name of ['--ghost', '--step-3', '--step-4', '--step-5', '--line', '--canvas', '--text-quiet'])
+      this.#colours[name] = resolve(`var(${name})`)
+    this.#colours.area = resolve('color-mix(in srgb, var(--step-3) 16%, transparent)')
+    probe.remove()
+  }
+  #recolour() {
+    this.#resolve()
+    this.#plot?.redraw(false, true)
+  }
+  #fit() {
+    const width = this.#canvas.clientWidth
+    if (this.#plot && width > 0 && width !== this.#plot.width) this.#plot.setSize({ width, height })
+  }
+}
+
+customElements.define('line-chart', LineChart)
