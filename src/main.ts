@@ -45,7 +45,7 @@ async function start() {
 
   const readers = openReaders(path)
   const ledger = new Ledger({ db })
-  const { app, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
+  const { app, setup, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
 
   const server = app.listen(config.PORT, config.HOST)
   await once(server, 'listening')
