@@ -1,0 +1,20 @@
+// What Express alone can serve: the same answer as the event door's, with nothing read and nothing stored. Same
+// settings as src/app.ts, so that the two differ by our own work alone.
+import express from 'express'
+
+const app = express()
+app.disable('x-powered-by')
+app.disable('etag')
+app.set('query parser', 'simple')
+app.set('trust proxy', ['loopback'])
+
+let id = 0
+app.get('/api/event', (_req, res) => {
+  res.json({ status: 'ok', event_id: ++id })
+})
+
+const server = app.listen(0, '127.0.0.1', () => {
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+  console.log(JSON.stringify({ port, msg: 'listening' }))
+})
+process.on('SIGTERM', () => process.exit(0))

@@ -1,0 +1,100 @@
+import { connect, type Socket } from 'node:net'
+import { type Mix, traffic } from './traffic.js'
+
+/** One spell of load: how hard, how long, on whom. */
+export interface Spell {
+  port: number
+  connections: number
+  /** Ends after so many milliseconds or, when given, so many requests. */
+  milliseconds: number
+  requests?: number
+  mix: Mix
+}
+/** What came of it; latencies in milliseconds. */
+export interface Outcome {
+  requests: number
+  refused: number
+  perSecond: number
+  p50: number
+  p99: number
+  max: number
+}
+
+/**
+ * The client. It speaks HTTP over bare sockets, since Node's own client costs as much as the server it would
+ * measure: on two cores it would be the bottleneck, and hide the difference.
+ */
+async function run({ port, connections, milliseconds, requests = Number.POSITIVE_INFINITY, mix }: Spell): Promise<Outcome> {
+  const next = mixes.get(mix.seed) ?? traffic(mix)
+  mixes.set(mix.seed, next)
+  const latencies: number[] = []
+  let refused = 0
+  let sent = 0
+  const from = performance.now()
+  const until = from + milliseconds
+
+  await Promise.all(
+    Array.from(
+      { length: connections },
+      () =>
+        new Promise<void>((done, fail) => {
+          const socket: Socket = connect(port, '127.0.0.1')
+          socket.setNoDelay(true)
+          let at = 0
+          let rest: Buffer | null = null
+          const send = () => {
+            at = performance.now()
+            if (at >= until || sent >= requests) return void socket.end()
+            sent++
+            socket.write(next())
+          }
+          socket.on('connect', send)
+          socket.on('data', (part: Buffer) => {
+            const answer: Buffer = rest ? Buffer.concat([rest, part]) : part
+            if (!isWhole(answer)) {
+              rest = answer
+              return
+            }
+            rest = null
+            latencies.push(performance.now() - at)
+            // "HTTP/1.1 200": the tenth byte is the class of the status.
+            if (answer[9] !== 0x32) refused++
+            send()
+          })
+          socket.on('close', () => done())
+          socket.on('error', fail)
+        }),
+    ),
+  )
+  const seconds = (performance.now() - from) / 1000
+  latencies.sort((a, b) => a - b)
+  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
+  return {
+    requests: latencies.length,
+    refused,
+    perSecond: latencies.length / seconds,
+    p50: at(0.5),
+    p99: at(0.99),
+    max: at(1),
+  }
+}
+/** A client that is asked again goes on with people it has not been yet. */
+const mixes = new Map<number, () => Buffer>()
+
+function isWhole(answer: Buffer) {
+  const end = answer.indexOf('\r\n\r\n')
+  if (end < 0) return false
+  const length = /content-length: (\d+)/i.exec(answer.latin1Slice(0, end))
+  return answer.length >= end + 4 + Number(length?.[1] ?? 0)
+}
+
+process.on('message', (spell: Spell) => {
+  run(spell).then(
+    (outcome) => process.send?.(outcome),
+    (error) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+})
+process.on('disconnect', () => process.exit(0))
