@@ -13,7 +13,7 @@ import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
-import { homePage } from './campaigns/home-page.js'
+import { homePage, showLastEvent } from './campaigns/home-page.js'
 import { integrationPages, longLists } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
@@ -75,6 +75,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(onlyLoggedIn, longLists(), formBodies(), onlyGenuine)
+  app.use(showLastEvent({ db }))
   app.use(logoutPages())
   app.use(
     settingsPages({

@@ -1,5 +1,7 @@
-import { type Request, type Response, Router } from 'express'
+import { type NextFunction, type Request, type Response, Router } from 'express'
 import * as z from 'zod'
+import { accountOf } from '../accounts/gate.js'
+import { tell } from '../accounts/sessions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
@@ -75,7 +77,7 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
       const view = { page: 'campaigns/create', fragment: 'campaigns/_create-form' }
       return render(res, view, { room: 'campaigns', values: typed(req), errors: formErrors(form.error) })
     }
-    const { id } = await createCampaign(db, form.data, { by: res.locals.account?.id ?? null, now: now() })
+    const { id } = await createCampaign(db, form.data, { by: accountOf(res).id, now: now() })
     directory.forget(id)
     leadTo(res, `/campaign/${id}`)
   })
@@ -92,6 +94,7 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
     if (!form.success) return showEdit(res.status(422), campaign, typed(req), formErrors(form.error))
     await editCampaign(db, campaign.id, form.data, now())
     directory.forget(campaign.id)
+    tell(req, 'The changes are saved.')
     res.redirect(303, `/campaign/${campaign.id}`)
   })
 
@@ -99,15 +102,18 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
     const id = idOf(req)
     await changeWriteKey(db, id)
     directory.forget(id)
+    tell(req, 'The campaign has a new write key. The old one is refused from now on.')
     res.redirect(303, `/campaign/${id}/edit#key-title`)
   })
 
   // Archiving is a thing of its own: `archived` says which way, and without it the campaign is archived.
   routes.post('/campaign/:id/archiving', async (req, res) => {
     const id = idOf(req)
-    if (typed(req).archived === '0') await restoreCampaign(db, id)
+    const restoring = typed(req).archived === '0'
+    if (restoring) await restoreCampaign(db, id)
     else await archiveCampaign(db, id, now())
     directory.forget(id)
+    tell(req, restoring ? 'The campaign is active again.' : 'The campaign is archived. Its numbers are kept.')
     res.redirect(303, `/campaign/${id}`)
   })
 
@@ -122,9 +128,11 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
         first: 'sure',
         sure: 'Tick this first. It cannot be taken back.',
       })
+    const { name } = await getCampaign(db, id)
     await deleteCampaign(db, id, now())
     directory.forget(id)
     void remover.run()
+    tell(req, `Campaign ${id}, ${name}, is deleted.`)
     res.redirect(303, '/')
   })
 
@@ -138,6 +146,14 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
     res.render('campaigns/delete', { room: 'campaigns', campaign, loss, errors })
   }
   return routes
+}
+
+/** Lays out for whole pages when the last event came in. */
+export function showLastEvent({ db }: Pick<Needs, 'db'>) {
+  return async (req: Request, res: Response, next: NextFunction) => {
+    if (!wantsFragment(req)) res.locals.lastEventAt = await lastEventAt(db)
+    next()
+  }
 }
 
 const CampaignId = z.coerce.number().int().min(1)
