@@ -84,7 +84,7 @@ const mixes = new Map<number, () => Buffer>()
 function isWhole(answer: Buffer) {
   const end = answer.indexOf('\r\n\r\n')
   if (end < 0) return false
-  const length = /content-length: (\d+)/i.exec(answer.latin1Slice(0, end))
+  const length = /content-length: (\d+)/i.exec(answer.toString('latin1', 0, end))
   return answer.length >= end + 4 + Number(length?.[1] ?? 0)
 }
 
