@@ -81,7 +81,7 @@ function repeats(text: string) {
 }
 
 function isCommon(plain: string) {
-  if (commonPasswords.has(plain.replace(/\s/g, ''))) return true
+  if (commonPasswords.has(plain) || commonPasswords.has(plain.replace(/[\s\p{P}]/gu, ''))) return true
   const core = plain.replace(/^[^\p{L}]+|[\d\p{P}\p{S}\s]+$/gu, '')
   const undisguised = [...core].map((sign) => disguises[sign] ?? sign).join('')
   return [core, undisguised].some(

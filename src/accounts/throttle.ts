@@ -78,7 +78,7 @@ export type LoginThrottle = ReturnType<typeof loginThrottle>
 export function waitAfter(failures: number[], now: number): number {
   const slow = failures.some((at, index) => {
     const first = failures[index - patience + 1]
-    return first !== undefined && at - first <= slowTime && now - at < slowTime
+    return first !== undefined && at - first < slowTime && now - at < slowTime
   })
   const last = failures.at(-1)
   return slow && last !== undefined ? Math.max(0, last + slowStep - now) : 0
