@@ -265,6 +265,7 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
         ...(await withDomains(campaign, view)),
         ...(await withSeries(campaign.id, view)),
         ...(await withJourneys(campaign.id, view)),
+        isMore: false,
       },
     )
   }
@@ -283,12 +284,14 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
   routes.get('/campaign/:id/series', (req, res) =>
     show(req, res, { fragment: '_series', data: (campaign, view) => withSeries(campaign.id, view) }),
   )
-  routes.get('/campaign/:id/users', (req, res) =>
-    show(req, res, {
-      fragment: req.query.offset === undefined ? '_journeys' : '_more-journeys',
-      data: (campaign, view) => withJourneys(campaign.id, view),
-    }),
-  )
+  routes.get('/campaign/:id/users', (req, res) => {
+    // Asked for by the page itself, the next rows join those that are there.
+    const isMore = req.query.offset !== undefined
+    return show(req, res, {
+      fragment: isMore ? '_more-journeys' : '_journeys',
+      data: async (campaign, view) => ({ ...(await withJourneys(campaign.id, view)), isMore }),
+    })
+  })
 
   routes.get('/campaign/:id/users/:journeyId', async (req, res) => {
     const campaign = await getCampaign(db, req.params.id)

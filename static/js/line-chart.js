@@ -1,5 +1,8 @@
 // <line-chart> draws the table inside it. Whoever refreshes the table need not know: the chart watches it.
-import uPlot from '../vendor/uPlot.js'
+
+/** Fetched where there is a chart, and not before. */
+let uPlot = null
+const loaded = () => import('../vendor/uPlot.js').then((module) => (uPlot = module.default))
 
 const strokes = {
   before: { colour: '--ghost', width: 1.5, dash: [4, 4] },
@@ -20,11 +23,19 @@ class LineChart extends HTMLElement {
   #table = new MutationObserver(() => this.#draw())
   #size = new ResizeObserver(() => this.#fit())
 
-  connectedCallback() {
-    this.#abort = new AbortController()
+  async connectedCallback() {
+    const abort = new AbortController()
+    this.#abort = abort
     // With a chart to look at, the numbers are one click away. A refresh leaves them as somebody put them.
     const numbers = this.querySelector('.numbers')
-    if (numbers && !this.#plot) numbers.open = false
+    numbers.open = false
+    try {
+      await (uPlot ?? loaded())
+    } catch {
+      numbers.open = true
+      return
+    }
+    if (abort.signal.aborted) return
     this.#draw()
     this.#table.observe(this.querySelector('table'), {
       subtree: true,
@@ -34,7 +45,7 @@ class LineChart extends HTMLElement {
     })
     this.#size.observe(this.#canvas)
     const scheme = matchMedia('(prefers-color-scheme: dark)')
-    scheme.addEventListener('change', () => this.#recolour(), { signal: this.#abort.signal })
+    scheme.addEventListener('change', () => this.#recolour(), { signal: abort.signal })
   }
   disconnectedCallback() {
     this.#abort.abort()
@@ -150,7 +161,7 @@ class LineChart extends HTMLElement {
   }
 
   /** Days by their date, hours by the clock, in the reporting time zone. */
-  #ticks(_plot, splits) {
+  #ticks(plot, splits) {
     const timeZone = this.dataset.zone
     const step = splits.length > 1 ? splits[1] - splits[0] : 86_400
     const format = (options) => new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
@@ -158,8 +169,12 @@ class LineChart extends HTMLElement {
     const day = format({ day: 'numeric', month: 'short' })
     const weekday = format({ weekday: 'short' })
     const month = format({ month: 'short', year: 'numeric' })
+    const width = plot.bbox.width / devicePixelRatio
     return splits.map((seconds) => {
       const instant = seconds * 1000
+      // A label that would be cut at the edge is left out.
+      const place = plot.valToPos(seconds, 'x')
+      if (place < 0 || place > width - 18) return ''
       if (step < 86_000)
         return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
       if (this.dataset.unit === 'hour')

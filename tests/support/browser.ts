@@ -114,6 +114,9 @@ export async function launchBrowser(): Promise<Browser> {
       protocolTimeout: 120_000,
       env: {
         ...process.env,
+        // A bare machine's locale gives pages a language tag that no browser of a person has.
+        LANG: 'en_US.UTF-8',
+        LANGUAGE: 'en_US',
         // A machine without any fonts gets those that came with the browser.
         ...(bare ? { FONTCONFIG_PATH: join(dirname(executablePath), 'fonts') } : {}),
       },
