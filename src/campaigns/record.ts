@@ -59,6 +59,8 @@ export interface Settlement {
   changes: { id: number; reasons: number }[]
   /** All events up to this id are settled. */
   upTo: number
+  /** The setting that remembers how far this look has come; {@link settledSetting} when nothing else is said. */
+  watermark?: string
 }
 export const settledSetting = 'settled_event_id'
 
@@ -138,14 +140,14 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
     return { id, repeated: false }
   }
 
-  async function settle(tx: Db, { changes: changed, upTo }: Settlement) {
+  async function settle(tx: Db, { changes: changed, upTo, watermark = settledSetting }: Settlement) {
     const people = new Map<string, CountedEvent>()
     for (const { id, reasons } of changed) {
       const event = await changeVerdict(tx, id, reasons)
       if (event) people.set(`${event.campaign_id} ${event.contact_id}`, event)
     }
     for (const { campaign_id, contact_id } of people.values()) await recountPerson(tx, campaign_id, contact_id)
-    await writeSetting(tx, settledSetting, String(upTo))
+    await writeSetting(tx, watermark, String(upTo))
   }
 
   async function whoAndWhere(tx: Db, fact: EventFact) {

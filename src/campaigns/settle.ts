@@ -20,6 +20,8 @@ interface Needs {
   /** Hands changed verdicts to the ledger. */
   settle: (settlement: Settlement) => Promise<void>
   now: () => number
+  /** The setting that remembers how far it has come. Whoever looks at the past again brings one of their own. */
+  watermark?: string
 }
 
 const chunkSize = 500
@@ -29,14 +31,14 @@ const chunkSize = 500
  * arrived, and hands the verdicts that change to the ledger. What can no longer be judged (an address or a user
  * agent that is not kept) keeps the reason it has.
  */
-export function settler({ db, readers, settle, now }: Needs) {
+export function settler({ db, readers, settle, now, watermark = settledSetting }: Needs) {
   let running: Promise<number> | null = null
   let rates: { upTo: number; windows: AddressRates } | null = null
 
   async function settleDue(): Promise<number> {
     let settled = 0
     for (;;) {
-      const upTo = Number((await readSetting(db, settledSetting)) ?? 0)
+      const upTo = Number((await readSetting(db, watermark)) ?? 0)
       const chunk = await dueAfter(upTo)
       if (chunk.length === 0) return settled
       const windows = rates?.upTo === upTo ? rates.windows : await warm(upTo, chunk[0]!.happened_at)
@@ -46,7 +48,7 @@ export function settler({ db, readers, settle, now }: Needs) {
       const changes = chunk
         .filter((event) => reasons.get(event.id) !== event.reasons)
         .map(({ id }) => ({ id, reasons: reasons.get(id)! }))
-      await settle({ changes, upTo: last })
+      await settle({ changes, upTo: last, watermark })
       settled += chunk.length
     }
   }

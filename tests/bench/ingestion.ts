@@ -28,9 +28,15 @@ export async function compareIngestion({ client, port, mix, rounds, milliseconds
         ['bare', bare.port],
         ['door', port],
       ] as const) {
-        const spell = { port: target, connections: 32, milliseconds, mix: { ...mix, seed: name === 'bare' ? 1 : 2 } }
+        const spell = {
+          port: target,
+          connections: 32,
+          milliseconds,
+          mix: { ...mix, seed: name === 'bare' ? 1 : 2 },
+        }
         const outcome = await client.run(spell)
-        if (outcome.refused > 0) throw new Error(`${outcome.refused} of ${outcome.requests} requests were refused.`)
+        if (outcome.refused > 0)
+          throw new Error(`${outcome.refused} of ${outcome.requests} requests were refused.`)
         if (round > 0) spells[name].push(outcome)
       }
   } finally {

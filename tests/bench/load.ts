@@ -24,7 +24,13 @@ export interface Outcome {
  * The client. It speaks HTTP over bare sockets, since Node's own client costs as much as the server it would
  * measure: on two cores it would be the bottleneck, and hide the difference.
  */
-async function run({ port, connections, milliseconds, requests = Number.POSITIVE_INFINITY, mix }: Spell): Promise<Outcome> {
+async function run({
+  port,
+  connections,
+  milliseconds,
+  requests = Number.POSITIVE_INFINITY,
+  mix,
+}: Spell): Promise<Outcome> {
   const next = mixes.get(mix.seed) ?? traffic(mix)
   mixes.set(mix.seed, next)
   const latencies: number[] = []
@@ -68,7 +74,8 @@ async function run({ port, connections, milliseconds, requests = Number.POSITIVE
   )
   const seconds = (performance.now() - from) / 1000
   latencies.sort((a, b) => a - b)
-  const at = (share: number) => latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
+  const at = (share: number) =>
+    latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? 0
   return {
     requests: latencies.length,
     refused,

@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { ConfigError, environment, readConfig } from '../config.js'
+import { DatabaseRefused, migrate } from '../database/migrate.js'
+import { openDatabase } from '../database/open.js'
+
+/** Milliseconds a command waits for the server, or another command, to let go of the write lock. */
+const patience = 30_000
+
+/**
+ * The installation that `DATA_DIR` names, for a command that works on its data, beside a running server or without.
+ * @throws ConfigError when there is none
+ */
+export async function openInstallation() {
+  const config = readConfig(environment())
+  const path = join(config.DATA_DIR, 'throughline.db')
+  if (!existsSync(path))
+    throw new ConfigError(
+      `DATA_DIR must be a folder with data; ${config.DATA_DIR} has none. Run npm start first.`,
+    )
+  const db = openDatabase(path, { patience })
+  const copy = await migrate(db, { dataDir: config.DATA_DIR, now: Date.now })
+  if (copy) console.log(`A copy was made before the migration: ${copy}`)
+  return { config, db, path }
+}
+
+/** Runs a command: what an operator can put right ends it with one sentence, anything else with its stack. */
+export async function command(program: () => Promise<void>) {
+  try {
+    await program()
+  } catch (error) {
+    console.error(error instanceof ConfigError || error instanceof DatabaseRefused ? error.message : error)
+    process.exitCode = 1
+  }
+}
