@@ -61,12 +61,12 @@ describe('every page', () => {
     const window = await aWindow(browser, site, { scheme })
     for (const path of ['/login', '/setup', '/docs']) {
       await window.visit(path)
-      for (const fault of await accessibilityFaults(window.page)) faults.push(`${path}: ${fault}`)
+      for (const fault of await accessibilityFaults(window)) faults.push(`${path}: ${fault}`)
     }
     await logIn(window)
     for (const path of pages(cid)) {
       await window.visit(path)
-      for (const fault of await accessibilityFaults(window.page)) faults.push(`${path}: ${fault}`)
+      for (const fault of await accessibilityFaults(window)) faults.push(`${path}: ${fault}`)
       for (const complaint of window.complaints.splice(0)) faults.push(`${path}: ${complaint}`)
     }
     expect(faults).toEqual([])
@@ -87,11 +87,11 @@ describe('every page', () => {
   it('passes axe when there is nothing yet, and for the first who comes', async () => {
     const site = await aSite({ account: false })
     const stranger = await look(site, '/setup', { width: 360, scheme: 'dark' }, [])
-    expect(await accessibilityFaults(stranger.window.page)).toEqual([])
+    expect(await accessibilityFaults(stranger.window)).toEqual([])
     const owned = await aSite()
     const { window } = await look(owned, '/', { width: 360 }, [])
     expect(await window.page.$eval('main', (main) => main.textContent)).toContain('Follow your first mailing to the sale')
-    expect(await accessibilityFaults(window.page)).toEqual([])
+    expect(await accessibilityFaults(window)).toEqual([])
     expect(await scrollsSideways(window.page)).toBe(false)
     expect(window.complaints).toEqual([])
   })
