@@ -6,11 +6,14 @@ import { sessions } from './accounts/sessions.js'
 import { settingsPages } from './accounts/settings.js'
 import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
+import { requireToken } from './accounts/tokens.js'
 import { openCountries } from './audience/countries.js'
 import { searchIndex } from './audience/search.js'
 import { privacySection } from './audience/settings.js'
+import { campaignApi, eventOperations } from './campaigns/api.js'
 import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
+import { campaignChapters } from './campaigns/definitions.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
 import { homePage, showLastEvent } from './campaigns/home-page.js'
@@ -27,9 +30,11 @@ import type { Job } from './operations/jobs.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
+import { docsPages } from './web/docs.js'
 import { errorHandler, notFound } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
 import { formBodies, onlyGenuine } from './web/forms.js'
+import { glossaryPages } from './web/glossary.js'
 import { securityHeaders } from './web/security.js'
 import { useViews } from './web/views.js'
 
@@ -66,9 +71,26 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(staticFiles())
   app.use('/static', notFound)
 
+  // Programs with a token: no session, no cookies.
+  const api = campaignApi({ db, readers, directory, now })
+  app.use('/api/v1', requireToken({ db, now }))
+  app.use(api.routes)
+
   // Pages for people.
   useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
   app.use(securityHeaders(config))
+  app.use(
+    docsPages({
+      info: {
+        title: 'Throughline',
+        version,
+        baseUrl: config.BASE_URL,
+        description: 'Follows a reader from the inbox to the sale.',
+      },
+      operations: [...eventOperations, ...api.operations],
+    }),
+  )
+  app.use('/api', notFound)
   app.use(sessions({ db, now, secret, baseUrl: config.BASE_URL }))
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle }))
@@ -89,6 +111,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, readers, calendar: days, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
+  app.use(glossaryPages({ chapters: campaignChapters }))
 
   app.use(notFound)
   app.use(errorHandler(log))

@@ -234,6 +234,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns',
       id: 'listCampaigns',
       tag,
+      sample: { path: '/api/v1/campaigns?q=autumn' },
       summary: 'List campaigns, the newest first',
       query: CampaignQuery,
       answers: {
@@ -274,6 +275,10 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns',
       id: 'createCampaign',
       tag,
+      sample: {
+        path: '/api/v1/campaigns',
+        body: { name: 'Autumn Reading List', offer_url: 'https://paperboat.example/autumn' },
+      },
       summary: 'Create a campaign',
       body: NewCampaign,
       answers: {
@@ -306,6 +311,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns/{id}',
       id: 'getCampaign',
       tag,
+      sample: { path: '/api/v1/campaigns/5' },
       summary: 'Read a campaign',
       params: CampaignPath,
       answers: {
@@ -323,6 +329,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns/{id}',
       id: 'updateCampaign',
       tag,
+      sample: { path: '/api/v1/campaigns/5', body: { archived: true } },
       summary: 'Change a campaign',
       description: 'What is left out stays. A changed offer URL keeps its dated history.',
       params: CampaignPath,
@@ -357,6 +364,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns/{id}/stats',
       id: 'getCampaignStats',
       tag,
+      sample: { path: '/api/v1/campaigns/5/stats' },
       summary: 'Read the numbers of a campaign',
       description:
         'The numbers of the campaign page: overall, over people, and by sending domain, the busiest first.',
@@ -420,6 +428,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns/{id}/journeys',
       id: 'listJourneys',
       tag,
+      sample: { path: '/api/v1/campaigns/5/journeys?event=not_converted&limit=100' },
       summary: 'List journeys, the newest first',
       description: 'A journey is what one person did in the campaign on one sending domain.',
       params: CampaignPath,
@@ -477,6 +486,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
       path: '/api/v1/campaigns/{id}/events',
       id: 'listEvents',
       tag,
+      sample: { path: '/api/v1/campaigns/5/events?after=12000&limit=1000' },
       summary: 'List events, the oldest first',
       description:
         'Keep the id of the last event you have and say it as `after` next time: you get what came in since. A verdict may still change in the ten minutes after its event.',
@@ -690,6 +700,7 @@ export const eventOperations: Operation[] = [
     query: EventParameters,
     answers: eventAnswers,
     open: true,
+    sample: { path: '/api/event?cid=5&event=email_click&email=anna@example.com&domain=news.example.com' },
   },
   {
     method: 'post',

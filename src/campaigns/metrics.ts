@@ -46,7 +46,7 @@ export const peopleSteps = (row: PeopleCounts, { machines }: { machines: boolean
 
 export const sumOf = (steps: Steps) => steps.email_clicks + steps.landing_clicks + steps.conversions
 
-const silentAfter = { events: 20, milliseconds: 6 * 3_600_000, gaps: 20 }
+export const silentAfter = { events: 20, milliseconds: 6 * 3_600_000, gaps: 20 }
 
 /**
  * Has a domain that used to report gone silent? Yes when it reported 20 events or more, and then nothing for at least

@@ -27,7 +27,7 @@ export class Forbidden extends HttpError {
 
 /** Nothing answered before: the address does not exist. */
 export function notFound(req: Request) {
-  throw new NotFound(`There is nothing at ${req.path.slice(0, 100)}.`)
+  throw new NotFound(`There is nothing at ${(req.baseUrl + req.path).slice(0, 100)}.`)
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Operation {
   answers: Record<number, { description: string; schema?: z.ZodType; example?: unknown }>
   /** Needs an API token, unless it is open. */
   open?: boolean
+  /** A request that the readable page shows, as path and query, with a body where there is one. */
+  sample?: { path: string; body?: object }
 }
 
 type JsonSchema = Record<string, unknown> & {
@@ -63,7 +65,7 @@ export function openApiDocument({ title, version, baseUrl, description }: ApiInf
   const paths: Record<string, Record<string, unknown>> = {}
   for (const operation of operations) {
     paths[operation.path] ??= {}
-    paths[operation.path]![operation.method] = describe(operation)
+    paths[operation.path]![operation.method] = operationObject(operation)
   }
   return {
     openapi: '3.1.1',
@@ -79,7 +81,7 @@ export function openApiDocument({ title, version, baseUrl, description }: ApiInf
   }
 }
 
-function describe({ id, tag, summary, description, params, query, body, answers, open }: Operation) {
+function operationObject({ id, tag, summary, description, params, query, body, answers, open }: Operation) {
   return {
     operationId: id,
     tags: [tag],

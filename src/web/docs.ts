@@ -1,0 +1,76 @@
+import { Router } from 'express'
+import { type ApiInfo, fieldLines, type Operation, openApiDocument } from './openapi.js'
+
+/**
+ * The description of the API: `/api/openapi.json` for programs and `/docs` for people, both open to strangers. It
+ * holds no data of this installation but its address.
+ */
+export function docsPages({ info, operations }: { info: ApiInfo; operations: Operation[] }) {
+  const routes = Router()
+  const document = openApiDocument(info, operations)
+  const groups = groupsOf(info.baseUrl, operations)
+
+  routes.get('/api/openapi.json', (_req, res) => {
+    res.set({ 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'public, max-age=300' }).json(document)
+  })
+  routes.get('/docs', (_req, res) => {
+    res.render('help/docs', { info, groups })
+  })
+  return routes
+}
+
+/** The operations as the page shows them: by tag, each with its tables and a request to try. */
+function groupsOf(baseUrl: string, operations: Operation[]) {
+  const tags = [...new Set(operations.map(({ tag }) => tag))]
+  return tags.map((tag) => ({
+    tag,
+    operations: operations
+      .filter((operation) => operation.tag === tag)
+      .map((operation) => {
+        const {
+          id,
+          method,
+          path,
+          summary,
+          description = '',
+          open = false,
+          params,
+          query,
+          body,
+          answers,
+        } = operation
+        const good = Object.values(answers)[0]!
+        return {
+          id,
+          method: method.toUpperCase(),
+          path,
+          summary,
+          description,
+          open,
+          curl: curlOf(baseUrl, operation),
+          fields: [
+            ...(params ? fieldLines(params, 'input').map((line) => ({ ...line, where: 'path' })) : []),
+            ...(query ? fieldLines(query, 'input').map((line) => ({ ...line, where: 'query' })) : []),
+            ...(body ? fieldLines(body.schema, 'input').map((line) => ({ ...line, where: 'body' })) : []),
+          ],
+          answerFields: good.schema ? fieldLines(good.schema, 'output') : [],
+          example: good.example === undefined ? '' : JSON.stringify(good.example, null, 2),
+          answers: Object.entries(answers).map(([status, answer]) => ({
+            status,
+            description: answer.description,
+          })),
+        }
+      }),
+  }))
+}
+
+/** The sample request of an operation, for a terminal. */
+function curlOf(baseUrl: string, { method, open, sample }: Operation) {
+  if (!sample) return ''
+  const words = ['curl']
+  if (method !== 'get' && !(method === 'post' && sample.body)) words.push(`-X ${method.toUpperCase()}`)
+  const lines = [`${words.join(' ')} '${baseUrl}${sample.path}'`]
+  if (!open) lines.push(`-H "Authorization: Bearer $TOKEN"`)
+  if (sample.body) lines.push(`-H 'Content-Type: application/json'`, `-d '${JSON.stringify(sample.body)}'`)
+  return lines.join(' \\\n  ')
+}
