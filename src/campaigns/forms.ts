@@ -5,11 +5,14 @@ import { EmailAddress } from '../audience/contacts.js'
 import { eventKinds } from './kinds.js'
 
 /** What mailing tools leave behind when they do not know a field: `{email}`, `%EMAIL%`, `*|EMAIL|*`, `[[email]]`, `<email>`. */
-const placeholder = /^(?:\{\{?[^{}]*\}\}?|%[A-Za-z_][\w.-]*%|\*\|.*\|\*|\[\[?[^[\]]*\]\]?|<[^<>]*>|\$\{[^{}]*\}|##[\w-]+##)$/
+const placeholder =
+  /^(?:\{\{?[^{}]*\}\}?|%[A-Za-z_][\w.-]*%|\*\|.*\|\*|\[\[?[^[\]]*\]\]?|<[^<>]*>|\$\{[^{}]*\}|##[\w-]+##)$/
 
 const word = (name: string) =>
   z
-    .string({ error: (issue) => (issue.input === undefined ? `The ${name} is missing.` : `The ${name} is text.`) })
+    .string({
+      error: (issue) => (issue.input === undefined ? `The ${name} is missing.` : `The ${name} is text.`),
+    })
     .trim()
     .min(1, `The ${name} is missing.`)
     .refine((text) => !placeholder.test(text), {
@@ -34,7 +37,9 @@ export function hostOf(text: string): string | null {
   host = host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
   if (isIP(host)) return host
   const ascii = domainToASCII(host)
-  return ascii.length > 0 && ascii.length <= 253 && ascii.split('.').every((part) => label.test(part)) ? ascii : null
+  return ascii.length > 0 && ascii.length <= 253 && ascii.split('.').every((part) => label.test(part))
+    ? ascii
+    : null
 }
 
 const Domain = word('domain').transform((text, context) => {
@@ -51,7 +56,8 @@ const CampaignId = word('cid').transform((text, context) => {
 })
 
 /** Empty parameters count as left out: senders' templates often leave them so. */
-const optional = <T extends z.ZodType>(type: T) => z.preprocess((value) => (value === '' ? undefined : value), type.optional())
+const optional = <T extends z.ZodType>(type: T) =>
+  z.preprocess((value) => (value === '' ? undefined : value), type.optional())
 
 /** The parameters of `GET /api/event` that mean something; all others are kept as the event's extra. */
 export const EventParameters = z.object({
@@ -108,14 +114,17 @@ export const CampaignForm = z.object({
       if (text === '') return
       const url = URL.canParse(text) ? new URL(text) : null
       if (url && /^https?:$/.test(url.protocol) && url.hostname) return
-      const guess = `https://${text.replace(/^[a-z]*:?\/*/i, '')}`
+      const guess = `https://${text.replace(/^(?:[a-z]+:(?=\/))?\/*/i, '')}`
       const likely = !url && URL.canParse(guess) && /\.\w/.test(new URL(guess).hostname)
       context.addIssue(
         `The offer URL starts with https:// or http://.${likely ? ` Did you mean ${guess}?` : ''}`,
       )
     }),
   needs_key: z
-    .union([z.literal(['on', '1', 'true', true]).transform(() => true), z.literal(['', '0', 'false', false]).transform(() => false)])
+    .union([
+      z.literal(['on', '1', 'true', true]).transform(() => true),
+      z.literal(['', '0', 'false', false]).transform(() => false),
+    ])
     .optional()
     .default(false),
 })
