@@ -70,8 +70,7 @@ export async function install() {
     ])
     const again = loadSqlite()
     if (again.failed) {
-      console.error(output)
-      console.error(again.output)
+      console.error(output || again.output)
       throw new Refused(whyInstallFailed('better-sqlite3'))
     }
   }

@@ -9,7 +9,6 @@ import {
   rmSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import puppeteer, { type Browser } from 'puppeteer-core'
 import { projectRoot } from '../../src/config.js'
@@ -96,20 +95,17 @@ function packageFolder(file: string): string {
 }
 
 /**
- * Starts a browser with a fresh profile, which is gone when it closes. It keeps Chromium's sandbox, except as root
- * and where the kernel forbids one; the pages under test are our own.
+ * Starts a browser with a fresh profile, which puppeteer removes when it is closed. It keeps Chromium's sandbox,
+ * except as root and where the kernel forbids one; the pages under test are our own.
  */
 export async function launchBrowser(): Promise<Browser> {
   const executablePath = await findBrowser()
   const bare = !existsSync('/etc/fonts/fonts.conf') && existsSync(join(dirname(executablePath), 'fonts'))
-  const profile = mkdtempSync(join(tmpdir(), 'throughline-browser-'))
-  const forget = () => rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 })
   const launch = (sandbox: string[]) =>
     puppeteer.launch({
       executablePath,
       // Both the full browser and the shell understand this as "headless".
       headless: 'shell',
-      userDataDir: profile,
       timeout: 60_000,
       protocolTimeout: 120_000,
       env: {
@@ -132,14 +128,7 @@ export async function launchBrowser(): Promise<Browser> {
       ],
     })
 
-  try {
-    const browser = await (process.getuid?.() === 0 ? launch(['--no-sandbox']) : launchSandboxed(launch))
-    browser.once('disconnected', forget)
-    return browser
-  } catch (error) {
-    forget()
-    throw error
-  }
+  return process.getuid?.() === 0 ? launch(['--no-sandbox']) : launchSandboxed(launch)
 }
 
 async function launchSandboxed(launch: (sandbox: string[]) => Promise<Browser>): Promise<Browser> {
