@@ -39,18 +39,17 @@ export function sparkline(
 }
 
 function path(values: (number | null)[], y: (value: number) => number) {
-  let d = ''
-  let down = false
-  values.forEach((value, index) => {
-    if (value === null) {
-      down = false
-      return
-    }
-    const x = values.length === 1 ? width : (index / (values.length - 1)) * width
-    d += `${down ? ' ' : 'M'}${short(x)} ${short(y(value))}`
-    down = true
-  })
-  return d
+  const x = (index: number) => (values.length === 1 ? width : (index / (values.length - 1)) * width)
+  const isKnown = (index: number) => values[index] !== null && values[index] !== undefined
+  return values
+    .map((value, index) => {
+      if (value === null) return ''
+      const point = `${short(x(index))} ${short(y(value))}`
+      if (isKnown(index - 1)) return ` ${point}`
+      // A value between two gaps is a dot: a zero-length line with a round cap.
+      return isKnown(index + 1) ? `M${point}` : `M${point}h0`
+    })
+    .join('')
 }
 
 const short = (value: number) => String(Math.round(value * 10) / 10)
