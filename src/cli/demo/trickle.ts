@@ -1,0 +1,65 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Dice, Reader } from './readers.js'
+import { publishers, type Story } from './stories.js'
+
+interface Needs {
+  stories: Story[]
+  /** Ids of the stories' campaigns. */
+  campaigns: number[]
+  readers: Reader[]
+  dice: Dice
+  /** Where the server listens, such as `http://127.0.0.1:3000`. */
+  origin: string
+}
+
+/**
+ * Goes on telling a few events a minute through the event door, as a landing page's server would, for as long as the
+ * process lives, so that the pages move.
+ */
+export async function trickle({ stories, campaigns, readers, dice, origin }: Needs) {
+  const { pick, below, chance } = dice
+  const live = stories
+    .map((story, index) => ({ story, cid: campaigns[index]! }))
+    .filter(({ story }) => story.archivedDaysAgo === undefined && story.domains.length > 0 && !story.needsKey)
+  let order = 90_000
+
+  async function tell(parameters: Record<string, string>) {
+    await fetch(`${origin}/api/event?${new URLSearchParams(parameters)}`).catch(() => null) // shutting down
+  }
+  const sleep = (milliseconds: number) => pause(milliseconds, undefined, { ref: false })
+
+  async function visit() {
+    const { story, cid } = pick(live)
+    const domain = pick(story.domains.filter((name) => name !== story.silent?.domain))
+    const publisher = publishers.findIndex((one) => one.domain === domain)
+    const reader = pick(readers.filter(({ reads, scanned }) => !scanned && reads.includes(publisher)))
+    const who = { cid: String(cid), email: reader.email, domain }
+    const seen = { ip: reader.address, ua: pick(reader.userAgents) }
+    await tell({
+      ...who,
+      ...seen,
+      event: 'email_click',
+      link: String(1 + below(4)),
+      utm_source: 'newsletter',
+    })
+    if (!chance(story.lands)) return
+    await sleep(2_000 + below(20_000))
+    await tell({ ...who, ...seen, event: 'landing_click' })
+    if (!chance(story.buys * 2)) return
+    await sleep(10_000 + below(40_000))
+    await tell({ ...who, event: 'conversion', order: `A-${++order}`, value: '39.00', currency: 'EUR' })
+  }
+
+  // The empty campaign's integration page has something to explain: a mailing tool that did not know a field.
+  const empty = stories.findIndex((story) => story.domains.length === 0)
+  await tell({
+    cid: String(campaigns[empty]),
+    event: 'email_click',
+    email: '{email}',
+    domain: publishers[3]!.domain,
+  })
+  for (;;) {
+    void visit()
+    await sleep(4_000 + below(12_000))
+  }
+}
