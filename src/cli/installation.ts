@@ -3,18 +3,21 @@ import { join } from 'node:path'
 import { ConfigError, environment, readConfig } from '../config.js'
 import { DatabaseRefused, migrate } from '../database/migrate.js'
 import { openDatabase } from '../database/open.js'
+import { makeDataFolder } from '../secret.js'
 
 /** Milliseconds a command waits for the server, or another command, to let go of the write lock. */
 const patience = 30_000
 
 /**
  * The installation that `DATA_DIR` names, for a command that works on its data, beside a running server or without.
+ * @param create makes it when there is none, as a first start would
  * @throws ConfigError when there is none
  */
-export async function openInstallation() {
+export async function openInstallation({ create = false }: { create?: boolean } = {}) {
   const config = readConfig(environment())
   const path = join(config.DATA_DIR, 'throughline.db')
-  if (!existsSync(path))
+  if (create && !config.EXPECT_EXISTING_DATA) makeDataFolder(config.DATA_DIR)
+  else if (!existsSync(path))
     throw new ConfigError(
       `DATA_DIR must be a folder with data; ${config.DATA_DIR} has none. Run npm start first.`,
     )
