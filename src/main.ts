@@ -20,6 +20,7 @@ import { calendar } from './web/calendar.js'
 const longestShutdown = 10_000
 
 async function start() {
+  const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   process.umask(0o077) // what this process writes is its owner's alone
   const config = readConfig(environment())
   const log = makeLog(config)
@@ -59,7 +60,7 @@ async function start() {
   void remover.run() // what a stop interrupted
   const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
 
-  const [signal] = await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
+  const [signal] = await ended
   log.info({ signal }, 'shutting down')
   setTimeout(() => process.exit(1), longestShutdown).unref()
   const closed = once(server, 'close')
@@ -92,6 +93,13 @@ function warnOfPlainHttp(config: Config, log: pino.Logger) {
 
 start().catch((error) => {
   if (error instanceof ConfigError || error instanceof DatabaseRefused) console.error(error.message)
+  else if (
+    /^(EACCES|EROFS|ENOTDIR|EEXIST|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(error?.code) &&
+    error.syscall !== 'listen'
+  )
+    console.error(`DATA_DIR must be a folder that this user can write: ${error.message}.`)
+  else if (error?.code === 'EACCES')
+    console.error(`PORT must be a port this user may listen on, such as 3000.`)
   else if (error?.code === 'EADDRINUSE')
     console.error(`PORT must be a free port; another program already listens on ${error.port}.`)
   else console.error(error)

@@ -15,14 +15,20 @@ describe('the configuration', () => {
   })
 
   it('takes an empty variable for one that is not set', () => {
-    expect(readConfig({ PORT: ' ', BASE_URL: '' })).toMatchObject({ PORT: 3000, BASE_URL: 'http://localhost:3000' })
+    expect(readConfig({ PORT: ' ', BASE_URL: '' })).toMatchObject({
+      PORT: 3000,
+      BASE_URL: 'http://localhost:3000',
+    })
   })
 
   it('reads what is set', () => {
     expect(readConfig({ PORT: '8080' }).BASE_URL).toBe('http://localhost:8080')
     expect(readConfig({ BASE_URL: 'https://track.example.com/' }).BASE_URL).toBe('https://track.example.com')
     expect(readConfig({ TRUST_PROXY: '2' }).TRUST_PROXY).toBe(2)
-    expect(readConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8' }).TRUST_PROXY).toEqual(['loopback', '10.0.0.0/8'])
+    expect(readConfig({ TRUST_PROXY: 'loopback, 10.0.0.0/8' }).TRUST_PROXY).toEqual([
+      'loopback',
+      '10.0.0.0/8',
+    ])
     expect(readConfig({ TRUST_PROXY: 'off' }).TRUST_PROXY).toBe(false)
     expect(readConfig({ EXPECT_EXISTING_DATA: '1' }).EXPECT_EXISTING_DATA).toBe(true)
   })
@@ -38,7 +44,10 @@ describe('the configuration', () => {
       'TRUST_PROXY must be "off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback).',
     ],
     [{ SESSION_SECRET: 'short' }, 'SESSION_SECRET must be at least 32 characters.'],
-    [{ TIME_ZONE: 'Mars/Olympus' }, 'TIME_ZONE must be the name of a time zone, such as UTC or Europe/Berlin.'],
+    [
+      { TIME_ZONE: 'Mars/Olympus' },
+      'TIME_ZONE must be the name of a time zone, such as UTC or Europe/Berlin.',
+    ],
     [{ LOG_LEVEL: 'loud' }, 'LOG_LEVEL must be fatal, error, warn, info, debug, trace or silent.'],
     [{ EXPECT_EXISTING_DATA: 'yes' }, 'EXPECT_EXISTING_DATA must be 0 or 1.'],
     [{ ADMIN_USERNAME: 'maren' }, 'ADMIN_USERNAME and ADMIN_PASSWORD must be set together, or neither.'],

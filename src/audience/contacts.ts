@@ -18,7 +18,10 @@ export const EmailAddress = z
       .string()
       .min(1, 'The email is missing.')
       .max(255, 'The email is longer than 255 characters.')
-      .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, 'The email is no address: it has one @ with something on both sides.'),
+      .regex(
+        /^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u,
+        'The email is no address: it has one @ with something on both sides.',
+      ),
   )
 
 /**

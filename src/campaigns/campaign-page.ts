@@ -432,7 +432,7 @@ function shownSeries({ unit, points, before }: Series, view: CampaignView, dates
     lastBefore: before.at(-1)?.email_clicks ?? null,
     compares: hasBefore,
     canCompare: view.range !== 'all',
-    nothingBefore: view.compare && before.length > 0 && !hasBefore,
+    nothingBefore: before.length > 0 && !hasBefore && points.some((point) => sumOf(point) > 0),
     beforeLabel: `${long} before`,
     story: story.filter(Boolean).join(' '),
     ranges: ranges.map((range) => ({ range, label: rangeNames[range].label, current: range === view.range })),

@@ -184,7 +184,7 @@ export function campaignRemover({ db, log }: { db: Db; log: Logger }) {
         })
         const took = performance.now() - began
         if (took > longestPiece) rows = Math.max(50, Math.floor(rows / 2))
-        else if (took < longestPiece / 4) rows = Math.min(800, rows + 50)
+        else if (took < longestPiece / 4) rows = Math.min(400, rows + 50)
         if (gone === 0) break
         await pause(Math.max(2 * took, 2), undefined, { ref: false })
       }

@@ -87,7 +87,8 @@ export class CountChanges {
     domain.last_at = Math.max(domain.last_at!, happened_at)
 
     const hour_at = Math.floor(happened_at / hourLength) * hourLength
-    entry(this.#hours, `${campaign_id} ${hour_at}`, () => ({ campaign_id, hour_at, ...noEvents }))[column] += by
+    entry(this.#hours, `${campaign_id} ${hour_at}`, () => ({ campaign_id, hour_at, ...noEvents }))[column] +=
+      by
 
     const day_on = this.#calendar.dayOf(happened_at)
     entry(this.#days, `${campaign_id} ${day_on}`, () => ({ campaign_id, day_on, ...noEvents }))[column] += by
@@ -156,7 +157,12 @@ function entry<Key, Value>(changes: Map<Key, Value>, key: Key, make: () => Value
 
 /** One upsert for each count table; what is inserted is added to what is there. */
 function countWriters(db: Db) {
-  type CountTable = 'campaign_counts' | 'domain_counts' | 'campaign_hours' | 'campaign_days' | 'journey_counts'
+  type CountTable =
+    | 'campaign_counts'
+    | 'domain_counts'
+    | 'campaign_hours'
+    | 'campaign_days'
+    | 'journey_counts'
 
   function adder<Name extends CountTable>(
     table: Name,
@@ -170,13 +176,18 @@ function countWriters(db: Db) {
         .insertInto(table as 'campaign_counts')
         .values(Object.fromEntries(columns.map((column) => [column, value(column)])) as never)
         .onConflict((conflict) =>
-          conflict.columns(keys as never).doUpdateSet(
-            Object.fromEntries([
-              ...sums.map((column) => [column, sql`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`]),
-              ...earliest.map((column) => [column, widest('min', table, column)]),
-              ...latest.map((column) => [column, widest('max', table, column)]),
-            ]) as never,
-          ),
+          conflict
+            .columns(keys as never)
+            .doUpdateSet(
+              Object.fromEntries([
+                ...sums.map((column) => [
+                  column,
+                  sql`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`,
+                ]),
+                ...earliest.map((column) => [column, widest('min', table, column)]),
+                ...latest.map((column) => [column, widest('max', table, column)]),
+              ]) as never,
+            ),
         ),
     )
   }

@@ -67,12 +67,14 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
       }
     }
     const parsed = EventParameters.safeParse(known)
-    if (!parsed.success) for (const { path, message } of parsed.error.issues) details[String(path[0])] ??= message
+    if (!parsed.success)
+      for (const { path, message } of parsed.error.issues) details[String(path[0])] ??= message
     const isGiven = (name: string) => given.has(name) && given.get(name) !== ''
     if (!isGiven('sub'))
       for (const name of ['email', 'domain']) if (!isGiven(name)) details[name] = `The ${name} is missing.`
 
-    if (extras > extraFields) details.extra = `There are ${extras} extra parameters; ${extraFields} are kept at most.`
+    if (extras > extraFields)
+      details.extra = `There are ${extras} extra parameters; ${extraFields} are kept at most.`
     else if (extras > 0 && Buffer.byteLength(JSON.stringify(extra)) > extraBytes)
       details.extra = 'The extra parameters are longer than 8 KiB together.'
 
@@ -83,7 +85,11 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
 
     const event = parsed.data
     if (campaign.needsKey && !sameText(event.key ?? '', campaign.writeKey))
-      throw new BadRequest({ key: `Campaign ${campaign.id} needs its write key, as key=….` }, 403, 'forbidden')
+      throw new BadRequest(
+        { key: `Campaign ${campaign.id} needs its write key, as key=….` },
+        403,
+        'forbidden',
+      )
     const own = req.get('user-agent') ?? ''
     const onBehalf = event.ip !== undefined || event.ua !== undefined || isServerScript(own)
     return {
@@ -113,13 +119,22 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
         at,
         reasons: Object.values(problem.details),
         cid: Number.isSafeInteger(cid) && cid > 0 ? cid : null,
-        request: maskRequest(given ? describe(given) : req.originalUrl.split('?')[1] ?? ''),
-        from: typeof domain === 'string' && domain ? domain.slice(0, 80) : maskAddress(plainAddress(req.ip) ?? ''),
+        request: maskRequest(given ? describe(given) : (req.originalUrl.split('?')[1] ?? '')),
+        from:
+          typeof domain === 'string' && domain
+            ? domain.slice(0, 80)
+            : maskAddress(plainAddress(req.ip) ?? ''),
       })
       return res.status(problem.status).json({ error: problem.error, details: problem.details })
     }
     if (problem instanceof LedgerFull || problem instanceof LedgerUnavailable || sqliteCode(problem)) {
-      log.warn({ reason: problem instanceof Error ? problem.message : '', code: sqliteCode((problem as Error).cause ?? problem) }, 'event not recorded')
+      log.warn(
+        {
+          reason: problem instanceof Error ? problem.message : '',
+          code: sqliteCode((problem as Error).cause ?? problem),
+        },
+        'event not recorded',
+      )
       res.set('Retry-After', '5')
       return res.status(503).json({
         error: 'unavailable',
@@ -146,7 +161,9 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     if (req.method === 'HEAD' || isPrefetch(req)) return void res.status(204).end()
     if (req.method !== 'GET' && req.method !== 'POST') {
       res.set('Allow', 'GET, POST, HEAD, OPTIONS')
-      return void res.status(405).json({ error: 'method_not_allowed', message: 'Events come by GET or POST.' })
+      return void res
+        .status(405)
+        .json({ error: 'method_not_allowed', message: 'Events come by GET or POST.' })
     }
     if (req.method === 'POST' || req.path !== '/') return next()
     let given: Given
@@ -185,8 +202,9 @@ function acknowledge(res: Response, id: number) {
 }
 
 const isPrefetch = (req: Request) =>
-  /prefetch|prerender/i.test(`${req.get('sec-purpose') ?? ''} ${req.get('purpose') ?? ''} ${req.get('x-moz') ?? ''}`) ||
-  /preview/i.test(req.get('purpose') ?? '')
+  /prefetch|prerender/i.test(
+    `${req.get('sec-purpose') ?? ''} ${req.get('purpose') ?? ''} ${req.get('x-moz') ?? ''}`,
+  ) || /preview/i.test(req.get('purpose') ?? '')
 
 /** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
 const plainAddress = (address: string | undefined) => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
@@ -215,13 +233,13 @@ function readForm(text: string, where: 'query' | 'body'): Given {
     } catch {
       throw new BadRequest({ [where]: 'A parameter is not valid UTF-8 in percent-encoding.' })
     }
-    if (given.has(name)) throw new BadRequest({ [fieldName(name)]: `The parameter ${name.slice(0, 40)} is given twice.` })
+    if (given.has(name))
+      throw new BadRequest({ [fieldName(name)]: `The parameter ${name.slice(0, 40)} is given twice.` })
     given.set(name, value)
   }
   return given
 }
-const decode = (text: string) =>
-  /[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text
+const decode = (text: string) => (/[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text)
 const fieldName = (name: string) => (name in EventParameters.shape ? name : 'extra')
 
 function readBody(req: Request): Given {
@@ -246,4 +264,6 @@ function readBody(req: Request): Given {
 }
 
 const describe = (given: Given) =>
-  [...given].map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`).join('&')
+  [...given]
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join('&')

@@ -6,22 +6,14 @@ import type { Countries } from '../audience/countries.js'
 import { agentBook } from '../audience/devices.js'
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
-import { writeSetting } from '../database/settings.js'
 import type { NewRow } from '../database/schema.js'
+import { writeSetting } from '../database/settings.js'
 import type { Recorder } from '../ledger/ledger.js'
 import type { Calendar } from '../web/calendar.js'
 import { CountChanges } from './counts.js'
 import { type CountedEvent, type Journey, journeysOf, withEvent } from './journeys.js'
 import { type EventKind, kindNumber } from './kinds.js'
-import {
-  AddressRates,
-  burstsAmong,
-  burstWindow,
-  type Click,
-  hasteWindow,
-  judge,
-  reason,
-} from './verdict.js'
+import { AddressRates, burstsAmong, burstWindow, type Click, hasteWindow, judge, reason } from './verdict.js'
 
 /** An event of a campaign as it came in through a door. */
 export interface EventFact {
@@ -89,7 +81,8 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
 
   async function record(tx: Db, fact: EventFact): Promise<EventReceipt> {
     if (fact.callerId !== null) {
-      const first = (await query.toldBefore(tx, { campaign_id: fact.campaignId, caller_id: fact.callerId })).rows[0]
+      const first = (await query.toldBefore(tx, { campaign_id: fact.campaignId, caller_id: fact.callerId }))
+        .rows[0]
       if (first) return { id: first.id, repeated: true }
     }
     const at = fact.happenedAt
@@ -146,7 +139,8 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
       const event = await changeVerdict(tx, id, reasons)
       if (event) people.set(`${event.campaign_id} ${event.contact_id}`, event)
     }
-    for (const { campaign_id, contact_id } of people.values()) await recountPerson(tx, campaign_id, contact_id)
+    for (const { campaign_id, contact_id } of people.values())
+      await recountPerson(tx, campaign_id, contact_id)
     await writeSetting(tx, watermark, String(upTo))
   }
 
@@ -156,7 +150,8 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
         contact: await contacts.findOrAdd(tx, fact.email, fact.happenedAt),
         domainId: await domainId(tx, fact.domain!, fact.happenedAt),
       }
-    const origin = (await query.toldBefore(tx, { campaign_id: fact.campaignId, caller_id: fact.sub! })).rows[0]
+    const origin = (await query.toldBefore(tx, { campaign_id: fact.campaignId, caller_id: fact.sub! }))
+      .rows[0]
     if (!origin)
       throw new EventRefused({
         sub: `No event of campaign ${fact.campaignId} has the eid "${fact.sub}", so nobody knows whose this is.`,
@@ -171,14 +166,19 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
     let id = domains.get(name)
     if (id === undefined) {
       id =
-        (await query.domain(tx, { name })).rows[0]?.id ?? (await query.addDomain(tx, { name, created_at: at })).rows[0]!.id
+        (await query.domain(tx, { name })).rows[0]?.id ??
+        (await query.addDomain(tx, { name, created_at: at })).rows[0]!.id
       domains.set(name, id)
     }
     return id
   }
 
   async function recentClicksOf(tx: Db, contactId: number, at: number) {
-    const { rows } = await query.recentClicks(tx, { contact_id: contactId, since: at - burstWindow, until: at })
+    const { rows } = await query.recentClicks(tx, {
+      contact_id: contactId,
+      since: at - burstWindow,
+      until: at,
+    })
     return rows.reverse()
   }
 
@@ -248,12 +248,15 @@ const counted = ['id', 'campaign_id', 'contact_id', 'domain_id', 'kind', 'happen
 function queries(db: Db) {
   type Person = { campaign_id: number; contact_id: number }
   return {
-    toldBefore: compiled<{ campaign_id: number; caller_id: string }, { id: number; contact_id: number; domain_id: number }>((value) =>
-        db
-          .selectFrom('events')
-          .select(['id', 'contact_id', 'domain_id'])
-          .where('campaign_id', '=', value('campaign_id'))
-          .where('caller_id', '=', value('caller_id')),
+    toldBefore: compiled<
+      { campaign_id: number; caller_id: string },
+      { id: number; contact_id: number; domain_id: number }
+    >((value) =>
+      db
+        .selectFrom('events')
+        .select(['id', 'contact_id', 'domain_id'])
+        .where('campaign_id', '=', value('campaign_id'))
+        .where('caller_id', '=', value('caller_id')),
     ),
     insert: compiled<Required<NewRow<'events'>>, { id: number }>((value) =>
       db
@@ -286,7 +289,8 @@ function queries(db: Db) {
         .returning('id'),
     ),
     // What never changes is no parameter here: with it bound, SQLite takes three times as long.
-    recentClicks: compiled<{ contact_id: number; since: number; until: number }, Click & { reasons: number }>((value) =>
+    recentClicks: compiled<{ contact_id: number; since: number; until: number }, Click & { reasons: number }>(
+      (value) =>
         db
           .selectFrom('events')
           .select(['id', 'campaign_id', 'link', 'happened_at', 'reasons'])
@@ -347,7 +351,9 @@ function queries(db: Db) {
           domain_id: value('domain_id'),
           ...columns,
         })
-        .onConflict((conflict) => conflict.columns(['campaign_id', 'contact_id', 'domain_id']).doUpdateSet(columns))
+        .onConflict((conflict) =>
+          conflict.columns(['campaign_id', 'contact_id', 'domain_id']).doUpdateSet(columns),
+        )
     }),
   }
 }

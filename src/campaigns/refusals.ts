@@ -26,7 +26,10 @@ export class Refusals {
     return this.#total
   }
   /** Newest first: those that named this campaign, or one that does not exist. */
-  listFor(campaignId: number, { since, exists }: { since: number; exists: (cid: number) => boolean }): Refusal[] {
+  listFor(
+    campaignId: number,
+    { since, exists }: { since: number; exists: (cid: number) => boolean },
+  ): Refusal[] {
     return this.#kept
       .filter(({ at, cid }) => at >= since && (cid === null || cid === campaignId || !exists(cid)))
       .reverse()

@@ -57,7 +57,17 @@ export function settler({ db, readers, settle, now, watermark = settledSetting }
     const rows = await readers
       .selectFrom('events')
       .leftJoin('user_agents', 'user_agents.id', 'events.user_agent_id')
-      .select(['events.id', 'campaign_id', 'contact_id', 'kind', 'link', 'happened_at', 'address', 'reasons', 'machine'])
+      .select([
+        'events.id',
+        'campaign_id',
+        'contact_id',
+        'kind',
+        'link',
+        'happened_at',
+        'address',
+        'reasons',
+        'machine',
+      ])
       .where('events.id', '>', upTo)
       .orderBy('events.id')
       .limit(chunkSize)
@@ -77,7 +87,8 @@ export function settler({ db, readers, settle, now, watermark = settledSetting }
     return new Map(
       chunk.map((event) => {
         let reasons = 0
-        if (event.machine === null ? event.reasons & reason.agent : event.machine === 1) reasons |= reason.agent
+        if (event.machine === null ? event.reasons & reason.agent : event.machine === 1)
+          reasons |= reason.agent
         if (bursts.has(event.id)) reasons |= reason.burst
         if (event.address === null) reasons |= event.reasons & reason.rate
         else {

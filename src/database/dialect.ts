@@ -3,10 +3,10 @@ import {
   CompiledQuery,
   type DatabaseConnection,
   type Dialect,
+  type Kysely,
   SqliteAdapter,
   SqliteDriver,
   SqliteIntrospector,
-  type Kysely,
   SqliteQueryCompiler,
 } from 'kysely'
 

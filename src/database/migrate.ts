@@ -33,7 +33,9 @@ export async function migrate(db: Db, { dataDir, now }: { dataDir: string; now: 
 }
 
 async function namesOfMigrations(db: Db): Promise<string[]> {
-  const table = await sql<{ name: string }>`select name from sqlite_master where name = 'kysely_migration'`.execute(db)
+  const table = await sql<{
+    name: string
+  }>`select name from sqlite_master where name = 'kysely_migration'`.execute(db)
   if (table.rows.length === 0) return []
   const rows = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(db)
   return rows.rows.map((row) => row.name)

@@ -81,7 +81,10 @@ class WorkerDriver implements Driver {
 class WorkerConnection implements DatabaseConnection {
   #worker: Worker
   #next = 0
-  readonly #answers = new Map<number, { resolve: (rows: unknown[]) => void; reject: (error: Error) => void }>()
+  readonly #answers = new Map<
+    number,
+    { resolve: (rows: unknown[]) => void; reject: (error: Error) => void }
+  >()
 
   constructor(path: string) {
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } })

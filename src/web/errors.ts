@@ -39,7 +39,8 @@ export function errorHandler(log: Logger) {
   return (error: unknown, req: Request, res: Response, _next: NextFunction) => {
     const request = randomBytes(4).toString('hex')
     const { status, title, message } = publicStory(error)
-    if (status >= 500) log.error({ request, err: error, method: req.method, path: req.path }, 'request failed')
+    if (status >= 500)
+      log.error({ request, err: error, method: req.method, path: req.path }, 'request failed')
     if (res.headersSent) return void res.destroy()
     res.status(status).set('Cache-Control', 'no-store')
     if (status === 503) res.set('Retry-After', '5')
@@ -62,7 +63,8 @@ function publicStory(error: unknown): { status: number; title: string; message: 
       message: 'It cannot be used at the moment. Nothing is lost; try again in a few seconds.',
     }
   if (status === 413) return { status, title: 'Too much at once', message: 'What was sent is too long.' }
-  if (type === 'entity.parse.failed') return { status: 400, title: 'Not readable', message: 'The body is no valid JSON.' }
+  if (type === 'entity.parse.failed')
+    return { status: 400, title: 'Not readable', message: 'The body is no valid JSON.' }
   if (status && status >= 400 && status < 500)
     return { status, title: 'Not readable', message: 'This request cannot be read.' }
   return {

@@ -14,7 +14,8 @@ export const percent = (share: number | null, decimals = 2) =>
   share === null ? noValue : `${(share * 100).toFixed(decimals)}%`
 
 /** A word with its number: 1 person, 2 people. */
-export const plural = (count: number, one: string, many: string) => `${number(count)} ${count === 1 ? one : many}`
+export const plural = (count: number, one: string, many: string) =>
+  `${number(count)} ${count === 1 ? one : many}`
 
 /**
  * How dates read: relative under two weeks, then days; the exact instant always in the reporting time zone.
@@ -38,7 +39,8 @@ export function dateFormats({ timeZone }: Pick<Calendar, 'timeZone'>) {
     /** 16 Nov 2026 */
     date: (instant: number) => dayOfYear.format(instant),
     /** Fri 20 Nov, 14:32 */
-    moment: (instant: number) => `${weekday.format(instant)} ${day.format(instant)}, ${clock.format(instant)}`,
+    moment: (instant: number) =>
+      `${weekday.format(instant)} ${day.format(instant)}, ${clock.format(instant)}`,
     /** Fri 20 Nov 2026, 14:32:04 UTC */
     exact: (instant: number) =>
       `${weekday.format(instant)} ${dayOfYear.format(instant)}, ${seconds.format(instant)} ${zone}`,

@@ -12,9 +12,12 @@ afterAll(() => browser.close())
 
 const valueOf = ({ page }: Window, selector: string) =>
   page.$eval(selector, (figure) => (figure as HTMLElement & { dataset: DOMStringMap }).dataset.value)
-const text = ({ page }: Window, selector: string) => page.$eval(selector, (part) => part.textContent?.trim() ?? '')
+const text = ({ page }: Window, selector: string) =>
+  page.$eval(selector, (part) => part.textContent?.trim() ?? '')
 const rows = ({ page }: Window) =>
-  page.$$eval('#journey-rows tr:not(.journey-open) th', (cells) => cells.map((cell) => cell.textContent?.trim()))
+  page.$$eval('#journey-rows tr:not(.journey-open) th', (cells) =>
+    cells.map((cell) => cell.textContent?.trim()),
+  )
 
 /** Waits until the page shows it, as a person would. */
 const until = ({ page }: Window, condition: string) => page.waitForFunction(condition, { timeout: 30_000 })
@@ -24,7 +27,8 @@ async function withPeople(site: Site, people: number) {
   for (let i = 1; i <= people; i++) {
     const domain = i % 3 ? 'news.fernweh.example' : 'letters.paperboat.example'
     await anEvent(site, { cid, email: `reader${i}@fernmail.example`, domain, ip: `203.0.113.${i}` })
-    if (i % 10 === 0) await anEvent(site, { cid, event: 'conversion', email: `reader${i}@fernmail.example`, domain })
+    if (i % 10 === 0)
+      await anEvent(site, { cid, event: 'conversion', email: `reader${i}@fernmail.example`, domain })
   }
   return cid
 }
@@ -44,11 +48,15 @@ describe('with JavaScript', () => {
     await page.click('#create button[type=submit]')
     await page.waitForSelector('#offer_url-error')
     expect(await text(window, '#offer_url-error')).toContain('Did you mean https://paperboat.example/autumn?')
-    expect(await page.$eval('[name=name]', (input) => (input as unknown as { value: string }).value)).toBe('Autumn Reading List')
+    expect(await page.$eval('[name=name]', (input) => (input as unknown as { value: string }).value)).toBe(
+      'Autumn Reading List',
+    )
     expect(await page.evaluate('document.activeElement.name')).toBe('offer_url')
     expect(window.loads()).toBe(loads)
 
-    await page.evaluate('document.querySelector("[name=offer_url]").value = "https://paperboat.example/autumn"')
+    await page.evaluate(
+      'document.querySelector("[name=offer_url]").value = "https://paperboat.example/autumn"',
+    )
     await page.click('#create button[type=submit]')
     await until(window, 'location.pathname === "/campaign/1" && document.querySelector("#email-clicks")')
     expect(await text(window, 'h1')).toBe('Autumn Reading List')
@@ -62,14 +70,26 @@ describe('with JavaScript', () => {
     const scroll = await page.evaluate('Math.round(scrollY)')
     const settled = window.loads()
     await anEvent(site, { cid: 1 })
-    await anEvent(site, { cid: 1, event: 'conversion', email: 'ben@posteo.example', domain: 'bücher-post.example' })
+    await anEvent(site, {
+      cid: 1,
+      event: 'conversion',
+      email: 'ben@posteo.example',
+      domain: 'bücher-post.example',
+    })
     await until(window, 'document.querySelector("#email-clicks").dataset.value === "1"')
-    await until(window, 'document.querySelector("#domains-table, #domain-stats, [id^=domain]").textContent.includes("bücher-post.example")')
+    await until(
+      window,
+      'document.querySelector("#domains-table, #domain-stats, [id^=domain]").textContent.includes("bücher-post.example")',
+    )
     expect(await text(window, '#conversion-rate')).toBe('100.00%')
     expect(window.loads()).toBe(settled)
     expect(await page.evaluate('document.activeElement.name')).toBe('email')
-    expect(await page.evaluate('document.activeElement.value.slice(document.activeElement.selectionStart)')).toBe('d')
-    expect(Math.abs(((await page.evaluate('Math.round(scrollY)')) as number) - (scroll as number))).toBeLessThan(400)
+    expect(
+      await page.evaluate('document.activeElement.value.slice(document.activeElement.selectionStart)'),
+    ).toBe('d')
+    expect(
+      Math.abs(((await page.evaluate('Math.round(scrollY)')) as number) - (scroll as number)),
+    ).toBeLessThan(400)
     expect(window.complaints).toEqual([])
   })
 
@@ -124,7 +144,9 @@ describe('with JavaScript', () => {
     await until(window, 'document.querySelectorAll("#journey-rows tr").length === 1')
     await page.goBack()
     await until(window, 'document.querySelectorAll("#journey-rows tr").length === 12')
-    expect(await page.$eval('[name=event]', (select) => (select as unknown as { value: string }).value)).toBe('')
+    expect(await page.$eval('[name=event]', (select) => (select as unknown as { value: string }).value)).toBe(
+      '',
+    )
     expect(window.complaints).toEqual([])
   })
 
@@ -173,9 +195,13 @@ describe('by keyboard alone', () => {
     expect(await page.evaluate('document.activeElement.id')).toBe('main')
     await page.focus('.actions .menu summary')
     await page.keyboard.press('Enter')
-    expect(await page.$eval('.actions .menu', (menu) => (menu as unknown as { open: boolean }).open)).toBe(true)
+    expect(await page.$eval('.actions .menu', (menu) => (menu as unknown as { open: boolean }).open)).toBe(
+      true,
+    )
     await page.keyboard.press('Escape')
-    expect(await page.$eval('.actions .menu', (menu) => (menu as unknown as { open: boolean }).open)).toBe(false)
+    expect(await page.$eval('.actions .menu', (menu) => (menu as unknown as { open: boolean }).open)).toBe(
+      false,
+    )
     expect(await page.evaluate('document.activeElement.tagName')).toBe('SUMMARY')
   })
 })
@@ -193,7 +219,9 @@ describe('without JavaScript', () => {
     await press('#create button[type=submit]')
     expect(await text(window, '#offer_url-error')).toContain('The offer URL starts with https:// or http://.')
     expect(await page.$eval('[name=name]', (input) => input.getAttribute('value'))).toBe('Winter Warmers')
-    await page.$eval('[name=offer_url]', (input) => input.setAttribute('value', 'https://shop.example/winter'))
+    await page.$eval('[name=offer_url]', (input) =>
+      input.setAttribute('value', 'https://shop.example/winter'),
+    )
     await visit('/create')
     await page.type('[name=name]', 'Winter Warmers')
     await page.type('[name=offer_url]', 'https://shop.example/winter')

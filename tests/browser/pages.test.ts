@@ -14,12 +14,22 @@ afterAll(() => browser.close())
 async function aLivelySite() {
   const site = await aSite()
   const { id: cid } = await aCampaign(site)
-  await aCampaign(site, { name: 'A name without any break that goes on and on for as long as it possibly may here' })
+  await aCampaign(site, {
+    name: 'A name without any break that goes on and on for as long as it possibly may here',
+  })
   await aCampaign(site, { name: 'Put away', archived_at: Date.now() })
-  const domains = ['news.fernweh.example', 'bücher-post.example', 'a-rather-long-subdomain.letters.paperboat.example']
+  const domains = [
+    'news.fernweh.example',
+    'bücher-post.example',
+    'a-rather-long-subdomain.letters.paperboat.example',
+  ]
   for (let i = 0; i < 12; i++) {
     const who = { cid, email: `reader${i}.with-a-long-name@fernmail.example`, domain: domains[i % 3]! }
-    await anEvent(site, { ...who, utm_content: 'hero', link: 'https://paperboat.example/a/long/link?with=a&query=too' })
+    await anEvent(site, {
+      ...who,
+      utm_content: 'hero',
+      link: 'https://paperboat.example/a/long/link?with=a&query=too',
+    })
     if (i % 2) await anEvent(site, { ...who, event: 'landing_click', ua: iphone, ip: `81.2.69.${i}` })
     if (i % 4 === 1) await anEvent(site, { ...who, event: 'conversion', eid: `order-${i}`, order: 'PB-1' })
   }
@@ -51,7 +61,10 @@ async function look(site: Site, path: string, view: Parameters<typeof aWindow>[2
   const window = await aWindow(browser, site, view)
   if (path !== '/login' && path !== '/setup' && path !== '/docs') await logIn(window)
   await window.visit(path)
-  return { window, tell: (fault: string) => faults.push(`${path} ${view?.scheme ?? ''} ${view?.width ?? ''}: ${fault}`) }
+  return {
+    window,
+    tell: (fault: string) => faults.push(`${path} ${view?.scheme ?? ''} ${view?.width ?? ''}: ${fault}`),
+  }
 }
 
 describe('every page', () => {
@@ -90,7 +103,9 @@ describe('every page', () => {
     expect(await accessibilityFaults(stranger.window)).toEqual([])
     const owned = await aSite()
     const { window } = await look(owned, '/', { width: 360 }, [])
-    expect(await window.page.$eval('main', (main) => main.textContent)).toContain('Follow your first mailing to the sale')
+    expect(await window.page.$eval('main', (main) => main.textContent)).toContain(
+      'Follow your first mailing to the sale',
+    )
     expect(await accessibilityFaults(window)).toEqual([])
     expect(await scrollsSideways(window.page)).toBe(false)
     expect(window.complaints).toEqual([])

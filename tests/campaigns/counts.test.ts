@@ -32,8 +32,11 @@ async function countsIn(db: Db) {
 async function plainRecount(db: Db) {
   const events = await db.selectFrom('events').selectAll().orderBy('id').execute()
   const people = (kind: number, machines: boolean) =>
-    new Set(events.filter((e) => e.kind === kind && (machines || e.verdict < 2)).map((e) => `${e.campaign_id} ${e.contact_id}`))
-      .size
+    new Set(
+      events
+        .filter((e) => e.kind === kind && (machines || e.verdict < 2))
+        .map((e) => `${e.campaign_id} ${e.contact_id}`),
+    ).size
   const number = (kind: number, machine: boolean) =>
     events.filter((e) => e.kind === kind && (e.verdict === 2) === machine).length
   const orphans = events.filter(
@@ -42,7 +45,11 @@ async function plainRecount(db: Db) {
       e.verdict < 2 &&
       !events.some(
         (c) =>
-          c.id < e.id && c.kind < 3 && c.verdict < 2 && c.contact_id === e.contact_id && c.campaign_id === e.campaign_id,
+          c.id < e.id &&
+          c.kind < 3 &&
+          c.verdict < 2 &&
+          c.contact_id === e.contact_id &&
+          c.campaign_id === e.campaign_id,
       ),
   ).length
   return {
@@ -83,11 +90,21 @@ const step = fc.oneof(
       ua: fc.constantFrom(firefox, firefox, firefox, 'Googlebot/2.1'),
     }),
   },
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('pass' as const), by: fc.constantFrom(1, 500, 4_000, 3_600_000, -2_000) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('pass' as const),
+      by: fc.constantFrom(1, 500, 4_000, 3_600_000, -2_000),
+    }),
+  },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
   {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constant('judge' as const), id: fc.integer({ min: 1, max: 30 }), reasons: fc.integer({ min: 0, max: 15 }) }),
+    arbitrary: fc.record({
+      do: fc.constant('judge' as const),
+      id: fc.integer({ min: 1, max: 30 }),
+      reasons: fc.integer({ min: 0, max: 15 }),
+    }),
   },
 )
 
@@ -95,9 +112,14 @@ it('counts equal the facts after any sequence of events, duplicates and new verd
   const app = await testApp({ env: { TIME_ZONE: 'Asia/Kathmandu' } })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      for (const table of [...tables, 'events', 'campaign_offers', 'campaigns'] as const) await app.db.deleteFrom(table).execute()
+      for (const table of [...tables, 'events', 'campaign_offers', 'campaigns'] as const)
+        await app.db.deleteFrom(table).execute()
       const campaigns = [await aCampaign(app), await aCampaign(app)]
-      const first = await app.db.selectFrom('sqlite_sequence' as never).select('seq' as never).where('name' as never, '=', 'events' as never).executeTakeFirst()
+      const first = await app.db
+        .selectFrom('sqlite_sequence' as never)
+        .select('seq' as never)
+        .where('name' as never, '=', 'events' as never)
+        .executeTakeFirst()
       const offset = Number((first as { seq?: number } | undefined)?.seq ?? 0)
       let arriving: PromiseLike<unknown>[] = []
       const arrived = async () => {
@@ -125,7 +147,9 @@ it('counts equal the facts after any sequence of events, duplicates and new verd
       }
       await arrived()
 
-      expect({ ...(await plainRecount(app.db)), ...(await totals(app.db)) }).toEqual(await plainRecount(app.db))
+      expect({ ...(await plainRecount(app.db)), ...(await totals(app.db)) }).toEqual(
+        await plainRecount(app.db),
+      )
       const kept = await countsIn(app.db)
       await rebuildCounts(app.db, calendar('Asia/Kathmandu'))
       expect(kept).toEqual(await countsIn(app.db))

@@ -14,7 +14,10 @@ const contactsOf = async ({ db }: TestApp) =>
 const domainsOf = async ({ db }: TestApp) =>
   (await db.selectFrom('sending_domains').select('name').orderBy('id').execute()).map((domain) => domain.name)
 
-async function withCampaign(given: Parameters<typeof aCampaign>[1] = {}, options: Parameters<typeof testApp>[0] = {}) {
+async function withCampaign(
+  given: Parameters<typeof aCampaign>[1] = {},
+  options: Parameters<typeof testApp>[0] = {},
+) {
   const app = await testApp(options)
   const { id } = await aCampaign(app, given)
   return { ...app, cid: id }
@@ -23,19 +26,32 @@ async function withCampaign(given: Parameters<typeof aCampaign>[1] = {}, options
 describe('the event door', () => {
   it('records an event and answers with its id', async () => {
     const app = await withCampaign()
-    const answer = await app.http.get('/api/event').query({ ...good, cid: app.cid, utm_content: 'hero' }).expect(200)
+    const answer = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, utm_content: 'hero' })
+      .expect(200)
     expect(answer.body).toEqual({ status: 'ok', event_id: 1 })
     expect(answer.headers).toMatchObject({ 'cache-control': 'no-store', 'access-control-allow-origin': '*' })
     expect(answer.headers).not.toHaveProperty('set-cookie')
     expect(answer.headers).not.toHaveProperty('access-control-allow-credentials')
     expect(await eventsOf(app)).toMatchObject([
-      { id: 1, campaign_id: app.cid, kind: 1, happened_at: testStart, extra: '{"utm_content":"hero"}', verdict: 0 },
+      {
+        id: 1,
+        campaign_id: app.cid,
+        kind: 1,
+        happened_at: testStart,
+        extra: '{"utm_content":"hero"}',
+        verdict: 0,
+      },
     ])
   })
 
   it('says what is wrong with every field at once', async () => {
     const app = await withCampaign()
-    const { body } = await app.http.get('/api/event').query({ cid: 99, event: 'click', email: 'nobody', ip: 'x' }).expect(400)
+    const { body } = await app.http
+      .get('/api/event')
+      .query({ cid: 99, event: 'click', email: 'nobody', ip: 'x' })
+      .expect(400)
     expect(body).toEqual({
       error: 'validation_error',
       details: {
@@ -55,19 +71,37 @@ describe('the event door', () => {
     'says so when %s was not replaced',
     async (email) => {
       const app = await withCampaign()
-      const { body } = await app.http.get('/api/event').query({ ...good, cid: app.cid, email }).expect(400)
-      expect(body.details).toEqual({ email: `The placeholder ${email} was not replaced by your mailing tool.` })
+      const { body } = await app.http
+        .get('/api/event')
+        .query({ ...good, cid: app.cid, email })
+        .expect(400)
+      expect(body.details).toEqual({
+        email: `The placeholder ${email} was not replaced by your mailing tool.`,
+      })
     },
   )
 
   it('keeps one spelling of an address', async () => {
     const app = await withCampaign()
-    for (const email of ['Ada@Fernmail.example', '%20ada@fernmail.example%20', 'ada+news@fernmail.example', 'ada%2Bnews@fernmail.example'])
-      await app.http.get(`/api/event?cid=${app.cid}&event=email_click&domain=a.example&email=${email}`).expect(200)
+    for (const email of [
+      'Ada@Fernmail.example',
+      '%20ada@fernmail.example%20',
+      'ada+news@fernmail.example',
+      'ada%2Bnews@fernmail.example',
+    ])
+      await app.http
+        .get(`/api/event?cid=${app.cid}&event=email_click&domain=a.example&email=${email}`)
+        .expect(200)
     expect(await contactsOf(app)).toEqual(['ada@fernmail.example', 'ada+news@fernmail.example'])
     const long = `${'a'.repeat(244)}@b.example`
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, email: `x${long.slice(0, 254)}x` }).expect(400)
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, email: long }).expect(200)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, email: `x${long.slice(0, 254)}x` })
+      .expect(400)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, email: long })
+      .expect(200)
   })
 
   it.each([
@@ -82,21 +116,35 @@ describe('the event door', () => {
     ['localhost', 'localhost'],
     ['192.0.2.1', '192.0.2.1'],
     ['http://[2001:db8::1]/', '2001:db8::1'],
-    [`${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`, `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`],
+    [
+      `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
+      `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
+    ],
   ])('reads the domain %s as %s', async (domain, host) => {
     const app = await withCampaign()
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, domain }).expect(200)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, domain })
+      .expect(200)
     expect(await domainsOf(app)).toEqual([host])
   })
 
-  it.each(['no host', '-a.example', 'a..example', 'https://', `${'a'.repeat(64)}.example`, `${'a.'.repeat(127)}example`, 'a_b!.example'])(
-    'refuses the domain %s',
-    async (domain) => {
-      const app = await withCampaign()
-      const { body } = await app.http.get('/api/event').query({ ...good, cid: app.cid, domain }).expect(400)
-      expect(body.details).toEqual({ domain: 'The domain is no valid host name, such as news.example.com.' })
-    },
-  )
+  it.each([
+    'no host',
+    '-a.example',
+    'a..example',
+    'https://',
+    `${'a'.repeat(64)}.example`,
+    `${'a.'.repeat(127)}example`,
+    'a_b!.example',
+  ])('refuses the domain %s', async (domain) => {
+    const app = await withCampaign()
+    const { body } = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, domain })
+      .expect(400)
+    expect(body.details).toEqual({ domain: 'The domain is no valid host name, such as news.example.com.' })
+  })
 
   it('counts the same eid of a campaign once', async () => {
     const app = await withCampaign()
@@ -112,14 +160,25 @@ describe('the event door', () => {
   it('takes the eid of an earlier event as sub in place of an address', async () => {
     const app = await withCampaign()
     await anEvent(app, { cid: app.cid, eid: 'arrival-7' })
-    await app.http.get('/api/event').query({ cid: app.cid, event: 'conversion', sub: 'arrival-7', eid: 'order-7' }).expect(200)
-    await app.http.get('/api/event').query({ cid: app.cid, event: 'conversion', sub: 'arrival-7', domain: 'shop.example' }).expect(200)
+    await app.http
+      .get('/api/event')
+      .query({ cid: app.cid, event: 'conversion', sub: 'arrival-7', eid: 'order-7' })
+      .expect(200)
+    await app.http
+      .get('/api/event')
+      .query({ cid: app.cid, event: 'conversion', sub: 'arrival-7', domain: 'shop.example' })
+      .expect(200)
     const [click, sale, other] = await eventsOf(app)
     expect(sale).toMatchObject({ contact_id: click!.contact_id, domain_id: click!.domain_id, kind: 3 })
     expect(other).toMatchObject({ contact_id: click!.contact_id, kind: 3 })
     expect(other!.domain_id).not.toBe(click!.domain_id)
-    const { body } = await app.http.get('/api/event').query({ cid: app.cid, event: 'conversion', sub: 'arrival-8' }).expect(400)
-    expect(body.details.sub).toBe(`No event of campaign ${app.cid} has the eid "arrival-8", so nobody knows whose this is.`)
+    const { body } = await app.http
+      .get('/api/event')
+      .query({ cid: app.cid, event: 'conversion', sub: 'arrival-8' })
+      .expect(400)
+    expect(body.details.sub).toBe(
+      `No event of campaign ${app.cid} has the eid "arrival-8", so nobody knows whose this is.`,
+    )
   })
 
   it('judges and stores what a server passes for its recipient, and nothing of its own', async () => {
@@ -128,7 +187,11 @@ describe('the event door', () => {
     const [event] = await eventsOf(app)
     expect(event).toMatchObject({ country: 'GB', device: 'mobile', link: 'hero' })
     expect(event!.address).not.toContain('81.2')
-    await app.http.get('/api/event').set('User-Agent', firefox).query({ ...good, cid: app.cid, ip: '81.2.69.142' }).expect(200)
+    await app.http
+      .get('/api/event')
+      .set('User-Agent', firefox)
+      .query({ ...good, cid: app.cid, ip: '81.2.69.142' })
+      .expect(200)
     expect((await eventsOf(app))[1]).toMatchObject({ user_agent_id: null, country: 'GB' })
   })
 
@@ -163,7 +226,10 @@ describe('the event door', () => {
   it('does not believe a forged X-Forwarded-For, unless told to trust the proxy', async () => {
     const plain = await withCampaign()
     const browser = (app: TestApp & { cid: number }) =>
-      app.http.get('/api/event').set({ 'User-Agent': firefox, 'X-Forwarded-For': '81.2.69.142' }).query({ ...good, cid: app.cid })
+      app.http
+        .get('/api/event')
+        .set({ 'User-Agent': firefox, 'X-Forwarded-For': '81.2.69.142' })
+        .query({ ...good, cid: app.cid })
     await browser(plain).expect(200)
     expect((await eventsOf(plain))[0]).toMatchObject({ country: null })
     const behind = await withCampaign({}, { env: { TRUST_PROXY: '1' } })
@@ -173,27 +239,50 @@ describe('the event door', () => {
 
   it('asks for the write key where a campaign wants it', async () => {
     const app = await withCampaign({ needs_key: 1 })
-    await app.http.get('/api/event').query({ ...good, cid: app.cid }).expect(403)
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, key: 'open-sesamf' }).expect(403)
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, key: 'open-sesame' }).expect(200)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid })
+      .expect(403)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, key: 'open-sesamf' })
+      .expect(403)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, key: 'open-sesame' })
+      .expect(200)
     expect((await eventsOf(app))[0]!.extra).toBe(null)
   })
 
   it('keeps at most 50 extra parameters and 8 KiB of them', async () => {
     const app = await withCampaign()
-    const extra = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`x${i}`, 'y']))
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, ...extra(50) }).expect(200)
-    const many = await app.http.get('/api/event').query({ ...good, cid: app.cid, ...extra(51) }).expect(400)
+    const extra = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`x${i}`, 'y']))
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, ...extra(50) })
+      .expect(200)
+    const many = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, ...extra(51) })
+      .expect(400)
     expect(many.body.details.extra).toBe('There are 51 extra parameters; 50 are kept at most.')
-    const long = await app.http.get('/api/event').query({ ...good, cid: app.cid, x: 'y'.repeat(8200) }).expect(400)
+    const long = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, x: 'y'.repeat(8200) })
+      .expect(400)
     expect(long.body.details.extra).toBe('The extra parameters are longer than 8 KiB together.')
   })
 
   it('refuses repeated parameters and what is no UTF-8', async () => {
     const app = await withCampaign()
-    const twice = await app.http.get(`/api/event?cid=${app.cid}&event=conversion&event=conversion&a=1`).expect(400)
+    const twice = await app.http
+      .get(`/api/event?cid=${app.cid}&event=conversion&event=conversion&a=1`)
+      .expect(400)
     expect(twice.body.details.event).toBe('The parameter event is given twice.')
-    expect((await app.http.get(`/api/event?a=1&a=2`).expect(400)).body.details.extra).toBe('The parameter a is given twice.')
+    expect((await app.http.get(`/api/event?a=1&a=2`).expect(400)).body.details.extra).toBe(
+      'The parameter a is given twice.',
+    )
     expect((await app.http.get(`/api/event?cid=%FF`).expect(400)).body.details.query).toBe(
       'A parameter is not valid UTF-8 in percent-encoding.',
     )
@@ -203,17 +292,30 @@ describe('the event door', () => {
     it.each([
       ['application/json', (body: object) => JSON.stringify(body)],
       ['text/plain;charset=UTF-8', (body: object) => JSON.stringify(body)],
-      ['application/x-www-form-urlencoded', (body: object) => new URLSearchParams(body as Record<string, string>).toString()],
+      [
+        'application/x-www-form-urlencoded',
+        (body: object) => new URLSearchParams(body as Record<string, string>).toString(),
+      ],
     ])('takes %s', async (type, write) => {
       const app = await withCampaign()
-      await app.http.post('/api/event').set('Content-Type', type).send(write({ ...good, cid: app.cid, order: 'A 1' })).expect(200)
+      await app.http
+        .post('/api/event')
+        .set('Content-Type', type)
+        .send(write({ ...good, cid: app.cid, order: 'A 1' }))
+        .expect(200)
       expect((await eventsOf(app))[0]).toMatchObject({ kind: 1, extra: '{"order":"A 1"}' })
     })
 
     it('takes the query of a POST without a body, and leaves out null', async () => {
       const app = await withCampaign()
-      await app.http.post('/api/event').query({ ...good, cid: app.cid }).expect(200)
-      await app.http.post('/api/event').send({ ...good, cid: app.cid, eid: null, x: { deep: [1] } }).expect(200)
+      await app.http
+        .post('/api/event')
+        .query({ ...good, cid: app.cid })
+        .expect(200)
+      await app.http
+        .post('/api/event')
+        .send({ ...good, cid: app.cid, eid: null, x: { deep: [1] } })
+        .expect(200)
       expect((await eventsOf(app))[1]).toMatchObject({ caller_id: null, extra: '{"x":{"deep":[1]}}' })
     })
 
@@ -224,14 +326,23 @@ describe('the event door', () => {
       ['x'.repeat(65 * 1024), 'The body is longer than 64 KiB.', 413],
     ])('refuses %.20s', async (body, sentence, status) => {
       const app = await withCampaign()
-      const answer = await app.http.post('/api/event').set('Content-Type', 'application/json').serialize((x) => x as never).send(body as never).expect(status as number)
+      const answer = await app.http
+        .post('/api/event')
+        .set('Content-Type', 'application/json')
+        .serialize((x) => x as never)
+        .send(body as never)
+        .expect(status as number)
       expect(answer.body.details).toEqual({ body: sentence })
     })
 
     it('refuses an encoding it does not know and a bomb', async () => {
       const app = await withCampaign()
       const send = (encoding: string, body: Buffer) =>
-        app.http.post('/api/event').set({ 'Content-Type': 'application/json', 'Content-Encoding': encoding }).serialize((x) => x as never).send(body as never)
+        app.http
+          .post('/api/event')
+          .set({ 'Content-Type': 'application/json', 'Content-Encoding': encoding })
+          .serialize((x) => x as never)
+          .send(body as never)
       await send('snappy', Buffer.from('{}')).expect(415)
       await send('gzip', gzipSync(Buffer.alloc(10_000_000))).expect(413)
       await send('gzip', Buffer.from('no gzip')).expect(400)
@@ -276,8 +387,13 @@ describe('the event door', () => {
     await app.http.get('/api/event').query({ cid: app.cid })
     const lock = new Sqlite(app.path)
     lock.exec('begin immediate')
-    const { body } = await app.http.get('/api/event').query({ ...good, cid: app.cid }).expect(503)
-    expect(body.message).toBe('The database cannot be written at the moment. Send the event again in a few seconds.')
+    const { body } = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid })
+      .expect(503)
+    expect(body.message).toBe(
+      'The database cannot be written at the moment. Send the event again in a few seconds.',
+    )
     await app.http.get('/healthz').expect(503)
     lock.exec('rollback')
     lock.close()
@@ -291,7 +407,9 @@ describe('the event door', () => {
     const { page_count } = (await sql<{ page_count: number }>`pragma page_count`.execute(app.db)).rows[0]!
     await sql.raw(`pragma max_page_count = ${page_count}`).execute(app.db)
     const refused = await Promise.all(
-      Array.from({ length: 40 }, (_, i) => app.http.get('/api/event').query({ ...good, cid: app.cid, x: 'y'.repeat(7000), eid: `e${i}` })),
+      Array.from({ length: 40 }, (_, i) =>
+        app.http.get('/api/event').query({ ...good, cid: app.cid, x: 'y'.repeat(7000), eid: `e${i}` }),
+      ),
     )
     const answers = refused.map((answer) => answer.status)
     expect(answers).toContain(503)
@@ -301,10 +419,17 @@ describe('the event door', () => {
     expect(await eventsOf(app)).toHaveLength(answers.filter((status) => status === 200).length + 1)
   })
 
-  it('remembers what it refused, without anybody\'s address', async () => {
+  it("remembers what it refused, without anybody's address", async () => {
     const app = await withCampaign()
-    await app.http.get('/api/event').query({ ...good, cid: app.cid, event: 'click', key: 'geheim' }).expect(400)
-    await app.http.get('/api/event').set('User-Agent', firefox).query({ cid: 34, email: '{email}' }).expect(400)
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, event: 'click', key: 'geheim' })
+      .expect(400)
+    await app.http
+      .get('/api/event')
+      .set('User-Agent', firefox)
+      .query({ cid: 34, email: '{email}' })
+      .expect(400)
     const kept = app.refusals.listFor(app.cid, { since: 0, exists: (cid) => cid === app.cid })
     expect(kept).toHaveLength(2)
     expect(kept[1]).toMatchObject({ cid: app.cid, from: 'news.fernweh.example' })
@@ -317,7 +442,11 @@ describe('the event door', () => {
 })
 
 describe('anything at all', () => {
-  const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.constantFrom('__proto__', 'constructor', 'cid', '%', '%E0%A4%A'))
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }),
+    fc.constantFrom('__proto__', 'constructor', 'cid', '%', '%E0%A4%A'),
+  )
   const servers: { close: () => void }[] = []
   afterEach(() => {
     for (const server of servers.splice(0)) server.close()
@@ -338,7 +467,13 @@ describe('anything at all', () => {
             fc.dictionary(text, text).map((object) => new URLSearchParams(object).toString()),
             fc.stringMatching(/^[\w%&=+;,.~!*'()-]{0,60}$/),
           ),
-          type: fc.constantFrom('application/json', 'text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data', 'x'),
+          type: fc.constantFrom(
+            'application/json',
+            'text/plain',
+            'application/x-www-form-urlencoded',
+            'multipart/form-data',
+            'x',
+          ),
           agent: fc.stringMatching(/^[\x20-\x7e]{0,60}$/),
           body: fc.oneof(
             fc.json(),
@@ -351,7 +486,10 @@ describe('anything at all', () => {
               }
             }),
             fc
-              .record({ ...Object.fromEntries(Object.keys(good).map((name) => [name, fc.anything()])), cid: fc.anything() })
+              .record({
+                ...Object.fromEntries(Object.keys(good).map((name) => [name, fc.anything()])),
+                cid: fc.anything(),
+              })
               .map((value) => {
                 try {
                   return JSON.stringify({ ...good, ...value })
@@ -362,7 +500,10 @@ describe('anything at all', () => {
           ),
         }),
         async ({ method, query, type, agent, body }) => {
-          const odd = http[method as 'get'](`/api/event?${query}`).set({ 'User-Agent': agent, 'Content-Type': type })
+          const odd = http[method as 'get'](`/api/event?${query}`).set({
+            'User-Agent': agent,
+            'Content-Type': type,
+          })
           const [answer, neighbour] = await Promise.all([
             method === 'get' ? odd : odd.serialize((x) => x as never).send(body as never),
             http.get('/api/event').query({ ...good, cid: app.cid, event: 'landing_click' }),

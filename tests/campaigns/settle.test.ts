@@ -34,7 +34,8 @@ describe('settling', () => {
     const app = await testApp()
     const { id } = await aCampaign(app)
     await anEvent(app, { cid: id, ua: 'Googlebot/2.1', email: 'bot@a.example' })
-    for (const link of ['hero', 'footer', 'top']) await anEvent(app, { cid: id, link, email: 'burst@a.example' })
+    for (const link of ['hero', 'footer', 'top'])
+      await anEvent(app, { cid: id, link, email: 'burst@a.example' })
     await anEvent(app, { cid: id, email: 'hasty@a.example' })
     app.clock.pass(799)
     await anEvent(app, { cid: id, event: 'landing_click', email: 'hasty@a.example' })
@@ -53,11 +54,15 @@ describe('settling', () => {
     const { id } = await aCampaign(app)
     await anEvent(app, { cid: id })
     await app.settle({ changes: [{ id: 1, reasons: reason.burst }], upTo: 0 })
-    expect(await app.db.selectFrom('campaign_counts').select('email_clicks').executeTakeFirst()).toEqual({ email_clicks: 0 })
+    expect(await app.db.selectFrom('campaign_counts').select('email_clicks').executeTakeFirst()).toEqual({
+      email_clicks: 0,
+    })
     app.clock.pass(tenMinutes)
     await app.settling.run()
     expect(await reasonsOf(app)).toEqual([0])
-    expect(await app.db.selectFrom('campaign_counts').select('email_clicks').executeTakeFirst()).toEqual({ email_clicks: 1 })
+    expect(await app.db.selectFrom('campaign_counts').select('email_clicks').executeTakeFirst()).toEqual({
+      email_clicks: 1,
+    })
   })
 
   it('judges the rate of an address across a restart', async () => {

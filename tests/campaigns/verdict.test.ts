@@ -32,7 +32,9 @@ describe('the user agent', () => {
     ['Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)'],
     ['python-requests/2.32.0'],
     ['curl/8.5.0'],
-    ['Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/143.0.0.0 Safari/537.36'],
+    [
+      'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/143.0.0.0 Safari/537.36',
+    ],
   ])('of a recipient that is a program makes a machine: %s', async (ua) => {
     const app = await testApp()
     const { id } = await aCampaign(app)
@@ -48,17 +50,33 @@ describe('the user agent', () => {
       await app.http
         .get('/api/event')
         .set('User-Agent', agent)
-        .query({ cid: id, event: 'email_click', email: 'ada@fernmail.example', domain: 'news.fernweh.example' })
+        .query({
+          cid: id,
+          event: 'email_click',
+          email: 'ada@fernmail.example',
+          domain: 'news.fernweh.example',
+        })
         .expect(200)
       const event = await app.db.selectFrom('events').selectAll().executeTakeFirstOrThrow()
-      expect(event).toMatchObject({ verdict: 0, user_agent_id: null, address: null, device: null, country: null })
+      expect(event).toMatchObject({
+        verdict: 0,
+        user_agent_id: null,
+        address: null,
+        device: null,
+        country: null,
+      })
     },
   )
 
   it('of a browser that reports for itself is stored and judged, and so is its address', async () => {
     const app = await testApp()
     const { id } = await aCampaign(app)
-    const query = { cid: id, event: 'email_click', email: 'ada@fernmail.example', domain: 'news.fernweh.example' }
+    const query = {
+      cid: id,
+      event: 'email_click',
+      email: 'ada@fernmail.example',
+      domain: 'news.fernweh.example',
+    }
     await app.http.get('/api/event').set('User-Agent', firefox).query(query).expect(200)
     await app.http.get('/api/event').set('User-Agent', 'Googlebot/2.1').query(query).expect(200)
     const events = await app.db.selectFrom('events').selectAll().orderBy('id').execute()
@@ -76,9 +94,9 @@ describe('a burst', () => {
     expect([...burstsAmong(clicks(['a', 0], ['b', 4_000], ['c', 10_000]))]).toEqual([1, 2, 3])
     expect([...burstsAmong(clicks(['a', 0], ['b', 4_000], ['c', 10_001]))]).toEqual([])
     expect([...burstsAmong(clicks(['a', 0], ['b', 1], ['a', 2], ['b', 3]))]).toEqual([])
-    expect([...burstsAmong(clicks(['a', 0], ['a', 9_000], ['b', 9_500], ['c', 9_900], ['c', 30_000]))]).toEqual([
-      1, 2, 3, 4,
-    ])
+    expect([
+      ...burstsAmong(clicks(['a', 0], ['a', 9_000], ['b', 9_500], ['c', 9_900], ['c', 30_000])),
+    ]).toEqual([1, 2, 3, 4])
     expect([...burstsAmong(clicks(['a', 0], ['a', 1], ['b', 10_001], ['c', 10_001]))]).toEqual([2, 3, 4])
   })
 

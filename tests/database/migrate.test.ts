@@ -40,7 +40,9 @@ describe('migrating', () => {
     expect(statSync(copy!).mode & 0o777).toBe(0o600)
     const before = openDatabase(copy!)
     onTestFinished(() => before.destroy())
-    expect(await before.selectFrom('settings').selectAll().execute()).toEqual([{ name: 'kept', value: 'yes' }])
+    expect(await before.selectFrom('settings').selectAll().execute()).toEqual([
+      { name: 'kept', value: 'yes' },
+    ])
     expect((await sql`select 1 from sqlite_master where name = 'later'`.execute(before)).rows).toEqual([])
     expect((await sql`select 1 from sqlite_master where name = 'later'`.execute(db)).rows).toHaveLength(1)
   })
@@ -48,9 +50,13 @@ describe('migrating', () => {
   it('refuses a database that a newer version has made', async () => {
     const { db, run } = await aDatabase()
     await run()
-    await sql`insert into kysely_migration (name, timestamp) values ('9998-from-the-future', '2027-01-01')`.execute(db)
+    await sql`insert into kysely_migration (name, timestamp) values ('9998-from-the-future', '2027-01-01')`.execute(
+      db,
+    )
     await expect(run()).rejects.toThrow(DatabaseRefused)
-    await expect(run()).rejects.toThrow(/made by a newer version of Throughline \(it knows "9998-from-the-future"\)/)
+    await expect(run()).rejects.toThrow(
+      /made by a newer version of Throughline \(it knows "9998-from-the-future"\)/,
+    )
   })
 
   it('passes on what went wrong, and leaves the database as it was', async () => {

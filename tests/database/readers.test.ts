@@ -20,7 +20,9 @@ describe('the readers', () => {
 
   it('cannot write', async () => {
     const { readers } = await testApp()
-    await expect(readers.insertInto('settings').values({ name: 'a', value: 'b' }).returning('name').execute()).rejects.toThrow(/readonly/)
+    await expect(
+      readers.insertInto('settings').values({ name: 'a', value: 'b' }).returning('name').execute(),
+    ).rejects.toThrow(/readonly/)
     await expect(readers.transaction().execute(async () => {})).rejects.toThrow('The readers only read.')
   })
 

@@ -23,7 +23,9 @@ const words = () => {
       recorder.transactions++
     },
     async record(tx: Db, word: string) {
-      const { rows } = await sql<{ id: number }>`insert into facts (word) values (${word}) returning id`.execute(tx)
+      const { rows } = await sql<{
+        id: number
+      }>`insert into facts (word) values (${word}) returning id`.execute(tx)
       if (word === '') throw new Error('A word has letters.')
       return rows[0]!.id
     },
@@ -82,7 +84,12 @@ describe('the ledger', () => {
     const recorder = words()
     const write = ledger.register(recorder)
     const outcomes = await Promise.allSettled([write('before'), write(''), write('after'), write('before')])
-    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'rejected'])
+    expect(outcomes.map((outcome) => outcome.status)).toEqual([
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'rejected',
+    ])
     expect((outcomes[1] as PromiseRejectedResult).reason.message).toBe('A word has letters.')
     expect((outcomes[3] as PromiseRejectedResult).reason.code).toBe('SQLITE_CONSTRAINT_UNIQUE')
     expect(await wordsOf(db)).toEqual(['before', 'after'])
@@ -154,7 +161,8 @@ describe('the ledger', () => {
     const { page_count } = (await sql<{ page_count: number }>`pragma page_count`.execute(db)).rows[0]!
     await sql.raw(`pragma max_page_count = ${page_count}`).execute(db)
     const outcomes = await Promise.allSettled([write('x'.repeat(50_000)), write('small')])
-    for (const outcome of outcomes) expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
+    for (const outcome of outcomes)
+      expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
     await sql.raw('pragma max_page_count = 1000000').execute(db)
     await write('after')
     expect(await wordsOf(db)).toEqual(['before', 'after'])
@@ -169,12 +177,14 @@ describe('the ledger', () => {
     }
     const { record } = recorder
     recorder.record = async (tx, word) => {
-      if (word === 'late trouble' && runs === 2) throw Object.assign(new Error('full'), { code: 'SQLITE_FULL' })
+      if (word === 'late trouble' && runs === 2)
+        throw Object.assign(new Error('full'), { code: 'SQLITE_FULL' })
       return record(tx, word)
     }
     const write = ledger.register(recorder)
     const outcomes = await Promise.allSettled([write(''), write('late trouble')])
-    for (const outcome of outcomes) expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
+    for (const outcome of outcomes)
+      expect((outcome as PromiseRejectedResult).reason).toBeInstanceOf(LedgerUnavailable)
     expect(await wordsOf(db)).toEqual([])
   })
 

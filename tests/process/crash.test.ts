@@ -13,7 +13,15 @@ import { aCampaign } from '../support/builders.js'
 async function aServer(dataDir: string, env: Record<string, string> = {}) {
   const server = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts'], {
     cwd: projectRoot,
-    env: { ...process.env, NODE_ENV: 'production', DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info', BASE_URL: '', ...env },
+    env: {
+      ...process.env,
+      NODE_ENV: 'production',
+      DATA_DIR: dataDir,
+      PORT: '0',
+      LOG_LEVEL: 'info',
+      BASE_URL: '',
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onTestFinished(() => void server.kill('SIGKILL'))
@@ -105,7 +113,13 @@ describe('the process', () => {
     const { server, port } = await aServer(dataDir)
     const agent = new Agent({ keepAlive: true })
     const answers = Array.from({ length: 30 }, (_, i) =>
-      send(port, agent, { cid, eid: `last-${i}`, event: 'email_click', email: 'ada@a.example', domain: 'd.example' }),
+      send(port, agent, {
+        cid,
+        eid: `last-${i}`,
+        event: 'email_click',
+        email: 'ada@a.example',
+        domain: 'd.example',
+      }),
     )
     await answers[0]
     server.kill('SIGTERM')

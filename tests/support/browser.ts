@@ -8,7 +8,6 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs'
-import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { delimiter, dirname, join } from 'node:path'
 import puppeteer, { type Browser } from 'puppeteer-core'

@@ -47,7 +47,9 @@ export async function aWindow(
   let loads = 0
   page.on('console', (message) => {
     // Chromium reports an expected 4xx as an error of its own.
-    const expected = /Failed to load resource: the server responded with a status of 4\d\d/.test(message.text())
+    const expected = /Failed to load resource: the server responded with a status of 4\d\d/.test(
+      message.text(),
+    )
     if (['error', 'warn'].includes(message.type()) && !expected) complaints.push(message.text())
   })
   page.on('pageerror', (error) => complaints.push(String(error)))
@@ -86,10 +88,13 @@ export async function accessibilityFaults({ page, complaints }: Pick<Window, 'pa
   )
   complaints.length = before
   return (violations as axe.Result[]).map(
-    ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(' ')} ${node.failureSummary ?? ''}`).join(' | ')}`,
+    ({ id, nodes }) =>
+      `${id}: ${nodes.map((node) => `${node.target.join(' ')} ${node.failureSummary ?? ''}`).join(' | ')}`,
   )
 }
 
 /** Can the page be moved sideways? */
 export const scrollsSideways = (page: Page) =>
-  page.evaluate('document.scrollingElement.scrollWidth > document.scrollingElement.clientWidth') as Promise<boolean>
+  page.evaluate(
+    'document.scrollingElement.scrollWidth > document.scrollingElement.clientWidth',
+  ) as Promise<boolean>
