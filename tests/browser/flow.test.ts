@@ -10,8 +10,8 @@ beforeAll(async () => {
 })
 afterAll(() => browser.close())
 
-const valueOf = ({ page }: Window, selector: string) =>
-  page.$eval(selector, (figure) => (figure as HTMLElement & { dataset: DOMStringMap }).dataset.value)
+const figure = ({ page }: Window, selector: string) =>
+  page.$eval(selector, (part) => part.getAttribute('data-value'))
 const text = ({ page }: Window, selector: string) =>
   page.$eval(selector, (part) => part.textContent?.trim() ?? '')
 const rows = ({ page }: Window) =>
@@ -60,7 +60,7 @@ describe('with JavaScript', () => {
     await page.click('#create button[type=submit]')
     await until(window, 'location.pathname === "/campaign/1" && document.querySelector("#email-clicks")')
     expect(await text(window, 'h1')).toBe('Autumn Reading List')
-    expect(await valueOf(window, '#email-clicks')).toBe('0')
+    expect(await figure(window, '#email-clicks')).toBe('0')
     expect(await text(window, '#conversion-rate')).toBe('–')
 
     // Somebody is typing far down the page while the numbers change above.
@@ -177,7 +177,7 @@ describe('with JavaScript', () => {
     await window.page.evaluate('htmx.trigger("#overall-stats", "refresh")')
     await window.page.waitForResponse((response) => response.status() === 503)
     await until(window, '!document.querySelector(".htmx-request")')
-    expect(await valueOf(window, '#email-clicks')).toBe('3')
+    expect(await figure(window, '#email-clicks')).toBe('3')
   })
 })
 
@@ -231,7 +231,7 @@ describe('without JavaScript', () => {
     for (let i = 1; i <= 55; i++)
       await anEvent(site, { cid: 1, email: `reader${i}@fernmail.example`, ip: `203.0.113.${i}` })
     await visit('/campaign/1')
-    expect(await valueOf(window, '#email-clicks')).toBe('55')
+    expect(await figure(window, '#email-clicks')).toBe('55')
     expect(await page.$eval('line-chart table, .chart table', (table) => table.textContent)).toContain('55')
     expect(await text(window, '#journey-foot')).toContain('Showing 50 of 55 users')
     await press('#load-more')
