@@ -41,10 +41,12 @@ export async function sendCsv(
     'Content-Disposition': `attachment; filename="campaign-${campaignId}-${table}-${needs.day}.csv"`,
     'Cache-Control': 'no-store',
   })
+  // One listener for the whole way: one for each page would pile up.
+  const left = once(res, 'close').catch(() => null)
   for await (const rows of tables[table](needs, campaignId, filter)) {
     if (res.destroyed) return
     if (rows.length === 0 || res.write(csvOf(rows))) continue
-    await Promise.race([once(res, 'drain'), once(res, 'close')])
+    await Promise.race([once(res, 'drain'), left])
   }
   res.end()
 }

@@ -1,10 +1,11 @@
-import { type SqlBool, sql } from 'kysely'
+import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
 import { addressKeeper } from '../audience/addresses.js'
 import { contactBook } from '../audience/contacts.js'
 import type { Countries } from '../audience/countries.js'
 import { agentBook } from '../audience/devices.js'
 import { compiled } from '../database/compiled.js'
+import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { NewRow } from '../database/schema.js'
 import { writeSetting } from '../database/settings.js'
@@ -316,8 +317,8 @@ function queries(db: Db) {
         .selectFrom('events')
         .select(counted)
         .where('contact_id', '=', value('contact_id'))
-        // Written so that no index on campaigns fits: a person has few events, a campaign millions.
-        .where(({ ref }) => sql<SqlBool>`${ref('campaign_id')} + 0 = ${value('campaign_id')}`)
+        // A person has few events, a campaign millions.
+        .where(({ eb, ref }) => eb(unindexed(ref('campaign_id')), '=', value('campaign_id')))
         .orderBy('id'),
     ),
     journeys: compiled<Person, Journey>((value) =>

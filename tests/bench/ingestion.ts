@@ -18,10 +18,12 @@ interface Needs {
 /**
  * The event door against a bare Express route, in turns, so that whatever else the machine does falls on both. The
  * first turn of each warms it up and is not counted.
+ * @returns medians over the rounds, and `told`: all events that the door acknowledged
  */
 export async function compareIngestion({ client, port, mix, rounds, milliseconds }: Needs) {
   const bare = await start(join(here, 'bare.js'))
   const spells: Record<'bare' | 'door', Outcome[]> = { bare: [], door: [] }
+  let told = 0
   try {
     for (let round = 0; round <= rounds; round++)
       for (const [name, target] of [
@@ -37,13 +39,14 @@ export async function compareIngestion({ client, port, mix, rounds, milliseconds
         const outcome = await client.run(spell)
         if (outcome.refused > 0)
           throw new Error(`${outcome.refused} of ${outcome.requests} requests were refused.`)
+        if (name === 'door') told += outcome.requests
         if (round > 0) spells[name].push(outcome)
       }
   } finally {
     await bare.stop()
   }
   const ratios = spells.door.map((outcome, round) => outcome.perSecond / spells.bare[round]!.perSecond)
-  return { bare: together(spells.bare), door: together(spells.door), ratio: median(ratios), ratios }
+  return { bare: together(spells.bare), door: together(spells.door), ratio: median(ratios), told }
 }
 
 /** Medians over the rounds; the largest of the maxima. */

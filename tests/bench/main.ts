@@ -1,0 +1,245 @@
+// `npm run bench [-- --size small|full]`: measures what the README promises, on the machine at hand, and prints it as
+// Markdown. It is no timed test: `small` asserts that all of it works, and says nothing about speed.
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs, promisify } from 'node:util'
+import { projectRoot } from '../../src/config.js'
+import { countEvents, type Filling, makeDatabase } from './database.js'
+import { compareIngestion, together } from './ingestion.js'
+import type { Outcome } from './load.js'
+import { time, visitor } from './pages.js'
+import { client, start } from './processes.js'
+
+const { values: options } = parseArgs({
+  options: {
+    size: { type: 'string', default: 'full' },
+    /** Where the compiled program lies, for measuring another build. */
+    build: { type: 'string', default: 'dist' },
+    /** Only some parts, such as `--only ingestion`. */
+    only: { type: 'string', multiple: true, default: ['ingestion', 'pages', 'export'] },
+  },
+})
+if (options.size !== 'small' && options.size !== 'full') {
+  console.error('--size is small or full.')
+  process.exit(1)
+}
+
+interface Size {
+  rounds: number
+  milliseconds: number
+  small: Filling
+  large: Filling
+  requests: number
+}
+const sizes: Record<'small' | 'full', Size> = {
+  small: {
+    rounds: 1,
+    milliseconds: 500,
+    small: { events: 1_000, people: 100 },
+    large: { events: 20_000, people: 2_000 },
+    requests: 10,
+  },
+  full: {
+    rounds: 7,
+    milliseconds: 5_000,
+    small: { events: 10_000, people: 1_000 },
+    large: { events: 10_000_000, people: 1_000_000 },
+    requests: 300,
+  },
+}
+const size = sizes[options.size]
+const build = resolve(projectRoot, options.build)
+const program = join(build, 'src/main.js')
+if (!existsSync(program)) {
+  console.error(`${program} is missing. Start with npm run bench, which builds it.`)
+  process.exit(1)
+}
+const scratch = mkdtempSync(join(tmpdir(), 'throughline-bench-'))
+const mix = { campaigns: [2, 3, 4], domains: 10 }
+const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
+const mb = (bytes: number) => `${Math.round(bytes / 1_000_000)} MB`
+const number = (value: number) => Math.round(value).toLocaleString('en')
+const told = (text: string) => console.error(text)
+
+function check(right: boolean, otherwise: string) {
+  if (!right) throw new Error(otherwise)
+}
+function table(head: string[], rows: string[][]) {
+  const line = (cells: string[]) => `| ${cells.join(' | ')} |`
+  console.log(`\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`)
+}
+const serve = (dataDir: string) =>
+  start(program, { env: { DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info', TRUST_PROXY: 'loopback' } })
+
+async function ingestion() {
+  told('Ingestion, in turns with a bare Express route.')
+  const dataDir = join(scratch, 'ingestion')
+  await makeDatabase(dataDir, null)
+  const [server, load] = [await serve(dataDir), client()]
+  const { rounds, milliseconds } = size
+  const {
+    bare,
+    door,
+    ratio,
+    told: acknowledged,
+  } = await compareIngestion({
+    client: load,
+    port: server.port,
+    mix: { seed: 2, ...mix },
+    rounds,
+    milliseconds,
+  })
+  const memory = server.memory()
+  load.stop()
+  await server.stop()
+  const { events } = countEvents(dataDir, null)
+  check(events === acknowledged, `${acknowledged} events were acknowledged, and ${events} are on disk.`)
+  rmSync(dataDir, { recursive: true })
+
+  const row = (name: string, { perSecond, p50, p99 }: Outcome) => [name, number(perSecond), ms(p50), ms(p99)]
+  table(
+    ['32 keep-alive connections', 'requests a second', 'p50', 'p99'],
+    [row('Express alone, nothing stored', bare), row('`GET /api/event`, on disk before the answer', door)],
+  )
+  console.log(`\nRatio: ${ratio.toFixed(2)} (asked: at least 0.5). Memory of the server: ${mb(memory)}.`)
+}
+
+async function large() {
+  const run = promisify(execFile)
+  const folders = { small: join(scratch, 'small'), large: join(scratch, 'large') }
+  for (const name of ['small', 'large'] as const) {
+    const from = performance.now()
+    await makeDatabase(folders[name], size[name])
+    const filled = performance.now()
+    await run(process.execPath, [join(build, 'src/cli/rebuild-counts.js')], {
+      env: { ...process.env, DATA_DIR: folders[name] },
+    })
+    const counted = performance.now()
+    const seconds = (milliseconds: number) => `${(milliseconds / 1000).toFixed(1)} s`
+    told(`${number(size[name].events)} events: written in ${seconds(filled - from)}.`)
+    if (name === 'large')
+      console.log(
+        `\n\`rebuild-counts\` over ${number(size.large.events)} events: ${seconds(counted - filled)}.`,
+      )
+  }
+  return folders
+}
+
+async function pages(folders: { small: string; large: string }) {
+  told('Pages.')
+  const servers = [await serve(folders.small), await serve(folders.large)]
+  const visitors = [await visitor(servers[0]!.port), await visitor(servers[1]!.port)]
+  const parts = {
+    Statistics: '/campaign/1/stats',
+    'Statistics by domain': '/campaign/1/domains',
+    'Campaigns on the home page': '/',
+    'First page of journeys': '/campaign/1/users',
+  }
+  const rows: string[][] = []
+  for (const [name, path] of Object.entries(parts)) {
+    const [few, many] = await time(visitors, [path], size.requests)
+    rows.push([name, ms(few!.p50), ms(many!.p50), ms(many!.p95), (many!.p50 / few!.p50).toFixed(2)])
+  }
+  const amount = (filling: Filling) => number(filling.events)
+  table(
+    [
+      '',
+      `p50 at ${amount(size.small)} events`,
+      `p50 at ${amount(size.large)}`,
+      'p95',
+      'ratio of p50 (asked: at most 1.5)',
+    ],
+    rows,
+  )
+
+  const { body } = await visitors[1]!.fragment('/campaign/1/users?email=anna')
+  check(body.includes('anna.'), 'The search found nobody named anna.')
+  const searches = {
+    'a whole address': [
+      'lena.weber7@mail1.example',
+      'clara.sato12@mail3.example',
+      'tom.wolf100@mail9.example',
+    ],
+    'a rare part': ['weber123', 'zoe.zimmer', 'mila.novak20', 'pia.holm11'],
+    'a common part': ['anna', 'weber', 'mail7', '.example', 'son', 'er1'],
+    'one or two letters': ['a', 'we', '9', 'zo', '@m'],
+    nobody: ['zzzqq', 'nobody@nowhere', 'qx', 'weberweber', 'anna.nobody'],
+  }
+  const found: string[][] = []
+  for (const [name, terms] of Object.entries({
+    ...searches,
+    'all of these': Object.values(searches).flat(),
+  })) {
+    const paths = terms.map((term) => `/campaign/1/users?email=${encodeURIComponent(term)}`)
+    const [times] = await time([visitors[1]!], paths, size.requests)
+    found.push([name, ms(times!.p50), ms(times!.p95)])
+  }
+  table([`Search among ${number(size.large.people)} people for`, 'p50', 'p95 (asked: under 100 ms)'], found)
+  for (const server of servers) await server.stop()
+}
+
+async function exporting(folder: string) {
+  told('Ingestion while an export runs.')
+  const [server, load] = [await serve(folder), client()]
+  const person = await visitor(server.port)
+  const spell = { port: server.port, connections: 32, mix: { seed: 5, ...mix } }
+  await load.run({ ...spell, milliseconds: size.milliseconds })
+  const alone = await load.run({ ...spell, milliseconds: size.milliseconds })
+  server.memory()
+
+  let done = false
+  const download = person.download('/campaign/1/events.csv').finally(() => {
+    done = true
+  })
+  const spells: Outcome[] = []
+  while (!done || spells.length === 0)
+    spells.push(await load.run({ ...spell, milliseconds: size.milliseconds }))
+  const { lines, bytes, seconds } = await download
+  const memory = server.memory()
+  const during = together(spells)
+  load.stop()
+  await server.stop()
+  for (const { refused } of [alone, ...spells]) check(refused === 0, `${refused} requests were refused.`)
+  const { counted } = countEvents(folder, 1)
+  check(lines === counted + 1, `The export has ${lines} lines for ${counted} events and a head.`)
+
+  const worst = Math.max(...spells.map(({ p99 }) => p99))
+  table(
+    ['32 keep-alive connections', 'requests a second', 'p50', 'p99', 'p99 of the worst spell'],
+    [
+      ['no export', number(alone.perSecond), ms(alone.p50), ms(alone.p99), ''],
+      [
+        `while ${number(lines - 1)} events are exported`,
+        number(during.perSecond),
+        ms(during.p50),
+        ms(during.p99),
+        ms(worst),
+      ],
+    ],
+  )
+  console.log(
+    `\nThe export of ${mb(bytes)} took ${Math.round(seconds)} s beside this. Most memory of the server under both: ` +
+      `${mb(memory)} (asked: under 300 MB).`,
+  )
+}
+
+try {
+  const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
+  console.log(
+    `Node ${process.versions.node}, ${cpus().length} × ${processor}, ${(totalmem() / 2 ** 30).toFixed(0)} GiB.`,
+  )
+  const wants = (part: string) => options.only.includes(part)
+  if (wants('ingestion')) await ingestion()
+  if (wants('pages') || wants('export')) {
+    const folders = await large()
+    if (wants('pages')) await pages(folders)
+    if (wants('export')) await exporting(folders.large)
+  }
+} catch (error) {
+  console.error(error)
+  process.exitCode = 1
+} finally {
+  rmSync(scratch, { recursive: true, force: true })
+}
