@@ -60,26 +60,30 @@ async function indexChunk(tx: Db): Promise<number> {
 export const searchTerm = (text: string) => normaliseEmail(text).slice(0, 255)
 
 /**
- * Ids of contacts whose address may hold this part: all that do, and perhaps others, so look at the address again.
- * At most `limit` of them; `complete` tells whether that is all.
+ * All contacts whose address holds this part.
  * @param term see {@link searchTerm}
- * @returns null where the index cannot help: it knows parts of three characters
+ * @param limit of contacts that are looked at
+ * @returns their ids; null where there are more to look at, or where the index cannot help: it knows parts of three
+ *   characters
  */
-export async function contactsLike(
-  readers: Readers,
-  term: string,
-  limit: number,
-): Promise<{ ids: number[]; complete: boolean } | null> {
+export async function findContacts(readers: Readers, term: string, limit: number): Promise<number[] | null> {
   const match = trigramsOf(term)
   if (match === null) return null
+  const candidates = await sql<{ id: number }>`
+    select rowid as id from contact_search where contact_search match ${match} limit ${limit + 1}`.execute(
+    readers,
+  )
+  if (candidates.rows.length > limit) return null
   const { rows } = await sql<{ id: number }>`
-    select rowid as id from contact_search where contact_search match ${match}
-    union all
+    select id from contacts
+    where id in (select value from json_each(${JSON.stringify(candidates.rows.map(({ id }) => id))}))
+      and instr(email, ${term}) > 0
+    union
     select id from contacts
     where id > coalesce((select cast(value as integer) from settings where name = ${indexedSetting}), 0)
       and instr(email, ${term}) > 0
     limit ${limit + 1}`.execute(readers)
-  return { ids: rows.slice(0, limit).map(({ id }) => id), complete: rows.length <= limit }
+  return rows.length > limit ? null : rows.map(({ id }) => id)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { domainToUnicode } from 'node:url'
 import { type Expression, type ExpressionBuilder, type SqlBool, sql } from 'kysely'
-import { contactsLike } from '../audience/search.js'
+import { findContacts } from '../audience/search.js'
 import { holds, isAmong, unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
@@ -50,8 +50,10 @@ export interface Place {
 
 /** Up to so many journeys are read through for a part of an address, newest first; it takes some 20 ms. */
 const walkLength = 10_000
-/** More contacts than this with the same part of an address are too many to look up one by one. */
-const mostCandidates = 3_000
+/** Looking up the journeys of so many contacts costs less than walking. */
+const fewContacts = 3_000
+/** More contacts than this that may have a part of an address are not looked at one by one. */
+const manyContacts = 20_000
 
 /**
  * Journeys of a campaign, newest first: by the id of their first event, which never changes, so that nothing is shown
@@ -168,6 +170,7 @@ function journeys(readers: Readers, campaignId: number, filter: JourneyFilter, {
 /**
  * Three ways to the same answer, and the cheapest is taken: reading through a small campaign; looking up the few
  * contacts with that part; or, where it is so common that a page fills soon, walking back from the newest journey.
+ * Where the walk finds too little, all contacts with that part are looked up after all.
  */
 async function searchJourneys(
   readers: Readers,
@@ -176,11 +179,15 @@ async function searchJourneys(
   place: Place & { limit: number },
   total: number,
 ): Promise<JourneyPage> {
-  const matches = () =>
-    journeys(readers, campaignId, filter, {}).where(({ ref }) => holds(ref('contacts.email'), filter.email))
-
-  const everything = async (query: ReturnType<typeof matches>): Promise<JourneyPage> => {
-    const ids = await query.clearSelect().select('journeys.id').execute()
+  const matching = () =>
+    readers
+      .selectFrom('journeys')
+      .select('journeys.id')
+      .where('campaign_id', '=', campaignId)
+      .where((eb) => letThrough(eb as unknown as Columns, filter))
+  const everything = async (query: ReturnType<typeof matching>): Promise<JourneyPage> => {
+    // Sorted afterwards: an index in this order would lead through the whole campaign.
+    const ids = await query.orderBy(({ ref }) => unindexed(ref('journeys.id')), 'desc').execute()
     const rest = place.after ? ids.filter(({ id }) => id < place.after!) : ids.slice(place.offset ?? 0)
     const rows = await byIds(
       readers,
@@ -188,41 +195,41 @@ async function searchJourneys(
     )
     return { rows, count: ids.length, exact: true, hasMore: rest.length > place.limit }
   }
-  if (total <= walkLength) return everything(matches())
 
-  const candidates = await contactsLike(readers, filter.email, mostCandidates)
-  if (candidates?.complete) {
-    if (candidates.ids.length === 0) return { rows: [], count: 0, exact: true, hasMore: false }
-    return everything(matches().where(({ ref }) => isAmong(ref('contacts.id'), candidates.ids)))
-  }
+  if (total <= walkLength)
+    return everything(
+      matching()
+        .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
+        .where(({ ref }) => holds(ref('contacts.email'), filter.email)) as never,
+    )
 
-  const newest = readers
-    .selectFrom('journeys')
-    .select('journeys.id')
-    .where('campaign_id', '=', campaignId)
-    .where((eb) => letThrough(eb as unknown as Columns, filter))
-    .$if(Boolean(place.after), (query) => query.where('journeys.id', '<', place.after!))
-    .orderBy('journeys.id', 'desc')
-    .limit(walkLength)
+  const few = await findContacts(readers, filter.email, fewContacts)
+  if (few) return everything(matching().where(({ ref }) => isAmong(ref('journeys.contact_id'), few)))
+
+  // Where only `offset` says how far to go, there is no place to walk on from.
   if (place.after || !place.offset) {
-    const rows = await matches()
+    const newest = matching()
+      .$if(Boolean(place.after), (query) => query.where('journeys.id', '<', place.after!))
+      .orderBy('journeys.id', 'desc')
+      .limit(walkLength)
+    const rows = await journeys(readers, campaignId, filter, {})
       .where('journeys.id', 'in', newest)
+      .where(({ ref }) => holds(ref('contacts.email'), filter.email))
       .limit(place.limit + 1)
       .execute()
     if (rows.length > place.limit)
       return pageOf(rows, place.limit, { count: (place.offset ?? 0) + place.limit, exact: false })
   }
-
-  const { count } = await matches()
-    .clearSelect()
-    .clearOrderBy()
-    .select(({ fn }) => fn.countAll<number>().as('count'))
-    .executeTakeFirstOrThrow()
-  const rows = await journeys(readers, campaignId, filter, place)
-    .where(({ ref }) => holds(ref('contacts.email'), filter.email))
-    .limit(place.limit + 1)
-    .execute()
-  return pageOf(rows, place.limit, { count, exact: true })
+  const contacts = await findContacts(readers, filter.email, manyContacts)
+  return everything(
+    contacts
+      ? matching().where(({ ref }) => isAmong(ref('journeys.contact_id'), contacts))
+      : matching().where('journeys.contact_id', 'in', ({ selectFrom }) =>
+          selectFrom('contacts')
+            .select('contacts.id')
+            .where(({ ref }) => holds(ref('contacts.email'), filter.email)),
+        ),
+  )
 }
 
 async function byIds(readers: Readers, ids: number[]) {

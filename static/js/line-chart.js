@@ -136,7 +136,10 @@ class LineChart extends HTMLElement {
       cursor: {
         y: false,
         // The line stands on a point, never between two.
-        move: (plot, left, top) => [left < 0 ? left : plot.valToPos(plot.data[0][plot.posToIdx(left)], 'x'), top],
+        move: (plot, left, top) => [
+          left < 0 ? left : plot.valToPos(plot.data[0][plot.posToIdx(left)], 'x'),
+          top,
+        ],
         drag: { x: false, y: false },
         points: {
           size: 7,
