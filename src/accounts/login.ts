@@ -23,7 +23,7 @@ export function loginPages({ db, now, throttle }: Deps) {
     const next = localPath(req.query.next)
     if (res.locals.account) return res.redirect(303, next)
     if (!(await hasAccounts(db))) return res.redirect(303, '/setup')
-    show(res, { next, ended: hadSession(req) && req.query.next !== undefined })
+    show(res, { next, notice: sessionIsOver(req) ? 'Your session has ended. Log in to go on.' : '' })
   })
 
   routes.post('/login', formBodies(), async (req, res) => {
@@ -91,8 +91,13 @@ export async function logIn(
   await noteLogin(db, account.id, now())
 }
 
-/** The browser still has the cookie of a session that is over. */
-const hadSession = (req: Request) => new RegExp(`(^|;\\s*)${sessionCookie}=`).test(req.get('Cookie') ?? '')
+/** Did the browser send the cookie of a session that is no more? This request got a new one then. */
+function sessionIsOver(req: Request) {
+  const id = new RegExp(`(?:^|;\\s*)${sessionCookie}=s(?:%3A|:)([^.;]+)\\.`).exec(
+    req.get('Cookie') ?? '',
+  )?.[1]
+  return id !== undefined && id !== req.sessionID
+}
 
 function show(
   res: Response,
@@ -101,13 +106,11 @@ function show(
     values = {},
     errors = { first: '' },
     notice = '',
-    ended = false,
   }: {
     next: string
     values?: Record<string, unknown>
     errors?: FormErrors
     notice?: string
-    ended?: boolean
   },
 ) {
   res.set('Cache-Control', 'no-store')
@@ -116,7 +119,7 @@ function show(
     username: typeof values.username === 'string' ? values.username.slice(0, 200) : '',
     remember: values.remember !== undefined,
     errors,
-    notice: notice || (ended ? 'Your session has ended. Log in to go on where you were.' : ''),
+    notice,
     formToken: csrfToken(res.req),
   })
 }
