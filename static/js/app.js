@@ -1,6 +1,7 @@
 // What a page does beyond links and forms. Everything here is a comfort: each page works without it.
 import './line-chart.js'
 import './copy.js'
+import './drafts.js'
 import './refreshed.js'
 
 /** Every change carries the session's token, so that no other site can make it on somebody's behalf. */
@@ -18,7 +19,8 @@ document.addEventListener('visibilitychange', () => {
 
 /** What a refresh changed glows once and settles: the only motion there is. */
 const before = new WeakMap()
-const figures = (root) => new Map([...root.querySelectorAll('[data-value]')].map((part, index) => [part.id || index, part]))
+const figures = (root) =>
+  new Map([...root.querySelectorAll('[data-value]')].map((part, index) => [part.id || index, part]))
 document.addEventListener('htmx:before:swap', (event) => {
   const { target, request } = event.detail.ctx
   if (!target || !request.headers['X-Refresh']) return

@@ -2,7 +2,7 @@ import type { Browser } from 'puppeteer-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { launchBrowser } from '../support/browser.js'
 import { aCampaign, anEvent } from '../support/builders.js'
-import { aSite, aWindow, logIn, type Site, type Window } from '../support/site.js'
+import { aSite, aWindow, logIn, owner, type Site, type Window } from '../support/site.js'
 
 let browser: Browser
 beforeAll(async () => {
@@ -162,6 +162,26 @@ describe('with JavaScript', () => {
     expect(window.loads()).toBe(loads)
     expect(page.url()).toContain('q=wint')
     expect(window.complaints).toEqual([])
+  })
+
+  it('keeps what was typed when the session ends meanwhile', async () => {
+    const site = await aSite()
+    const window = await aWindow(browser, site)
+    const { page } = window
+    await logIn(window)
+    await window.visit('/create')
+    await page.type('[name=name]', 'Typed with care')
+    await page.type('[name=offer_url]', 'https://paperboat.example/')
+    await site.db.deleteFrom('sessions').execute()
+    await Promise.all([page.waitForNavigation(), page.click('#create button[type=submit]')])
+    expect(page.url()).toContain('/login')
+    await page.type('[name=username]', owner.username)
+    await page.type('[name=password]', owner.password)
+    await Promise.all([page.waitForNavigation(), page.click('button[type=submit]')])
+    expect(page.url()).toBe(`${site.origin}/create`)
+    await until(window, 'document.querySelector("[name=name]").value === "Typed with care"')
+    await page.click('#create button[type=submit]')
+    await until(window, 'location.pathname === "/campaign/1"')
   })
 
   it('stays where it is when the server has gone', async () => {
