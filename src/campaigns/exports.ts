@@ -1,4 +1,5 @@
-import { once } from 'node:events'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { domainToUnicode } from 'node:url'
 import { stringify } from 'csv-stringify/sync'
 import type { Response } from 'express'
@@ -41,17 +42,18 @@ export async function sendCsv(
     'Content-Disposition': `attachment; filename="campaign-${campaignId}-${table}-${needs.day}.csv"`,
     'Cache-Control': 'no-store',
   })
-  // One listener for the whole way: one for each page would pile up.
-  const left = once(res, 'close').catch(() => null)
-  for await (const rows of tables[table](needs, campaignId, filter)) {
-    if (res.destroyed) return
-    if (rows.length === 0 || res.write(csvOf(rows))) continue
-    await Promise.race([once(res, 'drain'), left])
+  const rows = tables[table](needs, campaignId, filter)
+  try {
+    await pipeline(Readable.from(csvOf(rows)), res)
+  } catch (error) {
+    // Who leaves before the end has seen enough.
+    if ((error as { code?: string }).code !== 'ERR_STREAM_PREMATURE_CLOSE') throw error
   }
-  res.end()
 }
 
-const csvOf = (rows: Cell[][]) => stringify(rows, { escape_formulas: true })
+async function* csvOf(pages: AsyncIterable<Cell[][]>) {
+  for await (const rows of pages) if (rows.length > 0) yield stringify(rows, { escape_formulas: true })
+}
 const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString())
 const nameOf = (domain: string) => domainToUnicode(domain) || domain
 
