@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { searchTerm } from '../audience/search.js'
+import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 
@@ -635,7 +636,10 @@ async function listEvents(readers: Readers, campaignId: number, filter: EventFil
       'link',
     ])
     .select(['country', 'device', 'verdict', 'reasons', 'extra'])
-    .where('campaign_id', '=', campaignId)
+    // One person's events are few: they are found by the person, not by walking through the campaign.
+    .where(({ eb, ref }) =>
+      eb(narrowed ? unindexed(ref('campaign_id')) : ref('campaign_id'), '=', campaignId),
+    )
     .where('events.id', '>', from)
     .$if(end !== undefined, (query) => query.where('events.id', '<=', end!.id))
     .$if(narrowed, (query) => query.where('contact_id', '=', filter.contactId!))
@@ -719,5 +723,15 @@ export const eventOperations: Operation[] = [
       413: { description: 'The body is longer than 64 KiB.', schema: InvalidAnswer },
     },
     open: true,
+    sample: {
+      path: '/api/event',
+      body: {
+        cid: 5,
+        event: 'conversion',
+        email: 'anna@example.com',
+        domain: 'news.example.com',
+        eid: 'order-1089',
+      },
+    },
   },
 ]

@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest'
+import * as z from 'zod'
+import { campaignApi, eventOperations } from '../../src/campaigns/api.js'
+import { campaignDirectory } from '../../src/campaigns/directory.js'
+import { fieldLines, jsonSchema, type Operation } from '../../src/web/openapi.js'
+import { testApp } from '../support/app.js'
+
+interface Described {
+  operationId: string
+  summary: string
+  security: object[]
+  parameters?: { name: string; in: string; required: boolean; schema: object; description?: string }[]
+  requestBody?: { content: Record<string, { schema: JsonSchema }> }
+  responses: Record<
+    string,
+    { description: string; content?: Record<string, { schema: JsonSchema; example?: unknown }> }
+  >
+}
+type JsonSchema = Parameters<typeof z.fromJSONSchema>[0]
+interface Layer {
+  route?: { path: string; methods: Record<string, boolean> }
+  handle?: { stack?: Layer[] }
+}
+
+/** Every route that the application has, as Express keeps it. */
+function routesOf(stack: Layer[]): string[] {
+  return stack.flatMap(({ route, handle }) => {
+    if (route)
+      return Object.keys(route.methods).map((method) => `${method} ${route.path.replace(/:(\w+)/g, '{$1}')}`)
+    return handle?.stack ? routesOf(handle.stack) : []
+  })
+}
+
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Described>>
+}
+
+async function read() {
+  const { app, http } = await testApp()
+  const answer = await http.get('/api/openapi.json').expect(200)
+  const document = answer.body as Document
+  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ name: `${method} ${path}`, path, operation })),
+  )
+  const routes = routesOf((app as unknown as { router: { stack: Layer[] } }).router.stack)
+  return { document, operations, routes, headers: answer.headers }
+}
+
+describe('the OpenAPI document', () => {
+  it('is open to strangers, and says which version and where', async () => {
+    const { document, headers } = await read()
+    expect(document).toMatchObject({
+      openapi: '3.1.1',
+      info: { title: 'Throughline', version: expect.stringMatching(/^\d+\.\d+\.\d+$/) },
+      servers: [{ url: 'http://localhost:3000' }],
+      components: { securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
+    })
+    expect(headers['access-control-allow-origin']).toBe('*')
+    expect(headers['set-cookie']).toBeUndefined()
+  })
+
+  it('has every route of the API, and none that is not there', async () => {
+    const { operations, routes } = await read()
+    const described = operations.map(({ name }) => name).sort()
+    const served = routes.filter((route) => /^(get|post|put|patch|delete) \/api\/v1\//.test(route))
+
+    expect(described.filter((name) => name.includes('/api/v1/'))).toEqual([...new Set(served)].sort())
+    // The event door stands before the router.
+    expect(described.filter((name) => !name.includes('/api/v1/'))).toEqual([
+      'get /api/event',
+      'post /api/event',
+    ])
+  })
+
+  it('names each operation once, with what it answers and who may ask', async () => {
+    const { operations } = await read()
+    const ids = operations.map(({ operation }) => operation.operationId)
+    expect(new Set(ids).size).toBe(ids.length)
+    for (const { name, path, operation } of operations) {
+      expect(operation.summary, name).toMatch(/^[A-Z]/)
+      expect(operation.security, name).toEqual(path === '/api/event' ? [] : [{ token: [] }])
+      expect(
+        Object.keys(operation.responses).some((status) => status.startsWith('2')),
+        name,
+      ).toBe(true)
+      expect(
+        Object.values(operation.responses).every(({ description }) => description),
+        name,
+      ).toBe(true)
+      if (path !== '/api/event') expect(operation.responses).toHaveProperty('401')
+    }
+  })
+
+  it('declares the parameters of each path, and each parameter once', async () => {
+    const { operations } = await read()
+    for (const { name, path, operation } of operations) {
+      const parameters = operation.parameters ?? []
+      const inPath = parameters.filter((parameter) => parameter.in === 'path')
+      expect(
+        inPath.map((parameter) => parameter.name),
+        name,
+      ).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, word]) => word))
+      expect(inPath.every(({ required }) => required)).toBe(true)
+      expect(new Set(parameters.map((parameter) => `${parameter.in} ${parameter.name}`)).size).toBe(
+        parameters.length,
+      )
+      for (const { schema, name: parameter } of parameters)
+        expect(Object.keys(schema), `${name} ${parameter}`).not.toEqual([])
+    }
+  })
+
+  it('holds JSON Schemas that others can read, and examples that fit them', async () => {
+    const { operations } = await read()
+    let examples = 0
+    for (const { operation } of operations) {
+      for (const { schema } of Object.values(operation.requestBody?.content ?? {})) z.fromJSONSchema(schema)
+      for (const { content } of Object.values(operation.responses))
+        for (const { schema, example } of Object.values(content ?? {})) {
+          const reader = z.fromJSONSchema(schema)
+          if (example === undefined) continue
+          expect(reader.parse(example)).toEqual(example)
+          examples++
+        }
+    }
+    expect(examples).toBeGreaterThan(7)
+  })
+
+  it('describes the event door by the schema that parses events', async () => {
+    const { document } = await read()
+    const { parameters } = document.paths['/api/event']!.get!
+    expect(parameters!.filter(({ required }) => required).map(({ name }) => name)).toEqual(['cid', 'event'])
+    expect(parameters).toContainEqual({
+      name: 'event',
+      in: 'query',
+      required: true,
+      description: 'What happened.',
+      schema: { type: 'string', minLength: 1, enum: ['email_click', 'landing_click', 'conversion'] },
+    })
+    expect(Object.keys(document.paths['/api/event']!.post!.requestBody!.content)).toEqual([
+      'application/json',
+      'application/x-www-form-urlencoded',
+      'text/plain',
+    ])
+  })
+})
+
+describe('the readable page', () => {
+  it('is open to strangers, and shows each operation', async () => {
+    const app = await testApp()
+    const { operations } = campaignApi({ ...app, directory: campaignDirectory(app.db), now: app.clock.now })
+
+    const page = (await app.http.get('/docs').expect(200)).text
+
+    for (const { id, path } of [...eventOperations, ...operations] as Operation[]) {
+      expect(page).toContain(`id="${id}"`)
+      expect(page).toContain(path)
+      expect(page).toContain(`id="curl-${id}"`)
+    }
+    expect(page).toContain('unique.email_clicks')
+    expect(page).toContain('domains[].silent')
+  })
+})
+
+describe('the glossary', () => {
+  it('is for those who have logged in', async () => {
+    const { http } = await testApp()
+    await http.get('/glossary').expect(303)
+  })
+})
+
+describe('fields in words', () => {
+  it('name types, inner fields and what must be there', () => {
+    const schema = z.object({
+      id: z.int().meta({ description: 'Number.' }),
+      when: z.iso.datetime().nullable(),
+      state: z.enum(['on', 'off']).optional(),
+      kind: z.literal('a'),
+      list: z.array(z.object({ x: z.number() })),
+      words: z.array(z.string()),
+      rest: z.array(z.boolean()),
+      any: z.unknown(),
+      inner: z.object({ y: z.boolean() }),
+    })
+
+    expect(fieldLines(schema, 'input').map(({ name, type, required }) => [name, type, required])).toEqual([
+      ['id', 'integer', true],
+      ['when', 'date-time or null', true],
+      ['state', 'on, off', false],
+      ['kind', 'a', true],
+      ['list', 'list of objects', true],
+      ['list[].x', 'number', true],
+      ['words', 'list of strings', true],
+      ['rest', 'list of values', true],
+      ['any', 'any', true],
+      ['inner', 'object', true],
+      ['inner.y', 'boolean', true],
+    ])
+  })
+
+  it('turn the example of zod into those of JSON Schema', () => {
+    expect(jsonSchema(z.string().meta({ example: 'x' }), 'input')).toEqual({
+      type: 'string',
+      examples: ['x'],
+    })
+  })
+})
