@@ -94,6 +94,8 @@ function viewOf(req: Request, campaignId: number): CampaignView {
   const current = wantsFragment(req) ? req.get('HX-Current-URL') : undefined
   if (current && URL.canParse(current)) {
     const url = new URL(current)
+    // Another filter begins with its first page again.
+    for (const name of ['offset', 'after', 'open']) url.searchParams.delete(name)
     if (url.pathname === `/campaign/${campaignId}`) page = Object.fromEntries(url.searchParams)
   }
   return CampaignView.parse({ ...page, ...req.query })
