@@ -143,7 +143,7 @@ describe('the search for part of an address', () => {
     const search = (text: string, place = {}) =>
       listJourneys(app, id, { ...everybody, email: searchTerm(text) }, place)
 
-    // Only those up to 5,000 are in the index after one run.
+    // One run takes in only some.
     expect(emails(await search('needle'))).toEqual(['needle-late@x.example', 'needle-1@x.example'])
     expect(await search('needle')).toMatchObject({ count: 2, exact: true, hasMore: false })
     expect(emails(await search('eedle-1@'))).toEqual(['needle-1@x.example'])
