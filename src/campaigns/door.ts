@@ -90,7 +90,7 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
         403,
         'forbidden',
       )
-    const own = req.get('user-agent') ?? ''
+    const own = req.headers['user-agent'] ?? ''
     const onBehalf = event.ip !== undefined || event.ua !== undefined || isServerScript(own)
     return {
       campaignId: campaign.id,
@@ -145,11 +145,9 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
   }
 
   door.use('/api/event', async (req, res, next) => {
-    res.set({
-      'Access-Control-Allow-Origin': '*',
-      'Cache-Control': 'no-store',
-      'X-Content-Type-Options': 'nosniff',
-    })
+    res.setHeader('Access-Control-Allow-Origin', '*')
+    res.setHeader('Cache-Control', 'no-store')
+    res.setHeader('X-Content-Type-Options', 'nosniff')
     if (req.method === 'OPTIONS') {
       res.set({
         'Access-Control-Allow-Methods': 'GET, POST',
@@ -201,10 +199,10 @@ function acknowledge(res: Response, id: number) {
   res.end(body)
 }
 
-const isPrefetch = (req: Request) =>
-  /prefetch|prerender/i.test(
-    `${req.get('sec-purpose') ?? ''} ${req.get('purpose') ?? ''} ${req.get('x-moz') ?? ''}`,
-  ) || /preview/i.test(req.get('purpose') ?? '')
+function isPrefetch({ headers }: Request) {
+  const { 'sec-purpose': modern = '', purpose = '', 'x-moz': mozilla = '' } = headers
+  return /prefetch|prerender/i.test(`${modern} ${purpose} ${mozilla}`) || /preview/i.test(String(purpose))
+}
 
 /** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
 const plainAddress = (address: string | undefined) => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
