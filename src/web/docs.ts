@@ -1,4 +1,5 @@
 import { Router } from 'express'
+import type * as z from 'zod'
 import { type ApiInfo, fieldLines, type Operation, openApiDocument } from './openapi.js'
 
 /**
@@ -45,15 +46,15 @@ function groupsOf(baseUrl: string, operations: Operation[]) {
           method: method.toUpperCase(),
           path,
           summary,
-          description,
+          description: wordsOf(description),
           open,
           curl: curlOf(baseUrl, operation),
           fields: [
-            ...(params ? fieldLines(params, 'input').map((line) => ({ ...line, where: 'path' })) : []),
-            ...(query ? fieldLines(query, 'input').map((line) => ({ ...line, where: 'query' })) : []),
-            ...(body ? fieldLines(body.schema, 'input').map((line) => ({ ...line, where: 'body' })) : []),
+            ...(params ? linesOf(params, 'input', 'path') : []),
+            ...(query ? linesOf(query, 'input', 'query') : []),
+            ...(body ? linesOf(body.schema, 'input', 'body') : []),
           ],
-          answerFields: good.schema ? fieldLines(good.schema, 'output') : [],
+          answerFields: good.schema ? linesOf(good.schema, 'output', 'answer') : [],
           example: good.example === undefined ? '' : JSON.stringify(good.example, null, 2),
           answers: Object.entries(answers).map(([status, answer]) => ({
             status,
@@ -63,6 +64,13 @@ function groupsOf(baseUrl: string, operations: Operation[]) {
       }),
   }))
 }
+
+const linesOf = (schema: z.ZodType, io: 'input' | 'output', where: string) =>
+  fieldLines(schema, io).map((line) => ({ ...line, where, description: wordsOf(line.description) }))
+
+/** A description is CommonMark in OpenAPI; all that ours use of it is code in backticks: every second part is code. */
+const wordsOf = (text: string) =>
+  text.split('`').flatMap((part, index) => (part === '' ? [] : [{ text: part, code: index % 2 === 1 }]))
 
 /** The sample request of an operation, for a terminal. */
 function curlOf(baseUrl: string, { method, open, sample }: Operation) {

@@ -140,6 +140,8 @@ export interface FieldLine {
   type: string
   required: boolean
   description: string
+  /** What holds when it is left out; empty when nothing does. */
+  usual: string
 }
 
 /** Every field of a schema, those of inner objects after their own. */
@@ -156,6 +158,7 @@ export function fieldLines(schema: z.ZodType, io: 'input' | 'output'): FieldLine
         type: typeWords(field),
         required: json.required?.includes(name) ?? false,
         description: field.description ?? '',
+        usual: field.default === undefined ? '' : String(field.default),
       })
       if (field.properties) walk(field, `${prefix}${name}.`)
       else if (items?.properties) walk(items, `${prefix}${name}[].`)
@@ -170,6 +173,9 @@ function typeWords(json: JsonSchema): string {
   if (json.const !== undefined) return String(json.const)
   if (json.format === 'date-time') return 'date-time'
   if (json.type === 'array') return `list of ${plurals[typeWords(json.items as JsonSchema)] ?? 'values'}`
+  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = json as { minimum?: number; maximum?: number }
+  if (json.type === 'integer' && minimum !== undefined && maximum < Number.MAX_SAFE_INTEGER)
+    return `${minimum} to ${maximum}`
   return Array.isArray(json.type) ? json.type.join(' or ') : (json.type ?? 'any')
 }
 const plurals: Record<string, string> = { object: 'objects', string: 'strings', integer: 'integers' }
