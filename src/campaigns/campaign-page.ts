@@ -85,20 +85,20 @@ function queryOf(view: CampaignView) {
   return text && `?${text}`
 }
 
+type Name = keyof CampaignView
+
 /**
- * What to show. A part of the page that htmx asks for says only what it changes; the rest stands in the address of
- * the page that asks, so that no link in another part of it can be out of date.
+ * What to show. A part of the page that htmx asks for says only what is its own; the rest stands in the address of the
+ * page that asks, so that what another part has changed meanwhile is not taken back.
  */
-function viewOf(req: Request, campaignId: number): CampaignView {
-  let page: Record<string, unknown> = {}
+function viewOf(req: Request, campaignId: number, own: Name[] = []): CampaignView {
   const current = wantsFragment(req) ? req.get('HX-Current-URL') : undefined
-  if (current && URL.canParse(current)) {
-    const url = new URL(current)
-    // Another filter begins with its first page again.
-    for (const name of ['offset', 'after', 'open']) url.searchParams.delete(name)
-    if (url.pathname === `/campaign/${campaignId}`) page = Object.fromEntries(url.searchParams)
-  }
-  return CampaignView.parse({ ...page, ...req.query })
+  const page = current && URL.canParse(current) ? new URL(current) : null
+  if (page?.pathname !== `/campaign/${campaignId}`) return CampaignView.parse(req.query)
+  // Another filter begins with its first page again.
+  for (const name of ['offset', 'after', 'open']) page.searchParams.delete(name)
+  const asked = Object.entries(req.query).filter(([name]) => own.includes(name as Name))
+  return CampaignView.parse({ ...Object.fromEntries(page.searchParams), ...Object.fromEntries(asked) })
 }
 
 const eventNames = {
@@ -211,11 +211,12 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
     res: Response,
     part: {
       fragment: string
+      own: Name[]
       data: (campaign: Awaited<ReturnType<typeof getCampaign>>, view: CampaignView) => Promise<object>
     },
   ) {
     const campaign = await getCampaign(db, String(req.params.id))
-    const view = viewOf(req, campaign.id)
+    const view = viewOf(req, campaign.id, part.own)
     if (!wantsFragment(req)) return showPage(res, campaign, view)
     pushAddress(req, res, campaign.id, view)
     const data = { ...common(campaign, view), ...(await part.data(campaign, view)) }
@@ -278,19 +279,24 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
   })
 
   routes.get('/campaign/:id/stats', (req, res) =>
-    show(req, res, { fragment: '_stats', data: (campaign, view) => withStats(campaign.id, view) }),
+    show(req, res, { fragment: '_stats', own: [], data: (campaign, view) => withStats(campaign.id, view) }),
   )
   routes.get('/campaign/:id/domains', (req, res) =>
-    show(req, res, { fragment: '_domains', data: withDomains }),
+    show(req, res, { fragment: '_domains', own: ['sort', 'order'], data: withDomains }),
   )
   routes.get('/campaign/:id/series', (req, res) =>
-    show(req, res, { fragment: '_series', data: (campaign, view) => withSeries(campaign.id, view) }),
+    show(req, res, {
+      fragment: '_series',
+      own: ['range', 'compare'],
+      data: (campaign, view) => withSeries(campaign.id, view),
+    }),
   )
   routes.get('/campaign/:id/users', (req, res) => {
     // Asked for by the page itself, the next rows join those that are there.
     const isMore = req.query.offset !== undefined
     return show(req, res, {
       fragment: isMore ? '_more-journeys' : '_journeys',
+      own: ['email', 'domain', 'event', 'offset', 'after'],
       data: async (campaign, view) => ({ ...(await withJourneys(campaign.id, view)), isMore }),
     })
   })

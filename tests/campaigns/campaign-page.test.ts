@@ -258,7 +258,7 @@ describe('user journeys', () => {
     expect(chosen).toContain('<option value="landing_click" selected>')
     expect(chosen).toContain('name="email" value="cl"')
 
-    const answer = await ask(`${path}/users?email=bob&domain=&event=`)
+    const answer = await ask(`${path}/users?range=24h&email=bob&domain=&event=`)
       .set('HX-Current-URL', `http://localhost:3000${path}?range=30d&event=landing_click&offset=50&after=2`)
       .expect(200)
     expect(addresses(answer.text)).toEqual(['bob@x.example'])
