@@ -4,10 +4,10 @@ import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 
 /**
- * The one spelling of an address: trimmed and lower-cased. A space inside is a `+` that somebody forgot to encode
+ * The one spelling of an address: trimmed, lower-cased, in Unicode's composed form. A space inside is a `+` that somebody forgot to encode
  * (`anna+news@…` in a query string arrives as `anna news@…`).
  */
-export const normaliseEmail = (text: string) => text.trim().toLowerCase().replaceAll(' ', '+')
+export const normaliseEmail = (text: string) => text.normalize().trim().toLowerCase().replaceAll(' ', '+')
 
 /** An address as it may come in through any door, in its one spelling; at most 255 characters. */
 export const EmailAddress = z
