@@ -4,8 +4,8 @@ import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 
 /**
- * The one spelling of an address: trimmed, lower-cased, in Unicode's composed form. A space inside is a `+` that somebody forgot to encode
- * (`anna+news@…` in a query string arrives as `anna news@…`).
+ * The one spelling of an address: trimmed, lower-cased, in Unicode's composed form. A space inside is a `+` that
+ * somebody forgot to encode (`anna+news@…` in a query string arrives as `anna news@…`).
  */
 export const normaliseEmail = (text: string) => text.normalize().trim().toLowerCase().replaceAll(' ', '+')
 
