@@ -51,7 +51,8 @@ function fill(path: string, { events, people }: Filling, now: number) {
   file.exec('create temp table first_names (id integer primary key, name text)')
   file.exec('create temp table last_names (id integer primary key, name text)')
   const [first, last] = [firstNames.split(' '), lastNames.split(' ')]
-  for (const [id, name] of first.entries()) file.prepare('insert into first_names values (?, ?)').run(id, name)
+  for (const [id, name] of first.entries())
+    file.prepare('insert into first_names values (?, ?)').run(id, name)
   for (const [id, name] of last.entries()) file.prepare('insert into last_names values (?, ?)').run(id, name)
 
   const indexes = file

@@ -65,13 +65,16 @@ function residentBytes(pid: number) {
 /** The client, in a process of its own. */
 export function client() {
   const child: ChildProcess = fork(join(here, 'load.ts'), { execArgv: ['--import', 'tsx'] })
+  const ended = once(child, 'exit')
   return {
     async run(spell: Spell): Promise<Outcome> {
       child.send(spell)
-      return new Promise((done, fail) => {
-        child.once('message', (outcome) => done(outcome as Outcome))
-        child.once('exit', (code) => fail(new Error(`The client ended with ${code}.`)))
-      })
+      return Promise.race([
+        once(child, 'message').then(([outcome]) => outcome as Outcome),
+        ended.then(([code]) => {
+          throw new Error(`The client ended with ${code}.`)
+        }),
+      ])
     },
     stop: () => child.disconnect(),
   }
