@@ -25,9 +25,11 @@ import {
   domainSorts,
   getCampaign,
   listDomainStats,
+  type Range,
   ranges,
   readSeries,
   type Series,
+  usualRange,
 } from './statistics.js'
 import { reasonsInWords, verdictOf } from './verdict.js'
 
@@ -54,7 +56,8 @@ const count = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 /** What the address bar may say about a campaign. A filter never fails: nonsense falls back to the default. */
 export const CampaignView = z.object({
   machines: flag(false),
-  range: one(z.enum(ranges).catch('7d')),
+  /** Unsaid: what {@link usualRange} finds. */
+  range: one(z.enum([...ranges, '']).catch('')),
   compare: flag(true),
   sort: one(z.enum(domainSorts).catch('email_clicks')),
   order: one(z.enum(['asc', 'desc', '']).catch('')),
@@ -140,8 +143,9 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
   }
 
   const withSeries = async (campaignId: number, view: CampaignView) => {
-    const series = await readSeries(db, calendar, campaignId, { ...view, now: now() })
-    return { series: shownSeries(series, view, dates), timeZone: calendar.timeZone }
+    const range = view.range || (await usualRange(db, campaignId, now()))
+    const series = await readSeries(db, calendar, campaignId, { ...view, range, now: now() })
+    return { series: shownSeries(series, range, dates), timeZone: calendar.timeZone }
   }
 
   async function withJourneys(campaignId: number, view: CampaignView) {
@@ -396,21 +400,21 @@ const rangeNames = {
 } as const
 
 /** The series with the words around it: each point's name, what the chart tells, and what it is compared with. */
-function shownSeries({ unit, points, before }: Series, view: CampaignView, dates: DateFormats) {
+function shownSeries({ unit, points, before }: Series, range: Range, dates: DateFormats) {
   const name = (at: number) => {
     if (unit === 'hour') return dates.moment(at)
     if (unit === 'month') return dates.date(at).replace(/^\d+ /, '')
     const day = dates.moment(at).replace(/, [\d:]+$/, '')
     return unit === 'week'
       ? `Week of ${dates.date(at)}`
-      : view.range === 'all'
+      : range === 'all'
         ? `${day} ${dates.date(at).slice(-4)}`
         : day
   }
   const total = (list: Series['points'], step: 'email_clicks' | 'landing_clicks' | 'conversions') =>
     list.reduce((sum, point) => sum + point[step], 0)
-  const long = rangeNames[view.range].long
-  const period = view.range === 'all' ? 'of all time' : `in the last ${long}`
+  const long = rangeNames[range].long
+  const period = range === 'all' ? 'of all time' : `in the last ${long}`
   const peak = points.reduce(
     (most, point) => (point.email_clicks > most.email_clicks ? point : most),
     points[0]!,
@@ -439,11 +443,15 @@ function shownSeries({ unit, points, before }: Series, view: CampaignView, dates
     last: { ...points[points.length - 1]!, name: name(points[points.length - 1]!.at) },
     lastBefore: before.at(-1)?.email_clicks ?? null,
     compares: hasBefore,
-    canCompare: view.range !== 'all',
+    canCompare: range !== 'all',
     nothingBefore: before.length > 0 && !hasBefore && points.some((point) => sumOf(point) > 0),
     beforeLabel: `${long} before`,
     story: story.filter(Boolean).join(' '),
-    ranges: ranges.map((range) => ({ range, label: rangeNames[range].label, current: range === view.range })),
+    ranges: ranges.map((choice) => ({
+      range: choice,
+      label: rangeNames[choice].label,
+      current: choice === range,
+    })),
   }
 }
 

@@ -1,7 +1,7 @@
 import { domainToUnicode } from 'node:url'
 import type { Db } from '../database/open.js'
 import type { EventCounts, Row } from '../database/schema.js'
-import { type Calendar, hourLength } from '../web/calendar.js'
+import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import { eventColumns } from './counts.js'
 import {
@@ -140,6 +140,19 @@ export async function listDomainStats(
 
 export const ranges = ['24h', '7d', '30d', '90d', 'all'] as const
 export type Range = (typeof ranges)[number]
+
+/** The shortest range of a week or more in which something happened; all time for what has long been quiet. */
+export async function usualRange(db: Db, campaignId: number, now: number): Promise<Range> {
+  const row = await db
+    .selectFrom('campaign_counts')
+    .select('last_at')
+    .where('campaign_id', '=', campaignId)
+    .executeTakeFirst()
+  const days = (now - (row?.last_at ?? now)) / dayLength
+  if (days < 6) return '7d'
+  if (days < 25) return '30d'
+  return days < 80 ? '90d' : 'all'
+}
 export type Unit = 'hour' | 'day' | 'week' | 'month'
 
 export interface SeriesPoint extends Steps {

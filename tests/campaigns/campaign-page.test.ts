@@ -28,6 +28,22 @@ const addresses = (html: string) =>
 const words = (html: string) => html.replace(/<[^>]*>/g, ' ').replace(/\s+/g, ' ')
 
 describe('the campaign page', () => {
+  it.each([
+    [5, '7 days'],
+    [20, '30 days'],
+    [60, '90 days'],
+    [200, 'All'],
+  ])('opens with a range in which something happened: after %i quiet days, %s', async (days, label) => {
+    const { page, event, db } = await aPage()
+    await event()
+    await db
+      .updateTable('campaign_counts')
+      .set({ last_at: testStart - days * dayLength })
+      .execute()
+    expect(await page()).toMatch(new RegExp(`aria-current="true"[^>]*>${label}<`))
+    expect(await page('?range=24h')).toMatch(/aria-current="true"[^>]*>24 h</)
+  })
+
   it('holds every part just as htmx gets it', async () => {
     const { page, part, event } = await aPage()
     await event()
