@@ -57,6 +57,8 @@ if (!existsSync(program)) {
   process.exit(1)
 }
 const scratch = mkdtempSync(join(tmpdir(), 'throughline-bench-'))
+process.on('exit', () => rmSync(scratch, { recursive: true, force: true }))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(1))
 const mix = { campaigns: [2, 3, 4], domains: 10 }
 const ms = (value: number) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`
 const mb = (bytes: number) => `${Math.round(bytes / 1_000_000)} MB`
@@ -240,6 +242,5 @@ try {
 } catch (error) {
   console.error(error)
   process.exitCode = 1
-} finally {
-  rmSync(scratch, { recursive: true, force: true })
 }
+process.exit()

@@ -23,6 +23,8 @@ export async function start(file: string, { env = {}, nodeOptions = [] as string
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const closed = once(child, 'close')
+  const kill = () => child.kill()
+  process.on('exit', kill)
   const port = await new Promise<number>((found, fail) => {
     closed.then(([code]) => fail(new Error(`${file} ended with ${code} before it listened.`)))
     createInterface(child.stdout!).on('line', (line) => {
@@ -48,6 +50,7 @@ export async function start(file: string, { env = {}, nodeOptions = [] as string
       clearInterval(watch)
       child.kill('SIGTERM')
       await closed
+      process.off('exit', kill)
     },
   }
 }
