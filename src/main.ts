@@ -7,6 +7,7 @@ import { createAccountFromConfig } from './accounts/setup.js'
 import { createApp } from './app.js'
 import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
 import { type Config, ConfigError, environment, readConfig } from './config.js'
+import { startCheckpoints } from './database/checkpoints.js'
 import { DatabaseRefused, migrate } from './database/migrate.js'
 import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
@@ -45,6 +46,7 @@ async function start() {
   if (admin) log.info({ account: admin }, 'first account made from ADMIN_USERNAME')
 
   const readers = openReaders(path)
+  const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
   const { app, setup, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
 
@@ -69,7 +71,7 @@ async function start() {
   await Promise.all([running.stop(), remover.stop()])
   await ledger.close()
   await closed
-  await readers.destroy()
+  await Promise.all([readers.destroy(), checkpoints.stop()])
   await db.destroy()
   log.info('stopped')
   process.exit(0)

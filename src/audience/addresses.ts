@@ -1,4 +1,4 @@
-import { createHmac, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 
@@ -19,29 +19,29 @@ export async function setAddressPrivacy(db: Db, privacy: AddressPrivacy) {
 }
 
 /**
- * Turns addresses into what may be stored, as the setting says. Hashes are HMAC-SHA-256 (RFC 2104) under a salt that
- * changes each month (UTC), cut to 128 bits; the salt before the last is destroyed, so that old hashes can never
+ * Turns addresses into what may be stored, as the setting says. Hashes are SHA-256 of a secret salt and the address,
+ * cut to 132 bits; the salt changes each month (UTC), and the salt before the last is destroyed, so that old hashes can never
  * be tied to an address again.
  */
 export function addressKeeper() {
   let privacy: AddressPrivacy | null = null
-  let salt: { month: string; value: Uint8Array } | null = null
+  let salt: { month: string; hex: string } | null = null
 
   async function saltOf(tx: Db, month: string) {
-    if (salt?.month === month) return salt.value
+    if (salt?.month === month) return salt.hex
     const stored = await tx
       .selectFrom('salts')
       .select('salt')
       .where('purpose', '=', 'addresses')
       .where('month', '=', month)
       .executeTakeFirst()
-    const value = stored?.salt ?? randomBytes(32)
+    const value = Buffer.from(stored?.salt ?? randomBytes(32))
     if (!stored) {
       await tx.insertInto('salts').values({ purpose: 'addresses', month, salt: value }).execute()
       await destroySalts(tx, { before: monthBefore(month) })
     }
-    salt = { month, value }
-    return value
+    salt = { month, hex: value.toString('hex') }
+    return salt.hex
   }
 
   return {
@@ -55,11 +55,7 @@ export function addressKeeper() {
       if (privacy === 'none') return null
       if (privacy === 'raw') return address
       const month = new Date(at).toISOString().slice(0, 7)
-      return createHmac('sha256', await saltOf(tx, month))
-        .update(address)
-        .digest()
-        .subarray(0, 16)
-        .toString('base64url')
+      return hash('sha256', `${await saltOf(tx, month)} ${address}`, 'base64url').slice(0, 22)
     },
     /** After a rollback, and after the setting changed. */
     forget() {

@@ -137,7 +137,7 @@ export function settler({ db, readers, settle, now, watermark = settledSetting }
 
   /** The minute before the first event to be judged, so that a restart changes no verdict. */
   async function warm(upTo: number, first: number) {
-    const windows = new AddressRates()
+    const windows = new AddressRates({ addresses: 500_000 })
     const before = await readers
       .selectFrom('events')
       .select(['address', 'happened_at'])

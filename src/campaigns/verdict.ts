@@ -1,3 +1,5 @@
+import { LRUCache } from 'lru-cache'
+
 /** Who an event came from. The database keeps the position. */
 export const verdicts = ['person', 'suspected', 'machine'] as const
 export type Verdict = (typeof verdicts)[number]
@@ -71,10 +73,16 @@ export function burstsAmong(clicks: Click[]): Set<number> {
 }
 const linkKey = (click: Click) => `${click.campaign_id} ${click.link ?? ''}`
 
-/** Sliding windows of the last minute's events by address; at most 61 instants are kept for each. */
+/**
+ * The last minute's events by address; at most 60 instants are kept of each. Where more addresses come than it holds,
+ * those that have been quiet longest are forgotten: an address at the limit is heard of every second.
+ */
 export class AddressRates {
-  readonly #instants = new Map<string, number[]>()
-  #sweptAt = Number.NEGATIVE_INFINITY
+  readonly #instants: LRUCache<string, number[]>
+
+  constructor({ addresses = 20_000 }: { addresses?: number } = {}) {
+    this.#instants = new LRUCache({ max: addresses })
+  }
 
   /** Would one more event at this instant be more than the limit? */
   exceeds(address: string, at: number) {
@@ -83,18 +91,11 @@ export class AddressRates {
     return at - instants[instants.length - rateLimit]! < rateWindow
   }
   add(address: string, at: number) {
-    this.#sweep(at)
     const instants = this.#instants.get(address)
     if (!instants) this.#instants.set(address, [at])
     else {
       instants.push(at)
       if (instants.length > rateLimit) instants.shift()
     }
-  }
-  #sweep(at: number) {
-    if (at - this.#sweptAt < rateWindow) return
-    this.#sweptAt = at
-    for (const [address, instants] of this.#instants)
-      if (at - instants[instants.length - 1]! >= rateWindow) this.#instants.delete(address)
   }
 }

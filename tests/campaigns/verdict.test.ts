@@ -143,8 +143,16 @@ describe('the rate of an address', () => {
     expect(rates.exceeds('a', 59_999)).toBe(true)
     expect(rates.exceeds('a', 60_000)).toBe(false)
     expect(rates.exceeds('b', 59_999)).toBe(false)
-    rates.add('b', 200_000) // sweeps what is long past
-    expect(rates.exceeds('a', 59_999)).toBe(false)
+  })
+
+  it('is forgotten of those who have been quiet longest, where more come than can be kept', () => {
+    const rates = new AddressRates({ addresses: 2 })
+    for (let i = 0; i < 60; i++) rates.add('a', i)
+    rates.add('b', 60)
+    expect(rates.exceeds('a', 61)).toBe(true)
+    rates.add('c', 62)
+    rates.add('d', 63)
+    expect(rates.exceeds('a', 64)).toBe(false)
   })
 
   it('makes the event suspected, which still counts', async () => {
