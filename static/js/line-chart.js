@@ -106,7 +106,7 @@ class LineChart extends HTMLElement {
       width: this.#canvas.clientWidth,
       height,
       tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), zone),
-      padding: [8, 4, 0, 0],
+      padding: [8, 0, 0, 0],
       legend: { show: false },
       scales: {
         y: { range: (_plot, _low, high) => [0, uPlot.rangeNum(0, Math.max(high ?? 0, 4), 0.1, true)[1]] },
@@ -169,17 +169,22 @@ class LineChart extends HTMLElement {
   #ticks(plot, splits) {
     const timeZone = this.dataset.zone
     const step = splits.length > 1 ? splits[1] - splits[0] : 86_400
-    const format = (options) => new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+    const format = (options) => {
+      const written = new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
+      // British English alone abbreviates September to four letters.
+      return { format: (instant) => written.format(instant).replace('Sept', 'Sep') }
+    }
     const clock = format({ hour: '2-digit', minute: '2-digit' })
     const day = format({ day: 'numeric', month: 'short' })
     const weekday = format({ weekday: 'short' })
     const month = format({ month: 'short', year: 'numeric' })
     const width = plot.bbox.width / devicePixelRatio
+    const half = step >= 28 * 86_400 ? 32 : 22
     return splits.map((seconds) => {
       const instant = seconds * 1000
       // A label that would be cut at the edge is left out.
       const place = plot.valToPos(seconds, 'x')
-      if (place < 0 || place > width - 18) return ''
+      if (place < 0 || place > width - half) return ''
       if (step < 86_000)
         return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
       if (this.dataset.unit === 'hour')
