@@ -57,6 +57,12 @@ function say(sentence) {
   flash.replaceChildren(note)
 }
 
+/** On a narrow screen tabs scroll in their own box: the open one is brought into sight. */
+for (const tab of document.querySelectorAll('.tabs [aria-current]')) {
+  const [box, own] = [tab.parentElement.getBoundingClientRect(), tab.getBoundingClientRect()]
+  tab.parentElement.scrollLeft += own.left + own.width / 2 - (box.left + box.width / 2)
+}
+
 /** A menu closes when somebody looks elsewhere, or presses Escape. */
 document.addEventListener('click', (event) => {
   for (const menu of document.querySelectorAll('details.menu[open]'))
