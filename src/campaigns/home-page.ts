@@ -322,14 +322,19 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
       raw: rate.value === null ? '' : rawRate(rate.value),
       figure: percent(rate.value),
       change: change(rate.now, rate.before, { as: 'points' }),
-      notes: [
-        ...(allTime && rate.now !== null && rate.before !== null ? [`in ${span} days`] : []),
-        rate.before === null ? 'no clicks before' : `${percent(rate.before)} before`,
-      ],
+      notes: rateNotes(rate, { allTime, span }),
       picture: sparkline(rate.byDay, { before: rate.byDayBefore }),
       story: storyOf('Conversion rate of seven days,', rate, span, (value) => percent(value)),
     },
   ]
+}
+
+/** What stands below a rate: over how long its change was measured, and the rate before it. */
+function rateNotes({ now, before }: Headline, { allTime, span }: { allTime: boolean; span: number }) {
+  const earlier = before === null ? 'no clicks before' : `${percent(before)} before`
+  if (!allTime) return [earlier]
+  if (now === null) return [`no clicks in ${span} days`, ...(before === null ? [] : [earlier])]
+  return [`in ${span} days`, earlier]
 }
 
 const rawRate = (share: number) => String(Math.round(share * 1e6) / 1e6)
