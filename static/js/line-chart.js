@@ -142,7 +142,8 @@ class LineChart extends HTMLElement {
         ],
         drag: { x: false, y: false },
         points: {
-          size: 7,
+          // With its halo: 7 px remain for the dot.
+          size: 11,
           width: 2,
           stroke: colour('--canvas'),
           fill: (_plot, index) => this.#colours[strokes[series[index - 1].name].colour],
