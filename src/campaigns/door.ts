@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import express, { type NextFunction, type Request, type Response, Router } from 'express'
 import type { Logger } from 'pino'
 import { isServerScript } from '../audience/devices.js'
-import { sqliteCode } from '../database/errors.js'
+import { isReferred, isUnavailable, sqliteCode } from '../database/errors.js'
 import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
 import type { CampaignDirectory } from './directory.js'
 import { EventParameters } from './forms.js'
@@ -35,6 +35,8 @@ class BadRequest extends Error {
 const bodyLimit = 64 * 1024
 const extraFields = 50
 const extraBytes = 8 * 1024
+/** Writing JSON goes one call deeper for each level; a body that is all brackets would exhaust the stack. */
+const deepestBody = 100
 
 /**
  * `GET /api/event` and `POST /api/event`: where landing pages, servers and postbacks report what happened. It stands
@@ -60,7 +62,7 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     const extra: Record<string, unknown> = Object.create(null)
     let extras = 0
     for (const [name, value] of given) {
-      if (name in EventParameters.shape) known[name] = typeof value === 'number' ? String(value) : value
+      if (isKnown(name)) known[name] = typeof value === 'number' ? String(value) : value
       else {
         extra[name] = value
         extras++
@@ -96,7 +98,8 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
       campaignId: campaign.id,
       kind: event.event,
       email: event.email ?? null,
-      sub: event.email === undefined ? event.sub! : null,
+      // An event that names both needs nobody else to say whose it is.
+      sub: event.email === undefined || event.domain === undefined ? event.sub! : null,
       domain: event.domain ?? null,
       callerId: event.eid ?? null,
       link: event.link ?? null,
@@ -110,7 +113,8 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
   function refuse(error: unknown, req: Request, res: Response, given: Given | null, at: number) {
     let problem = error
     if (error instanceof EventRefused) problem = new BadRequest(error.details)
-    if (sqliteCode(error) === 'SQLITE_CONSTRAINT_FOREIGNKEY')
+    // Its campaign was deleted while it waited in the queue.
+    if (isReferred(error))
       problem = new BadRequest({ cid: `Campaign ${String(given?.get('cid'))} does not exist.` })
     if (problem instanceof BadRequest) {
       const cid = Number(given?.get('cid') ?? Number.NaN)
@@ -127,18 +131,13 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
       })
       return res.status(problem.status).json({ error: problem.error, details: problem.details })
     }
-    if (problem instanceof LedgerFull || problem instanceof LedgerUnavailable || sqliteCode(problem)) {
-      log.warn(
-        {
-          reason: problem instanceof Error ? problem.message : '',
-          code: sqliteCode((problem as Error).cause ?? problem),
-        },
-        'event not recorded',
-      )
+    if (isUnavailable(problem)) problem = new LedgerUnavailable(undefined, { cause: problem })
+    if (problem instanceof LedgerFull || problem instanceof LedgerUnavailable) {
+      log.warn({ reason: problem.message, code: sqliteCode(problem.cause) }, 'event not recorded')
       res.set('Retry-After', '5')
       return res.status(503).json({
         error: 'unavailable',
-        message: `${(problem as Error).message} Send the event again in a few seconds.`,
+        message: `${problem.message} Send the event again in a few seconds.`,
       })
     }
     throw problem
@@ -238,7 +237,8 @@ function readForm(text: string, where: 'query' | 'body'): Given {
   return given
 }
 const decode = (text: string) => (/[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text)
-const fieldName = (name: string) => (name in EventParameters.shape ? name : 'extra')
+const isKnown = (name: string) => Object.hasOwn(EventParameters.shape, name)
+const fieldName = (name: string) => (isKnown(name) ? name : 'extra')
 
 function readBody(req: Request): Given {
   const bytes: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
@@ -258,8 +258,15 @@ function readBody(req: Request): Given {
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new BadRequest({ body: 'The body is a JSON object with the parameters as its fields.' })
+  if (isDeeper(json, deepestBody))
+    throw new BadRequest({ body: `The body has more than ${deepestBody} levels.` })
   return new Map(Object.entries(json).filter(([, value]) => value !== null))
 }
+
+const isDeeper = (value: unknown, levels: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)))
 
 const describe = (given: Given) =>
   [...given]

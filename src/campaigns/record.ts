@@ -20,11 +20,11 @@ import { AddressRates, burstsAmong, burstWindow, type Click, hasteWindow, judge,
 export interface EventFact {
   campaignId: number
   kind: EventKind
-  /** Who it was: an address in its one spelling; or, when null, whoever caused the event that `sub` names. */
+  /** Who it was: an address in its one spelling; null only beside `sub`, whose event then knows it. */
   email: string | null
-  /** The `eid` of an earlier event of the campaign, which an affiliate network carried through. */
+  /** The `eid` of an earlier event of the campaign, which an affiliate network carried through; null when not needed. */
   sub: string | null
-  /** A host name in ASCII; null only beside `sub`, which then knows it. */
+  /** A host name in ASCII; null only beside `sub`, whose event then knows it. */
   domain: string | null
   callerId: string | null
   link: string | null
@@ -146,21 +146,24 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
   }
 
   async function whoAndWhere(tx: Db, fact: EventFact) {
-    if (fact.email !== null)
-      return {
-        contact: await contacts.findOrAdd(tx, fact.email, fact.happenedAt),
-        domainId: await domainId(tx, fact.domain!, fact.happenedAt),
-      }
-    const origin = (await query.toldBefore(tx, { campaign_id: fact.campaignId, caller_id: fact.sub! }))
-      .rows[0]
-    if (!origin)
-      throw new EventRefused({
-        sub: `No event of campaign ${fact.campaignId} has the eid "${fact.sub}", so nobody knows whose this is.`,
-      })
+    const { email, domain, happenedAt } = fact
+    const origin = email === null || domain === null ? await originOf(tx, fact) : null
     return {
-      contact: { id: origin.contact_id, isNew: false },
-      domainId: fact.domain === null ? origin.domain_id : await domainId(tx, fact.domain, fact.happenedAt),
+      contact:
+        email === null
+          ? { id: origin!.contact_id, isNew: false }
+          : await contacts.findOrAdd(tx, email, happenedAt),
+      domainId: domain === null ? origin!.domain_id : await domainId(tx, domain, happenedAt),
     }
+  }
+
+  /** The event that `sub` names. */
+  async function originOf(tx: Db, { campaignId, sub }: EventFact) {
+    const { rows } = await query.toldBefore(tx, { campaign_id: campaignId, caller_id: sub! })
+    if (rows[0]) return rows[0]
+    throw new EventRefused({
+      sub: `No event of campaign ${campaignId} has the eid "${sub}", so nobody knows whose this is.`,
+    })
   }
 
   async function domainId(tx: Db, name: string, at: number): Promise<number> {

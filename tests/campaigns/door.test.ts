@@ -186,6 +186,43 @@ describe('the event door', () => {
     )
   })
 
+  it('takes from the event that sub names what is left out, be it the address or the domain', async () => {
+    const app = await withCampaign()
+    await anEvent(app, { cid: app.cid, eid: 'arrival-7' })
+    await app.http
+      .get('/api/event')
+      .query({ cid: app.cid, event: 'conversion', sub: 'arrival-7', email: 'bob@fernmail.example' })
+      .expect(200)
+    const [click, sale] = await eventsOf(app)
+    expect(sale!.domain_id).toBe(click!.domain_id)
+    expect(sale!.contact_id).not.toBe(click!.contact_id)
+    await app.http
+      .get('/api/event')
+      .query({ cid: app.cid, event: 'conversion', sub: 'arrival-8', email: 'bob@fernmail.example' })
+      .expect(400)
+  })
+
+  it('keeps extra parameters whatever they are called', async () => {
+    const app = await withCampaign()
+    await app.http
+      .get('/api/event?constructor=a&toString=b&__proto__=c')
+      .query({ ...good, cid: app.cid })
+      .expect(200)
+    const [event] = await eventsOf(app)
+    expect(event!.extra).toBe('{"constructor":"a","toString":"b","__proto__":"c"}')
+  })
+
+  it.each(['cid', 'x'])('refuses a body of brackets, in %s', async (name) => {
+    const app = await withCampaign()
+    const brackets = '['.repeat(20_000) + ']'.repeat(20_000)
+    const { body } = await app.http
+      .post('/api/event')
+      .type('json')
+      .send(`{"${name}":${brackets}}`)
+      .expect(400)
+    expect(body.details).toEqual({ body: 'The body has more than 100 levels.' })
+  })
+
   it('judges and stores what a server passes for its recipient, and nothing of its own', async () => {
     const app = await withCampaign()
     await anEvent(app, { cid: app.cid, ip: '81.2.69.142', ua: iphone, link: 'hero' })
