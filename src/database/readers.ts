@@ -50,7 +50,7 @@ class WorkerDialect implements Dialect {
 class WorkerDriver implements Driver {
   readonly #path: string
   readonly #threads: number
-  readonly #connections: WorkerConnection[] = []
+  #connections: WorkerConnection[] = []
 
   constructor(path: string, threads: number) {
     this.#path = path
@@ -58,6 +58,7 @@ class WorkerDriver implements Driver {
   }
   async init() {}
   async acquireConnection() {
+    this.#connections = this.#connections.filter(({ dead }) => !dead)
     const idle = this.#connections.find((connection) => connection.waiting === 0)
     if (idle) return idle
     if (this.#connections.length < this.#threads) {
@@ -78,8 +79,16 @@ class WorkerDriver implements Driver {
   }
 }
 
+class ReaderEnded extends Error {
+  constructor(options?: ErrorOptions) {
+    super('The reading thread has ended.', options)
+  }
+}
+
 class WorkerConnection implements DatabaseConnection {
-  #worker: Worker
+  /** The thread has ended (the file cannot be opened, or memory ran out): another one has to take its place. */
+  dead = false
+  readonly #worker: Worker
   #next = 0
   readonly #answers = new Map<
     number,
@@ -88,24 +97,28 @@ class WorkerConnection implements DatabaseConnection {
 
   constructor(path: string) {
     this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } })
-    this.#worker.unref()
     this.#worker.on('message', ({ id, rows, error }) => {
       const answer = this.#answers.get(id)
       this.#answers.delete(id)
       if (error) answer?.reject(Object.assign(new Error(error.message), { code: error.code }))
       else answer?.resolve(rows)
     })
-    this.#worker.on('error', (error) => {
-      for (const answer of this.#answers.values()) answer.reject(error as Error)
-      this.#answers.clear()
-    })
+    this.#worker.on('error', (error) => this.#end(error))
+    this.#worker.on('exit', () => this.#end())
   }
   get waiting() {
     return this.#answers.size
   }
+  /** Whoever waits is told: a thread that is gone answers nobody. */
+  #end(cause?: unknown) {
+    this.dead = true
+    for (const answer of this.#answers.values()) answer.reject(new ReaderEnded({ cause }))
+    this.#answers.clear()
+  }
   async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
     const id = this.#next++
     const rows = await new Promise<unknown[]>((resolve, reject) => {
+      if (this.dead) return reject(new ReaderEnded())
       this.#answers.set(id, { resolve, reject })
       this.#worker.postMessage({ id, sql: query.sql, parameters: query.parameters })
     })

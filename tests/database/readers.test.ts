@@ -1,6 +1,9 @@
+import { join } from 'node:path'
 import { sql } from 'kysely'
-import { describe, expect, it } from 'vitest'
-import { testApp } from '../support/app.js'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { openDatabase } from '../../src/database/open.js'
+import { openReaders } from '../../src/database/readers.js'
+import { aFolder, testApp } from '../support/app.js'
 import { aCampaign } from '../support/builders.js'
 
 describe('the readers', () => {
@@ -33,5 +36,16 @@ describe('the readers', () => {
       code: 'SQLITE_ERROR',
     })
     expect((await sql`select 1 as one`.execute(readers)).rows).toEqual([{ one: 1 }])
+  })
+
+  it('begin again with another thread when one has ended', async () => {
+    const path = join(aFolder(), 'later.db')
+    const readers = openReaders(path, { threads: 1 })
+    onTestFinished(() => readers.destroy())
+    const one = sql`select 1 as one`
+    await expect(one.execute(readers)).rejects.toThrow('The reading thread has ended.')
+    await expect(one.execute(readers)).rejects.toThrow('The reading thread has ended.')
+    await openDatabase(path).destroy()
+    expect((await one.execute(readers)).rows).toEqual([{ one: 1 }])
   })
 })
