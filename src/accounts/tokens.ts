@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { NextFunction, Request, Response } from 'express'
+import { isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import { NotFound } from '../web/errors.js'
 
@@ -52,10 +53,18 @@ export function requireToken({ db, now }: { db: Db; now: () => number }) {
       return void res.json({ error: 'unauthorized', message })
     }
     const at = now()
-    if (token.last_used_at === null || at - token.last_used_at >= usedStep)
-      await db.updateTable('api_tokens').set({ last_used_at: at }).where('id', '=', token.id).execute()
+    if (token.last_used_at === null || at - token.last_used_at >= usedStep) await noteUse(db, token.id, at)
     res.locals.token = { id: token.id, name: token.name }
     next()
+  }
+}
+
+/** While another process holds the write lock there is still everything to read. */
+async function noteUse(db: Db, id: number, at: number) {
+  try {
+    await db.updateTable('api_tokens').set({ last_used_at: at }).where('id', '=', id).execute()
+  } catch (error) {
+    if (!isUnavailable(error)) throw error
   }
 }
 

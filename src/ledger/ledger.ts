@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { isBusy, isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
+import { HttpError } from '../web/errors.js'
 
 /** How one kind of fact enters the ledger. */
 export interface Recorder<Fact, Receipt> {
@@ -15,15 +16,15 @@ export interface Recorder<Fact, Receipt> {
 }
 
 /** The queue is full: nothing was taken, the caller may come back. */
-export class LedgerFull extends Error {
+export class LedgerFull extends HttpError {
   constructor() {
-    super('Too many events are waiting to be written.')
+    super(503, 'Too many events are waiting to be written.', 'One moment')
   }
 }
 /** The facts could not be written (locked, disk full, shutting down): nothing of this one was kept. */
-export class LedgerUnavailable extends Error {
+export class LedgerUnavailable extends HttpError {
   constructor(message = 'The database cannot be written at the moment.', options?: ErrorOptions) {
-    super(message, options)
+    super(503, message, 'The database is busy', options)
   }
 }
 

@@ -10,18 +10,14 @@ export class HttpError extends Error {
     readonly status: number,
     message: string,
     readonly title = 'This did not work',
+    options?: ErrorOptions,
   ) {
-    super(message)
+    super(message, options)
   }
 }
 export class NotFound extends HttpError {
   constructor(message: string) {
     super(404, message, 'The line ends here')
-  }
-}
-export class Forbidden extends HttpError {
-  constructor(message: string) {
-    super(403, message, 'Not this way')
   }
 }
 

@@ -1,3 +1,4 @@
+import Sqlite from 'better-sqlite3'
 import express from 'express'
 import supertest from 'supertest'
 import { describe, expect, it } from 'vitest'
@@ -54,6 +55,15 @@ describe('API tokens', () => {
     clock.pass(1)
     await ask(`Bearer ${token}`)
     expect(await used()).toBe(clock.at)
+  })
+
+  it('open the API while another process holds the write lock', async () => {
+    const { db, clock, http, path } = await testApp()
+    const { token } = await createToken(db, 'Script', { by: null, at: clock.at })
+    const lock = new Sqlite(path)
+    lock.exec('begin immediate')
+    await http.get('/api/v1/campaigns').set('Authorization', `Bearer ${token}`).expect(200)
+    lock.close()
   })
 
   it('end when they are revoked, once', async () => {

@@ -181,6 +181,15 @@ describe('the panel', () => {
     })
   })
 
+  it('says so when a test event cannot be recorded', async () => {
+    const { send, path, ledger, db } = await setUp()
+    await ledger.close()
+    const answer = await send(`${path}/test-event`, {}).expect(503)
+    expect(answer.text).toContain('Throughline is shutting down.')
+    expect(answer.headers['retry-after']).toBe('5')
+    expect(await db.selectFrom('events').selectAll().execute()).toEqual([])
+  })
+
   it('changes nothing without the token of the page', async () => {
     const { http, path, db } = await setUp()
 
