@@ -7,13 +7,17 @@ interface Needs {
   now: () => number
 }
 
+/** Milliseconds: how long an answer holds. Trouble is looked at again sooner, since somebody waits for its end. */
+const goodFor = 10_000
+const badFor = 1_000
+
 /**
- * `GET /healthz`: 200 when the database can be read and written, else 503. Writing is tried at most every ten seconds,
- * however often somebody asks, so that strangers cannot keep the disk busy.
+ * `GET /healthz`: 200 when the database can be read and written, else 503. Writing is tried at most every ten seconds
+ * (every second while it fails), however often somebody asks, so that strangers cannot keep the disk busy.
  */
 export function healthDoor({ db, now }: Needs) {
   const door = Router()
-  let last: { at: number; problem: string | null } | null = null
+  let last: { at: number; problem: Promise<string | null>; holds: number } | null = null
 
   async function problemNow(): Promise<string | null> {
     try {
@@ -25,10 +29,14 @@ export function healthDoor({ db, now }: Needs) {
     }
   }
   door.get('/healthz', async (_req, res) => {
-    if (!last || last.problem || now() - last.at >= 10_000 || now() < last.at)
-      last = { at: now(), problem: await problemNow() }
+    if (!last || now() - last.at >= last.holds || now() < last.at) {
+      const asked = { at: now(), problem: problemNow(), holds: goodFor }
+      last = asked
+      if (await asked.problem) asked.holds = badFor
+    }
+    const problem = await last.problem
     res.set('Cache-Control', 'no-store')
-    if (last.problem) res.status(503).json({ status: 'unavailable', database: last.problem })
+    if (problem) res.status(503).json({ status: 'unavailable', database: problem })
     else res.json({ status: 'ok', database: 'ok' })
   })
   return door
