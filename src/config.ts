@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'dotenv'
@@ -35,13 +36,22 @@ const BaseUrl = z.string().transform((text, context) => {
   return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 })
 
+/** `10.0.0.1`, `10.0.0.0/8`, or one of Express's names for private networks. */
+function isProxyAddress(text: string) {
+  if (/^(loopback|linklocal|uniquelocal)$/.test(text)) return true
+  const [, address = '', bits] = /^([^/%]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const version = isIP(address)
+  return (
+    version !== 0 && (bits === undefined || (Number(bits) > 0 && Number(bits) <= (version === 4 ? 32 : 128)))
+  )
+}
+
 /** `TRUST_PROXY` as Express reads it: off, the number of proxies in front, or their addresses. */
 const TrustProxy = z.string().transform((text, context): false | number | string[] => {
   if (/^(off|false|no|0)$/i.test(text)) return false
   if (/^\d+$/.test(text)) return Number(text)
   const addresses = text.split(',').map((part) => part.trim())
-  if (addresses.every((part) => /^(loopback|linklocal|uniquelocal|[0-9a-f.:]+(\/\d+)?)$/i.test(part)))
-    return addresses
+  if (addresses.every(isProxyAddress)) return addresses
   context.addIssue('"off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback)')
   return z.NEVER
 })

@@ -43,6 +43,12 @@ describe('the configuration', () => {
       { TRUST_PROXY: 'yes please' },
       'TRUST_PROXY must be "off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback).',
     ],
+    ...['deaf', '1.2.3.4.5', '10.0.0.0/33', '10.0.0.0/0', '::1/129', 'fe80::1%eth0', 'loopback,'].map(
+      (TRUST_PROXY): [object, string] => [
+        { TRUST_PROXY },
+        'TRUST_PROXY must be "off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback).',
+      ],
+    ),
     [{ SESSION_SECRET: 'short' }, 'SESSION_SECRET must be at least 32 characters.'],
     [
       { TIME_ZONE: 'Mars/Olympus' },
