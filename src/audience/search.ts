@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isBusy } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { readSetting, writeSetting } from '../database/settings.js'
@@ -21,7 +22,12 @@ export function searchIndex({ db }: { db: Db }) {
       let indexed = 0
       const start = performance.now()
       while (performance.now() - start < budget && (await isBehind(db))) {
-        indexed += await db.transaction().execute(indexChunk)
+        try {
+          indexed += await db.transaction().execute(indexChunk)
+        } catch (error) {
+          if (isBusy(error)) return indexed // another process writes; the next run comes in a second
+          throw error
+        }
         // Events that came in meanwhile go first.
         await new Promise((resolve) => setImmediate(resolve))
       }
