@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { Refusal } from '../accounts/terminal.js'
 import { ConfigError, environment, readConfig } from '../config.js'
 import { DatabaseRefused, migrate } from '../database/migrate.js'
 import { openDatabase } from '../database/open.js'
@@ -16,6 +17,7 @@ const patience = 30_000
 export async function openInstallation({ create = false }: { create?: boolean } = {}) {
   const config = readConfig(environment())
   const path = join(config.DATA_DIR, 'throughline.db')
+  process.umask(0o077) // a database that a command makes is as private as one that the server makes
   if (create && !config.EXPECT_EXISTING_DATA) makeDataFolder(config.DATA_DIR)
   else if (!existsSync(path))
     throw new ConfigError(
@@ -32,7 +34,8 @@ export async function command(program: () => Promise<void>) {
   try {
     await program()
   } catch (error) {
-    console.error(error instanceof ConfigError || error instanceof DatabaseRefused ? error.message : error)
+    const isPlain = [ConfigError, DatabaseRefused, Refusal].some((kind) => error instanceof kind)
+    console.error(isPlain ? (error as Error).message : error)
     process.exitCode = 1
   }
 }

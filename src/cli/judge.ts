@@ -1,5 +1,6 @@
 // `npm run judge [-- --since YYYY-MM-DD]`: judges the events of the past again by the rules of this version.
 import { parseArgs } from 'node:util'
+import * as z from 'zod'
 import { openCountries } from '../audience/countries.js'
 import { judgeAgentsAgain } from '../audience/devices.js'
 import { campaignRecorder } from '../campaigns/record.js'
@@ -26,39 +27,43 @@ await command(async () => {
   ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
 
-  const from = performance.now()
-  const first = since === null ? 0 : await lastBefore(db, since, days)
-  await judgeAgentsAgain(db)
-  await writeSetting(db, watermark, String(first))
-  let changed = 0
-  let told = first
-  const judged = await settler({
-    db,
-    readers,
-    watermark,
-    now: Date.now,
-    async settle(settlement) {
-      await settle(settlement)
-      changed += settlement.changes.length
-      if (settlement.upTo - told < progressEvery) return
-      told = settlement.upTo
-      console.log(`Judged up to event ${told.toLocaleString('en')}.`)
-    },
-  }).run()
-  const seconds = (performance.now() - from) / 1000
-  console.log(
-    `Judged ${judged.toLocaleString('en')} events again in ${seconds.toFixed(1)} s; ` +
-      `${changed.toLocaleString('en')} have another verdict or other reasons now.`,
-  )
-  await ledger.close()
-  await readers.destroy()
-  await db.destroy()
+  try {
+    const from = performance.now()
+    const first = since === null ? 0 : await lastBefore(db, since, days)
+    await judgeAgentsAgain(db)
+    await writeSetting(db, watermark, String(first))
+    let changed = 0
+    let told = first
+    const judged = await settler({
+      db,
+      readers,
+      watermark,
+      now: Date.now,
+      async settle(settlement) {
+        await settle(settlement)
+        changed += settlement.changes.length
+        if (settlement.upTo - told < progressEvery) return
+        told = settlement.upTo
+        console.log(`Judged up to event ${told.toLocaleString('en')}.`)
+      },
+    }).run()
+    const seconds = (performance.now() - from) / 1000
+    console.log(
+      `Judged ${judged.toLocaleString('en')} events again in ${seconds.toFixed(1)} s; ` +
+        `${changed.toLocaleString('en')} have another verdict or other reasons now.`,
+    )
+  } finally {
+    // The thread of the readers keeps a command alive that has failed.
+    await ledger.close()
+    await readers.destroy()
+    await db.destroy()
+  }
 })
 
 function sinceDay(): string | null {
   const { since } = parseArgs({ options: { since: { type: 'string' } } }).values
   if (since === undefined) return null
-  if (/^\d{4}-\d\d-\d\d$/.test(since) && !Number.isNaN(Date.parse(since))) return since
+  if (z.iso.date().safeParse(since).success) return since
   throw new ConfigError('--since must be a day, such as 2026-09-01.')
 }
 

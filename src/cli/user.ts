@@ -1,5 +1,5 @@
 // `npm run user -- create|password|deactivate|activate NAME`, and `list`: accounts from a terminal.
-import { Refusal, userCommand } from '../accounts/terminal.js'
+import { userCommand } from '../accounts/terminal.js'
 import { askPassword } from './ask-password.js'
 import { command, openInstallation } from './installation.js'
 
@@ -7,10 +7,6 @@ await command(async () => {
   const { db } = await openInstallation({ create: true })
   try {
     await userCommand(process.argv.slice(2), { db, now: Date.now, say: console.log, askPassword })
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error
-    console.error(error.message)
-    process.exitCode = 1
   } finally {
     await db.destroy()
   }
