@@ -15,6 +15,7 @@ import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
+import { editPages } from './campaigns/edit-pages.js'
 import { campaignChapters } from './campaigns/glossary.js'
 import { homePage, showLastEvent } from './campaigns/home-page.js'
 import { integrationPages, longLists } from './campaigns/integration-page.js'
@@ -109,7 +110,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
 
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
-  app.use(homePage({ db, readers, calendar: days, directory, remover, now }))
+  app.use(homePage({ db, calendar: days, now }))
+  app.use(editPages({ db, readers, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
   app.use(glossaryPages({ chapters: campaignChapters }))
 

@@ -26,7 +26,8 @@ import { CampaignForm, EventParameters, hostOf } from './forms.js'
 import { type JourneyRow, journeyEvents, listJourneys } from './journey-list.js'
 import { eventKinds, kindNumber, kindOf } from './kinds.js'
 import { conversionRate, eventSteps, inPercent, type Steps, share, sumOf } from './metrics.js'
-import { campaignStats, getCampaign, listDomainStats } from './statistics.js'
+import { getCampaign } from './queries.js'
+import { campaignStats, listDomainStats } from './statistics.js'
 import { reasonsInWords, verdictOf, verdicts } from './verdict.js'
 
 interface Deps {

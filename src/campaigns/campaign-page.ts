@@ -19,11 +19,11 @@ import {
 } from './journey-list.js'
 import { kindOf } from './kinds.js'
 import { conversionRate, landingRate, orderRate, type Steps, share, sumOf } from './metrics.js'
+import { getCampaign } from './queries.js'
 import {
   type CampaignStats,
   campaignStats,
   domainSorts,
-  getCampaign,
   listDomainStats,
   type Range,
   ranges,

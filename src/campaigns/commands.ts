@@ -4,8 +4,8 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import { isBusy, isReferred } from '../database/errors.js'
 import type { Db } from '../database/open.js'
-import { NotFound } from '../web/errors.js'
 import type { CampaignForm } from './forms.js'
+import { getCampaign } from './queries.js'
 
 /** A key that a landing script says when the campaign asks for one: 24 characters that fit a URL. */
 const randomKey = () => randomBytes(18).toString('base64url')
@@ -88,57 +88,6 @@ export async function restoreCampaign(db: Db, id: number) {
 export async function deleteCampaign(db: Db, id: number, now: number) {
   await getCampaign(db, id)
   await db.updateTable('campaigns').set({ deleted_at: now }).where('id', '=', id).execute()
-}
-
-/** @throws NotFound for an id that is not there, or no longer */
-export async function getCampaign(db: Db, id: number) {
-  return db
-    .selectFrom('campaigns')
-    .selectAll()
-    .where('id', '=', id)
-    .where('deleted_at', 'is', null)
-    .executeTakeFirstOrThrow(() => new NotFound(`Campaign ${id} does not exist.`))
-}
-
-/** Every offer URL the campaign ever had, the present one first. */
-export function listOffers(db: Db, id: number) {
-  return db
-    .selectFrom('campaign_offers')
-    .select(['since_at', 'offer_url'])
-    .where('campaign_id', '=', id)
-    .orderBy('since_at', 'desc')
-    .execute()
-}
-
-/**
- * What deleting a campaign would take away. People are counted by a scan: hand in the readers.
- * @returns people: distinct contacts with any event, machines' included; days: those with an event
- */
-export async function lossOf(db: Db, readers: Db, id: number) {
-  const counts = await db
-    .selectFrom('campaign_counts')
-    .selectAll()
-    .where('campaign_id', '=', id)
-    .executeTakeFirst()
-  const { days } = await db
-    .selectFrom('campaign_days')
-    .where('campaign_id', '=', id)
-    .select(({ fn }) => fn.countAll<number>().as('days'))
-    .executeTakeFirstOrThrow()
-  const { people } = await readers
-    .selectFrom('journeys')
-    .where('campaign_id', '=', id)
-    .select(({ fn }) => fn.count<number>('contact_id').distinct().as('people'))
-    .executeTakeFirstOrThrow()
-  const events = counts
-    ? counts.email_clicks +
-      counts.landing_clicks +
-      counts.conversions +
-      counts.machine_email_clicks +
-      counts.machine_landing_clicks +
-      counts.machine_conversions
-    : 0
-  return { events, people, days, conversions: counts?.conversions ?? 0 }
 }
 
 /** Milliseconds: a piece of the removal that takes longer is made smaller the next time, so that no event waits. */

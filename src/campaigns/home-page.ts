@@ -1,30 +1,10 @@
 import { type NextFunction, type Request, type Response, Router } from 'express'
-import * as z from 'zod'
-import { accountOf } from '../accounts/gate.js'
-import { tell } from '../accounts/sessions.js'
 import type { Db } from '../database/open.js'
-import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { change } from '../web/changes.js'
 import { sparkline } from '../web/charts.js'
-import { NotFound } from '../web/errors.js'
 import { number, percent, plural } from '../web/formats.js'
-import { type FormErrors, formErrors } from '../web/forms.js'
 import { isRefresh, render, renderFragment, wantsFragment } from '../web/render.js'
-import {
-  archiveCampaign,
-  type CampaignRemover,
-  changeWriteKey,
-  createCampaign,
-  deleteCampaign,
-  editCampaign,
-  getCampaign,
-  listOffers,
-  lossOf,
-  restoreCampaign,
-} from './commands.js'
-import type { CampaignDirectory } from './directory.js'
-import { CampaignForm } from './forms.js'
 import {
   type CampaignLine,
   type Headline,
@@ -41,15 +21,12 @@ import {
 
 interface Needs {
   db: Db
-  readers: Readers
   calendar: Calendar
-  directory: CampaignDirectory
-  remover: CampaignRemover
   now: () => number
 }
 
-/** The home page, and everything that makes, changes and ends a campaign. */
-export function homePage({ db, readers, calendar, directory, remover, now }: Needs) {
+/** The home page: all campaigns at a glance. */
+export function homePage({ db, calendar, now }: Needs) {
   const routes = Router()
 
   routes.get('/', async (req, res) => {
@@ -66,85 +43,6 @@ export function homePage({ db, readers, calendar, directory, remover, now }: Nee
     renderFragment(res, 'web/_last-event', { lastEventAt: await lastEventAt(db), now: now() })
   })
 
-  routes.get('/create', (_req, res) => {
-    res.render('campaigns/create', { room: 'campaigns', ...blankForm })
-  })
-
-  routes.post('/campaigns', async (req, res) => {
-    const form = CampaignForm.safeParse(req.body)
-    if (!form.success) {
-      res.status(422)
-      const view = { page: 'campaigns/create', fragment: 'campaigns/_create-form' }
-      return render(res, view, { room: 'campaigns', values: typed(req), errors: formErrors(form.error) })
-    }
-    const { id } = await createCampaign(db, form.data, { by: accountOf(res).id, now: now() })
-    directory.forget(id)
-    leadTo(res, `/campaign/${id}`)
-  })
-
-  routes.get('/campaign/:id/edit', async (req, res) => {
-    const campaign = await getCampaign(db, idOf(req))
-    const values = { ...campaign, needs_key: campaign.needs_key === 1 }
-    await showEdit(res, campaign, values, noErrors)
-  })
-
-  routes.post('/campaign/:id/edit', async (req, res) => {
-    const campaign = await getCampaign(db, idOf(req))
-    const form = CampaignForm.safeParse(req.body)
-    if (!form.success) return showEdit(res.status(422), campaign, typed(req), formErrors(form.error))
-    await editCampaign(db, campaign.id, form.data, now())
-    directory.forget(campaign.id)
-    tell(req, 'The changes are saved.')
-    res.redirect(303, `/campaign/${campaign.id}`)
-  })
-
-  routes.post('/campaign/:id/key', async (req, res) => {
-    const id = idOf(req)
-    await changeWriteKey(db, id)
-    directory.forget(id)
-    tell(req, 'The campaign has a new write key. The old one is refused from now on.')
-    res.redirect(303, `/campaign/${id}/edit#key-title`)
-  })
-
-  // Archiving is a thing of its own: `archived` says which way, and without it the campaign is archived.
-  routes.post('/campaign/:id/archiving', async (req, res) => {
-    const id = idOf(req)
-    const restoring = typed(req).archived === '0'
-    if (restoring) await restoreCampaign(db, id)
-    else await archiveCampaign(db, id, now())
-    directory.forget(id)
-    tell(req, restoring ? 'The campaign is active again.' : 'The campaign is archived. Its numbers are kept.')
-    res.redirect(303, `/campaign/${id}`)
-  })
-
-  routes.get('/campaign/:id/delete', async (req, res) => {
-    await showDelete(res, idOf(req), noErrors)
-  })
-
-  routes.post('/campaign/:id/delete', async (req, res) => {
-    const id = idOf(req)
-    if (typed(req).sure !== '1')
-      return showDelete(res.status(422), id, {
-        first: 'sure',
-        sure: 'Tick this first. It cannot be taken back.',
-      })
-    const { name } = await getCampaign(db, id)
-    await deleteCampaign(db, id, now())
-    directory.forget(id)
-    void remover.run()
-    tell(req, `Campaign ${id}, ${name}, is deleted.`)
-    res.redirect(303, '/')
-  })
-
-  async function showEdit(res: Response, campaign: { id: number }, values: object, errors: FormErrors) {
-    const offers = await listOffers(db, campaign.id)
-    res.render('campaigns/edit', { room: 'campaigns', campaign, values, errors, offers })
-  }
-  async function showDelete(res: Response, id: number, errors: FormErrors) {
-    const campaign = await getCampaign(db, id)
-    const loss = await lossOf(db, readers, id)
-    res.render('campaigns/delete', { room: 'campaigns', campaign, loss, errors })
-  }
   return routes
 }
 
@@ -154,29 +52,6 @@ export function showLastEvent({ db }: Pick<Needs, 'db'>) {
     if (!wantsFragment(req)) res.locals.lastEventAt = await lastEventAt(db)
     next()
   }
-}
-
-const CampaignId = z.coerce.number().int().min(1)
-
-/** The campaign that the address names. */
-function idOf(req: Request<{ id: string }>) {
-  const id = CampaignId.safeParse(req.params.id)
-  if (!id.success) throw new NotFound(`There is nothing at ${req.path.slice(0, 100)}.`)
-  return id.data
-}
-
-/** What was typed, to be shown again: text only, whatever else was sent. */
-const Typed = z.record(z.string(), z.string().catch('')).catch({})
-const typed = (req: Request): Record<string, string> => Typed.parse(req.body)
-
-const noErrors: FormErrors = { first: '' }
-/** The first field of a page that is there to be filled in has the focus. */
-const blankForm = { values: {}, errors: { first: 'name' } satisfies FormErrors }
-
-/** To another page: for htmx without loading it anew, the address changing all the same; for a plain form by a 303. */
-function leadTo(res: Response, address: string) {
-  if (wantsFragment(res.req)) res.set('HX-Location', address).end()
-  else res.redirect(303, address)
 }
 
 const stateWords = { active: 'Active', archived: 'Archived', all: 'All' } as const

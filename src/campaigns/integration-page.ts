@@ -9,6 +9,8 @@ import { formErrors } from '../web/forms.js'
 import { renderFragment } from '../web/render.js'
 import { hostOf } from './forms.js'
 import { LinkForm, type ListLine, linksFor } from './link-list.js'
+import { eventSteps, sumOf } from './metrics.js'
+import { getCampaign } from './queries.js'
 import {
   arrivalSnippet,
   encodeRecipient,
@@ -21,7 +23,6 @@ import {
 } from './recipes.js'
 import type { EventFact, EventReceipt } from './record.js'
 import type { Refusals } from './refusals.js'
-import { getCampaign } from './statistics.js'
 
 type Campaign = Row<'campaigns'>
 
@@ -174,14 +175,7 @@ export function integrationPages({ db, record, refusals, config, now }: Deps) {
       .selectAll()
       .where('campaign_id', '=', campaign.id)
       .executeTakeFirst()
-    const events = counts
-      ? counts.email_clicks +
-        counts.landing_clicks +
-        counts.conversions +
-        counts.machine_email_clicks +
-        counts.machine_landing_clicks +
-        counts.machine_conversions
-      : 0
+    const events = counts ? sumOf(eventSteps(counts, { machines: true })) : 0
     const first =
       events === 0
         ? undefined

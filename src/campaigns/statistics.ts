@@ -1,8 +1,7 @@
 import { domainToUnicode } from 'node:url'
 import type { Db } from '../database/open.js'
-import type { EventCounts, Row } from '../database/schema.js'
+import type { EventCounts } from '../database/schema.js'
 import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
-import { NotFound } from '../web/errors.js'
 import { eventColumns } from './counts.js'
 import {
   conversionRate,
@@ -17,22 +16,6 @@ import {
 /** Whether the events of machines are counted in. */
 export interface Counting {
   machines: boolean
-}
-
-/** @throws NotFound for an id that is none, was never given, or whose campaign was deleted */
-export async function getCampaign(db: Db, id: string): Promise<Row<'campaigns'>> {
-  const found = /^[1-9]\d{0,14}$/.test(id)
-    ? await db
-        .selectFrom('campaigns')
-        .selectAll()
-        .where('id', '=', Number(id))
-        .where('deleted_at', 'is', null)
-        .executeTakeFirst()
-    : undefined
-  if (found) return found
-  throw new NotFound(
-    `There is no campaign ${id.slice(0, 40)}. It may have been deleted, or a digit went astray on the way.`,
-  )
 }
 
 export interface CampaignStats {

@@ -1,14 +1,9 @@
 import type { KyselyPlugin } from 'kysely'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
-import {
-  campaignRemover,
-  deleteCampaign,
-  editCampaign,
-  getCampaign,
-  listOffers,
-} from '../../src/campaigns/commands.js'
+import { campaignRemover, deleteCampaign, editCampaign } from '../../src/campaigns/commands.js'
 import { OverviewFilter, readOverview } from '../../src/campaigns/overview.js'
+import { getCampaign, listOffers } from '../../src/campaigns/queries.js'
 import { openDatabase } from '../../src/database/open.js'
 import { calendar } from '../../src/web/calendar.js'
 import { type TestApp, testApp } from '../support/app.js'
@@ -182,7 +177,7 @@ describe('the history of an offer', () => {
       'https://b.example/',
       offer_url,
     ])
-    await expect(getCampaign(app.db, 99)).rejects.toThrow('Campaign 99 does not exist.')
+    await expect(getCampaign(app.db, 99)).rejects.toThrow('There is no campaign 99.')
   })
 })
 
