@@ -7,7 +7,7 @@ import { holds } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { type JourneyFilter, letThrough } from './journey-list.js'
-import { type EventKind, kindNumber, kindOf } from './kinds.js'
+import { eventKinds, kindNumber, kindOf } from './kinds.js'
 import { inPercent } from './metrics.js'
 import { listDomainStats } from './statistics.js'
 import { reasonsInWords, verdictOf } from './verdict.js'
@@ -60,8 +60,7 @@ const nameOf = (domain: string) => domainToUnicode(domain) || domain
 const tables = { events, journeys, domains }
 
 async function* events({ readers }: Needs, campaignId: number, { event, ...filter }: JourneyFilter) {
-  const kinds = ['email_click', 'landing_click', 'conversion'] as const
-  const kind = kinds.find((kind) => kind === event) as EventKind | undefined
+  const kind = eventKinds.find((kind) => kind === event)
   const shape = event === 'not_landed' || event === 'not_converted' ? event : null
   yield [
     [

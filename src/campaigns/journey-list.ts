@@ -94,18 +94,22 @@ export async function countJourneys(
   return journeys
 }
 
+/** Journeys with their addresses and domains; whoever reads them says which. */
+const journeyRows = (readers: Readers) =>
+  readers
+    .selectFrom('journeys')
+    .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
+    .innerJoin('sending_domains', 'sending_domains.id', 'journeys.domain_id')
+    .selectAll('journeys')
+    .select(['contacts.email', 'sending_domains.name as domain'])
+
 /** One journey with its address and domain; undefined when it is not of this campaign. */
 export async function findJourney(
   readers: Readers,
   campaignId: number,
   id: number,
 ): Promise<JourneyRow | undefined> {
-  const row = await readers
-    .selectFrom('journeys')
-    .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
-    .innerJoin('sending_domains', 'sending_domains.id', 'journeys.domain_id')
-    .selectAll('journeys')
-    .select(['contacts.email', 'sending_domains.name as domain'])
+  const row = await journeyRows(readers)
     .where('journeys.id', '=', id)
     .where('campaign_id', '=', campaignId)
     .executeTakeFirst()
@@ -154,12 +158,7 @@ export function letThrough(eb: Columns, { domainId, event, machines }: Omit<Jour
 }
 
 function journeys(readers: Readers, campaignId: number, filter: JourneyFilter, { after, offset }: Place) {
-  return readers
-    .selectFrom('journeys')
-    .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
-    .innerJoin('sending_domains', 'sending_domains.id', 'journeys.domain_id')
-    .selectAll('journeys')
-    .select(['contacts.email', 'sending_domains.name as domain'])
+  return journeyRows(readers)
     .where('campaign_id', '=', campaignId)
     .where((eb) => letThrough(eb as unknown as Columns, filter))
     .$if(Boolean(after), (query) => query.where('journeys.id', '<', after!))
@@ -234,12 +233,7 @@ async function searchJourneys(
 
 async function byIds(readers: Readers, ids: number[]) {
   if (ids.length === 0) return []
-  const rows = await readers
-    .selectFrom('journeys')
-    .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
-    .innerJoin('sending_domains', 'sending_domains.id', 'journeys.domain_id')
-    .selectAll('journeys')
-    .select(['contacts.email', 'sending_domains.name as domain'])
+  const rows = await journeyRows(readers)
     .where(({ ref }) => isAmong(ref('journeys.id'), ids))
     .orderBy('journeys.id', 'desc')
     .execute()

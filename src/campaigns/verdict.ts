@@ -2,8 +2,6 @@ import { LRUCache } from 'lru-cache'
 
 /** Who an event came from. The database keeps the position. */
 export const verdicts = ['person', 'suspected', 'machine'] as const
-export type Verdict = (typeof verdicts)[number]
-export const verdictNumber = (verdict: Verdict) => verdicts.indexOf(verdict)
 export const verdictOf = (number: number) => verdicts[number]!
 /** Suspected events count, those of machines do not. */
 export const counts = (verdict: number) => verdict < 2

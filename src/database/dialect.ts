@@ -60,7 +60,7 @@ class FileDriver extends SqliteDriver {
   }
 }
 
-/** Preparing costs more than running. Texts with many placeholders are made on the fly and not worth keeping. */
+/** Preparing costs more than running. Texts made on the fly must not pile up, so all are let go when they are many. */
 function rememberingStatements(file: Sqlite.Database) {
   const statements = new Map<string, Sqlite.Statement>()
   return {

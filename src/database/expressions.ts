@@ -1,11 +1,6 @@
 import { type Expression, type SqlBool, sql } from 'kysely'
 
-/** Does the text contain this part? Upper and lower case are one for ASCII; no character is a wildcard. */
-export function contains(text: Expression<string>, part: string) {
-  return sql<SqlBool>`instr(lower(${text}), ${part.toLowerCase()}) > 0`
-}
-
-/** Does the text hold this part, letter for letter? Cheaper than `contains` where both are lower case already. */
+/** Does the text hold this part, letter for letter? No character is a wildcard. */
 export function holds(text: Expression<string>, part: string) {
   return sql<SqlBool>`instr(${text}, ${part}) > 0`
 }
