@@ -8,6 +8,7 @@ import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
 import { openCountries } from './audience/countries.js'
+import { destroyOldSalts } from './audience/internet-addresses.js'
 import { privacySection } from './audience/privacy-section.js'
 import { searchIndex } from './audience/search.js'
 import { campaignApi, eventOperations } from './campaigns/api.js'
@@ -121,6 +122,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const settling = settler({ db, readers, settle, now })
   const search = searchIndex({ db })
   const jobs: Job[] = [
+    { name: 'destroy old salts', when: '10 0 * * *', run: () => destroyOldSalts(db, now()) },
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },

@@ -29,11 +29,11 @@ const isTimeZone = (name: string) => {
 
 const BaseUrl = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : null
-  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash) {
-    context.addIssue('an address such as https://track.example.com')
+  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash) {
+    context.addIssue('an address without a path, such as https://track.example.com')
     return z.NEVER
   }
-  return `${url.origin}${url.pathname}`.replace(/\/+$/, '')
+  return url.origin
 })
 
 /** `10.0.0.1`, `10.0.0.0/8`, or one of Express's names for private networks. */

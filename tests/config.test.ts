@@ -37,8 +37,18 @@ describe('the configuration', () => {
     [{ PORT: 'http' }, 'PORT must be a port from 0 to 65535.'],
     [{ PORT: '70000' }, 'PORT must be a port from 0 to 65535.'],
     [{ HOST: 'a b' }, 'HOST must be an address to listen on, such as 127.0.0.1 or 0.0.0.0.'],
-    [{ BASE_URL: 'track.example.com' }, 'BASE_URL must be an address such as https://track.example.com.'],
-    [{ BASE_URL: 'ftp://a.example' }, 'BASE_URL must be an address such as https://track.example.com.'],
+    [
+      { BASE_URL: 'track.example.com' },
+      'BASE_URL must be an address without a path, such as https://track.example.com.',
+    ],
+    [
+      { BASE_URL: 'https://a.example/path' },
+      'BASE_URL must be an address without a path, such as https://track.example.com.',
+    ],
+    [
+      { BASE_URL: 'ftp://a.example' },
+      'BASE_URL must be an address without a path, such as https://track.example.com.',
+    ],
     [
       { TRUST_PROXY: 'yes please' },
       'TRUST_PROXY must be "off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback).',

@@ -2,7 +2,7 @@ import * as z from 'zod'
 import type { SettingsSection } from '../accounts/settings.js'
 import type { Db } from '../database/open.js'
 import { formErrors } from '../web/forms.js'
-import { addressPrivacies, addressPrivacy, setAddressPrivacy } from './addresses.js'
+import { addressPrivacies, addressPrivacy, setAddressPrivacy } from './internet-addresses.js'
 
 const PrivacyForm = z.object({
   address_privacy: z.enum(addressPrivacies, 'Choose what to keep of an address.'),

@@ -1,15 +1,15 @@
 import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { addressKeeper } from '../audience/addresses.js'
 import { contactBook } from '../audience/contacts.js'
 import type { Countries } from '../audience/countries.js'
 import { agentBook } from '../audience/devices.js'
+import { addressKeeper } from '../audience/internet-addresses.js'
 import { compiled } from '../database/compiled.js'
 import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { NewRow } from '../database/schema.js'
 import { writeSetting } from '../database/settings.js'
-import type { Recorder } from '../ledger/ledger.js'
+import { FactRefused, type Recorder } from '../ledger/ledger.js'
 import type { Calendar } from '../web/calendar.js'
 import { CountChanges } from './counts.js'
 import { type CountedEvent, type Journey, journeysOf, withEvent } from './journeys.js'
@@ -41,7 +41,7 @@ export interface EventReceipt {
 }
 
 /** An event that names something which is not there; `details` says what, by field. */
-export class EventRefused extends Error {
+export class EventRefused extends FactRefused {
   constructor(readonly details: Record<string, string>) {
     super(Object.values(details).join(' '))
   }

@@ -3,6 +3,12 @@ import { isBusy, isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
 
+/**
+ * What a recorder throws when it refuses a fact before it has written anything: its neighbours need not be written
+ * once more for its sake.
+ */
+export class FactRefused extends Error {}
+
 /** How one kind of fact enters the ledger. */
 export interface Recorder<Fact, Receipt> {
   /** A transaction begins: what was gathered for an earlier one is void. */
@@ -147,7 +153,14 @@ export class Ledger {
   async #writeTogether(batch: Waiting[]): Promise<Outcome[]> {
     return this.#transaction(async (tx) => {
       const outcomes: Outcome[] = []
-      for (const { recorder, fact } of batch) outcomes.push({ receipt: await recorder.record(tx, fact) })
+      for (const { recorder, fact } of batch) {
+        try {
+          outcomes.push({ receipt: await recorder.record(tx, fact) })
+        } catch (error) {
+          if (!(error instanceof FactRefused)) throw error
+          outcomes.push({ error })
+        }
+      }
       return outcomes
     })
   }

@@ -3,7 +3,7 @@ import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Db, openDatabase } from '../../src/database/open.js'
-import { Ledger, LedgerFull, LedgerUnavailable, type Recorder } from '../../src/ledger/ledger.js'
+import { FactRefused, Ledger, LedgerFull, LedgerUnavailable, type Recorder } from '../../src/ledger/ledger.js'
 import { aFolder } from '../support/app.js'
 
 async function aLedger(options: { capacity?: number; batch?: number; patience?: number } = {}) {
@@ -94,6 +94,22 @@ describe('the ledger', () => {
     expect((outcomes[3] as PromiseRejectedResult).reason.code).toBe('SQLITE_CONSTRAINT_UNIQUE')
     expect(await wordsOf(db)).toEqual(['before', 'after'])
     expect(recorder.forgotten).toBe(3) // the whole transaction once, then each bad fact
+  })
+
+  it('passes on a refusal that wrote nothing without running the batch again', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const { record } = recorder
+    recorder.record = async (tx, word) => {
+      if (word === 'unknown') throw new FactRefused('Nobody knows this word.')
+      return record(tx, word)
+    }
+    const write = ledger.register(recorder)
+    const outcomes = await Promise.allSettled([write('one'), write('unknown'), write('two')])
+    expect(outcomes.map((outcome) => outcome.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(recorder.transactions).toBe(1)
+    expect(recorder.forgotten).toBe(0)
+    expect(await wordsOf(db)).toEqual(['one', 'two'])
   })
 
   it('works with recorders that only record', async () => {

@@ -1,6 +1,6 @@
-import { addressKeeper } from '../../audience/addresses.js'
 import type { Countries } from '../../audience/countries.js'
 import { agentBook } from '../../audience/devices.js'
+import { addressKeeper } from '../../audience/internet-addresses.js'
 import { searchIndex } from '../../audience/search.js'
 import { kindNumber } from '../../campaigns/kinds.js'
 import { rebuildCounts } from '../../campaigns/rebuild.js'

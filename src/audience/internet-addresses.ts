@@ -65,6 +65,13 @@ export function addressKeeper() {
   }
 }
 
+/**
+ * Destroys the salts of months before the last one. A new month's first event does it too; this is for installations
+ * where none comes.
+ */
+export const destroyOldSalts = (db: Db, now: number) =>
+  destroySalts(db, { before: monthBefore(new Date(now).toISOString().slice(0, 7)) })
+
 async function destroySalts(tx: Db, { before }: { before: string }) {
   await tx.deleteFrom('salts').where('purpose', '=', 'addresses').where('month', '<', before).execute()
 }
