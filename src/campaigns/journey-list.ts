@@ -50,6 +50,8 @@ export interface Place {
 
 /** Up to so many journeys are read through for a part of an address, newest first; it takes some 20 ms. */
 const walkLength = 10_000
+/** So many are read through before the index of addresses is asked: a part that many have fills a page at once. */
+const firstSteps = 2_000
 /** Looking up the journeys of so many contacts costs less than walking. */
 const fewContacts = 3_000
 /** More contacts than this that may have a part of an address are not looked at one by one. */
@@ -167,9 +169,9 @@ function journeys(readers: Readers, campaignId: number, filter: JourneyFilter, {
 }
 
 /**
- * Three ways to the same answer, and the cheapest is taken: reading through a small campaign; looking up the few
- * contacts with that part; or, where it is so common that a page fills soon, walking back from the newest journey.
- * Where the walk finds too little, all contacts with that part are looked up after all.
+ * Three ways to the same answer, and the cheapest is taken: reading through a small campaign; walking back from the
+ * newest journey, where the part is so common that a page fills soon; or looking up the few contacts with that part.
+ * Where there are many and a longer walk finds too little, all contacts with that part are looked up after all.
  */
 async function searchJourneys(
   readers: Readers,
@@ -195,6 +197,21 @@ async function searchJourneys(
     return { rows, count: ids.length, exact: true, hasMore: rest.length > place.limit }
   }
 
+  /** @returns null where so many of the newest journeys do not fill a page */
+  async function walk(steps: number): Promise<JourneyPage | null> {
+    const newest = matching()
+      .$if(Boolean(place.after), (query) => query.where('journeys.id', '<', place.after!))
+      .orderBy('journeys.id', 'desc')
+      .limit(steps)
+    const rows = await journeys(readers, campaignId, filter, {})
+      .where('journeys.id', 'in', newest)
+      .where(({ ref }) => holds(ref('contacts.email'), filter.email))
+      .limit(place.limit + 1)
+      .execute()
+    if (rows.length <= place.limit) return null
+    return pageOf(rows, place.limit, { count: (place.offset ?? 0) + place.limit, exact: false })
+  }
+
   if (total <= walkLength)
     return everything(
       matching()
@@ -202,23 +219,14 @@ async function searchJourneys(
         .where(({ ref }) => holds(ref('contacts.email'), filter.email)) as never,
     )
 
+  // Where only `offset` says how far to go, there is no place to walk on from.
+  const canWalk = Boolean(place.after) || !place.offset
+  const soon = canWalk ? await walk(firstSteps) : null
+  if (soon) return soon
   const few = await findContacts(readers, filter.email, fewContacts)
   if (few) return everything(matching().where(({ ref }) => isAmong(ref('journeys.contact_id'), few)))
-
-  // Where only `offset` says how far to go, there is no place to walk on from.
-  if (place.after || !place.offset) {
-    const newest = matching()
-      .$if(Boolean(place.after), (query) => query.where('journeys.id', '<', place.after!))
-      .orderBy('journeys.id', 'desc')
-      .limit(walkLength)
-    const rows = await journeys(readers, campaignId, filter, {})
-      .where('journeys.id', 'in', newest)
-      .where(({ ref }) => holds(ref('contacts.email'), filter.email))
-      .limit(place.limit + 1)
-      .execute()
-    if (rows.length > place.limit)
-      return pageOf(rows, place.limit, { count: (place.offset ?? 0) + place.limit, exact: false })
-  }
+  const later = canWalk ? await walk(walkLength) : null
+  if (later) return later
   const contacts = await findContacts(readers, filter.email, manyContacts)
   return everything(
     contacts
