@@ -56,7 +56,8 @@ const statements = [
        over (partition by campaign_id, contact_id) as first_click
      from events
    )
-   group by campaign_id, contact_id, domain_id`,
+   group by campaign_id, contact_id, domain_id
+   order by 1`,
 
   `insert into domain_counts (campaign_id, domain_id, ${names}, first_at, last_at)
    select campaign_id, domain_id, ${sums}, min(happened_at), max(happened_at)
