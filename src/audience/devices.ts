@@ -8,16 +8,25 @@ export type Device = 'desktop' | 'mobile' | 'tablet'
 
 /** Programs that fetch on somebody's behalf: libraries and command-line tools, by what they call themselves. */
 const library =
-  /^(curl|wget|python|php|guzzle|java|okhttp|apache-httpclient|go-http-client|node|undici|axios|got|superagent|ruby|faraday|perl|libwww|lwp|httpie|postman|insomnia|dart|reqwest|symfony|wordpress|drupal|aiohttp|httpx|k6|ktor|rest-client|typhoeus|winhttp|powershell|deno|bun|elixir|hackney|scrapy|zapier|make|n8n)\b|^(urllib|requests|mint|finch|req)\/|\b(python-requests|python-urllib|node-fetch|httpclient)\b/i
+  /^(lib)?(curl|wget|python|php|guzzle|java|okhttp|apache-httpclient|go-http-client|node|undici|axios|got|superagent|ruby|faraday|perl|libwww|lwp|httpie|postman|insomnia|dart|reqwest|symfony|wordpress|drupal|aiohttp|httpx|k6|ktor|rest-?(client|sharp)|typhoeus|winhttp|deno|bun|elixir|hackney|scrapy|zapier|make|n8n|unirest|jersey|http_request2|http-tiny|http\.rb|pycurl|reactornetty|mojolicious)|^(urllib|requests|mint|finch|req)\/|\b(python-requests|python-urllib|node-fetch|httpclient|http-client|windowspowershell|google-apps-script|cloudflare-workers)\b/i
+
+/** Browsers of every maker begin with one of these, and so do the crawlers that pass for one. */
+const browser = /^(Mozilla|Opera)\//
+/** Crawlers and link previews that go by a name of their own, and fetch whatever address they find. */
+const crawler =
+  /bot\b|crawl|spider|slurp|preview|scan|externalhit|facebot|whatsapp|telegram|skype|slack|discord|twitter|linkedin|pinterest|embedly|monitor|uptime|archiver|validator|lighthouse|headless/i
 
 /**
- * Does this caller speak for somebody else? A server-side script reports events of its visitors under its own user
- * agent, or under none at all (PHP's default).
+ * Does this caller speak for somebody else? A shop, an affiliate network or a script reports events of its visitors
+ * under its own name, or under none at all (PHP's default). Whoever looks like a browser, or like a crawler that
+ * followed a link, speaks for itself.
  */
-export const isServerScript = (userAgent: string) => userAgent.trim() === '' || library.test(userAgent)
+export const isServerScript = (userAgent: string) =>
+  userAgent.trim() === '' || library.test(userAgent) || !(browser.test(userAgent) || crawler.test(userAgent))
 
 /** A crawler, a link scanner, a headless browser, an HTTP library: no reader holds it in their hands. */
-export const isMachine = (userAgent: string) => isBot(userAgent) || library.test(userAgent)
+export const isMachine = (userAgent: string) =>
+  isBot(userAgent) || library.test(userAgent) || (crawler.test(userAgent) && !browser.test(userAgent))
 
 /** Which sort of device a browser runs on; null for machines and for what does not say. */
 export function deviceOf(userAgent: string): Device | null {

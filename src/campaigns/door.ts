@@ -5,7 +5,7 @@ import { isServerScript } from '../audience/devices.js'
 import { isReferred, isUnavailable, sqliteCode } from '../database/errors.js'
 import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
 import type { CampaignDirectory } from './directory.js'
-import { EventParameters } from './forms.js'
+import { EventParameters, plainAddress } from './forms.js'
 import { type EventFact, type EventReceipt, EventRefused } from './record.js'
 import { maskAddress, maskRequest, type Refusals } from './refusals.js'
 
@@ -17,9 +17,13 @@ interface Needs {
   log: Logger
 }
 
-/** What came in, before anybody has looked at it. Values from JSON keep their type. */
-type Given = Map<string, unknown>
 type Details = Record<string, string>
+/** What came in, before anybody has looked at it. Values from JSON keep their type. */
+interface Given {
+  values: Map<string, unknown>
+  /** What could not be read, or came twice. */
+  problems: Details
+}
 
 /** A request that cannot be read or is not valid: one sentence for each field. */
 class BadRequest extends Error {
@@ -57,13 +61,22 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
   }
 
   async function factOf(req: Request, given: Given, happenedAt: number): Promise<EventFact> {
-    const details: Details = {}
+    const { values, problems } = given
+    if (problems.body) throw new BadRequest(problems) // what it lacks, nobody can tell
+    const details: Details = { ...problems }
     const known: Record<string, unknown> = {}
     const extra: Record<string, unknown> = Object.create(null)
     let extras = 0
-    for (const [name, value] of given) {
-      if (isKnown(name)) known[name] = typeof value === 'number' ? String(value) : value
-      else {
+    const isGiven = (name: string) => {
+      const value = values.get(name)
+      return value !== undefined && value !== null && value !== ''
+    }
+    // An event that names both needs nobody else to say whose it is: then `sub` is a parameter like any other.
+    const isWhole = isGiven('email') && isGiven('domain')
+    for (const [name, value] of values) {
+      if (isKnown(name) && !(name === 'sub' && isWhole)) {
+        if (value !== null) known[name] = typeof value === 'number' ? String(value) : value
+      } else {
         extra[name] = value
         extras++
       }
@@ -71,16 +84,15 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     const parsed = EventParameters.safeParse(known)
     if (!parsed.success)
       for (const { path, message } of parsed.error.issues) details[String(path[0])] ??= message
-    const isGiven = (name: string) => given.has(name) && given.get(name) !== ''
     if (!isGiven('sub'))
-      for (const name of ['email', 'domain']) if (!isGiven(name)) details[name] = `The ${name} is missing.`
+      for (const name of ['email', 'domain']) if (!isGiven(name)) details[name] ??= `The ${name} is missing.`
 
     if (extras > extraFields)
       details.extra = `There are ${extras} extra parameters; ${extraFields} are kept at most.`
     else if (extras > 0 && Buffer.byteLength(JSON.stringify(extra)) > extraBytes)
       details.extra = 'The extra parameters are longer than 8 KiB together.'
 
-    const cid = details.cid ? null : Number(String(given.get('cid')).trim())
+    const cid = details.cid ? null : Number(String(values.get('cid')).trim())
     const campaign = cid === null ? null : await directory.find(cid)
     if (cid !== null && !campaign) details.cid = `Campaign ${cid} does not exist.`
     if (!parsed.success || !campaign || Object.keys(details).length > 0) throw new BadRequest(details)
@@ -92,42 +104,45 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
         403,
         'forbidden',
       )
+    if (!campaign.needsKey && event.key !== undefined && !sameText(event.key, campaign.writeKey)) {
+      extra.key = event.key // not ours, so it means something to somebody else
+      extras++
+    }
     const own = req.headers['user-agent'] ?? ''
     const onBehalf = event.ip !== undefined || event.ua !== undefined || isServerScript(own)
     return {
       campaignId: campaign.id,
       kind: event.event,
       email: event.email ?? null,
-      // An event that names both needs nobody else to say whose it is.
-      sub: event.email === undefined || event.domain === undefined ? event.sub! : null,
+      sub: isWhole ? null : event.sub!,
       domain: event.domain ?? null,
       callerId: event.eid ?? null,
       link: event.link ?? null,
-      address: onBehalf ? (event.ip ?? null) : plainAddress(req.ip),
+      address: onBehalf ? (event.ip ?? null) : plainAddress(req.ip ?? ''),
       userAgent: onBehalf ? event.ua || null : own,
       extra: extras > 0 ? extra : null,
       happenedAt,
     }
   }
 
-  function refuse(error: unknown, req: Request, res: Response, given: Given | null, at: number) {
+  function refuse(error: unknown, req: Request, res: Response, given: Given, at: number) {
     let problem = error
     if (error instanceof EventRefused) problem = new BadRequest(error.details)
     // Its campaign was deleted while it waited in the queue.
     if (isReferred(error))
-      problem = new BadRequest({ cid: `Campaign ${String(given?.get('cid'))} does not exist.` })
+      problem = new BadRequest({ cid: `Campaign ${String(given.values.get('cid'))} does not exist.` })
     if (problem instanceof BadRequest) {
-      const cid = Number(given?.get('cid') ?? Number.NaN)
-      const domain = given?.get('domain')
+      const cid = Number(given.values.get('cid') ?? Number.NaN)
+      const domain = given.values.get('domain')
       refusals.add({
         at,
         reasons: Object.values(problem.details),
         cid: Number.isSafeInteger(cid) && cid > 0 ? cid : null,
-        request: maskRequest(given ? describe(given) : (req.originalUrl.split('?')[1] ?? '')),
+        request: maskRequest(describe(given.values) || (req.originalUrl.split('?')[1] ?? '')),
         from:
           typeof domain === 'string' && domain
             ? domain.slice(0, 80)
-            : maskAddress(plainAddress(req.ip) ?? ''),
+            : maskAddress(plainAddress(req.ip ?? '')),
       })
       return res.status(problem.status).json({ error: problem.error, details: problem.details })
     }
@@ -163,29 +178,17 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
         .json({ error: 'method_not_allowed', message: 'Events come by GET or POST.' })
     }
     if (req.method === 'POST' || req.path !== '/') return next()
-    let given: Given
-    try {
-      given = readQuery(req)
-    } catch (error) {
-      return void refuse(error, req, res, null, now())
-    }
-    await answer(req, res, given)
+    await answer(req, res, readQuery(req))
   })
   door.post('/api/event', express.raw({ type: () => true, limit: bodyLimit }), async (req, res) => {
-    let given: Given
-    try {
-      given = readBody(req)
-    } catch (error) {
-      return void refuse(error, req, res, null, now())
-    }
-    await answer(req, res, given)
+    await answer(req, res, readBody(req))
   })
   // The body could not be read: too long, cut off, or packed in a way we do not know.
   door.use('/api/event', (error: unknown, req: Request, res: Response, next: NextFunction) => {
     const { status } = error as { status?: number }
     if (!status || status >= 500) return next(error)
     const sentence = status === 413 ? 'The body is longer than 64 KiB.' : 'The body cannot be read.'
-    refuse(new BadRequest({ body: sentence }, status), req, res, null, now())
+    refuse(new BadRequest({ body: sentence }, status), req, res, readQuery(req), now())
   })
   return door
 }
@@ -203,64 +206,93 @@ function isPrefetch({ headers }: Request) {
   return /prefetch|prerender/i.test(`${modern} ${purpose} ${mozilla}`) || /preview/i.test(String(purpose))
 }
 
-/** An IPv4 caller on a dual-stack socket shows as `::ffff:192.0.2.1`. */
-const plainAddress = (address: string | undefined) => address?.replace(/^::ffff:(?=\d+\.)/i, '') ?? null
-
 const sameText = (given: string, wanted: string) => {
   const [a, b] = [Buffer.from(given), Buffer.from(wanted)]
   return a.length === b.length && timingSafeEqual(a, b)
 }
 
+const nothing = (): Given => ({ values: new Map(), problems: {} })
+
 function readQuery(req: Request): Given {
   const mark = req.originalUrl.indexOf('?')
-  return mark < 0 ? new Map() : readForm(req.originalUrl.slice(mark + 1), 'query')
+  return mark < 0 ? nothing() : readForm(req.originalUrl.slice(mark + 1), 'query')
 }
 
 /** The URL-encoded form of the WHATWG, but strict: what is no UTF-8 or comes twice is refused rather than guessed. */
-function readForm(text: string, where: 'query' | 'body'): Given {
-  const given: Given = new Map()
+function readForm(text: string, where: 'query' | 'body', given = nothing()): Given {
   for (const pair of text.split('&')) {
     if (pair === '') continue
     const equals = pair.indexOf('=')
-    let name: string
-    let value: string
     try {
-      name = decode(equals < 0 ? pair : pair.slice(0, equals))
-      value = equals < 0 ? '' : decode(pair.slice(equals + 1))
+      const name = decode(equals < 0 ? pair : pair.slice(0, equals))
+      add(given, name, equals < 0 ? '' : decode(pair.slice(equals + 1)))
     } catch {
-      throw new BadRequest({ [where]: 'A parameter is not valid UTF-8 in percent-encoding.' })
+      given.problems[where] = 'A parameter is not valid UTF-8 in percent-encoding.'
     }
-    if (given.has(name))
-      throw new BadRequest({ [fieldName(name)]: `The parameter ${name.slice(0, 40)} is given twice.` })
-    given.set(name, value)
   }
   return given
 }
-const decode = (text: string) => (/[%+]/.test(text) ? decodeURIComponent(text.replaceAll('+', ' ')) : text)
-const isKnown = (name: string) => Object.hasOwn(EventParameters.shape, name)
-const fieldName = (name: string) => (isKnown(name) ? name : 'extra')
 
+function add({ values, problems }: Given, name: string, value: unknown) {
+  if (values.has(name))
+    problems[isKnown(name) ? name : 'extra'] ??= `The parameter ${name.slice(0, 40)} is given twice.`
+  else values.set(name, value)
+}
+
+function decode(text: string) {
+  if (!/[%+]/.test(text)) return text
+  // A placeholder that nobody replaced (`%EMAIL%`) is no percent-encoding; it is told by its own sentence.
+  if (/^%%?[A-Za-z_][\w.-]*%%?$/.test(text) && !/^(?:%[0-9a-f]{2})+$/i.test(text)) return text
+  return decodeURIComponent(text.replaceAll('+', ' '))
+}
+const isKnown = (name: string) => Object.hasOwn(EventParameters.shape, name)
+
+/** The parameters of the body, and beside them those of the address. */
 function readBody(req: Request): Given {
+  const given = readQuery(req)
+  const refused = (sentence: string): Given => ({
+    values: given.values,
+    problems: { ...given.problems, body: sentence },
+  })
   const bytes: Buffer = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0)
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
-    throw new BadRequest({ body: 'The body is not valid UTF-8.' })
+    return refused('The body is not valid UTF-8.')
   }
-  if (text.trim() === '') return readQuery(req)
-  if (req.is('application/x-www-form-urlencoded')) return readForm(text, 'body')
+  if (text.trim() === '') return given
+  if (req.is('application/x-www-form-urlencoded')) return readForm(text, 'body', given)
+  if (req.is('multipart/*')) return refused('The body comes as JSON or as a plain form, not as multipart.')
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    throw new BadRequest({ body: 'The body is no valid JSON.' })
+    return refused('The body is no valid JSON.')
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new BadRequest({ body: 'The body is a JSON object with the parameters as its fields.' })
-  if (isDeeper(json, deepestBody))
-    throw new BadRequest({ body: `The body has more than ${deepestBody} levels.` })
-  return new Map(Object.entries(json).filter(([, value]) => value !== null))
+    return refused('The body is a JSON object with the parameters as its fields.')
+  if (isDeeper(json, deepestBody)) return refused(`The body has more than ${deepestBody} levels.`)
+  for (const [name, value] of Object.entries(json)) add(given, name, value)
+  for (const name of repeatedFields(text)) add(given, name, null)
+  return given
+}
+
+/** The names that stand more than once in a JSON object; `JSON.parse` keeps the last and says nothing. */
+function repeatedFields(text: string): string[] {
+  const seen = new Set<string>()
+  const repeated: string[] = []
+  let depth = 0
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]]/gs)) {
+    if (token === '{' || token === '[') depth++
+    else if (token === '}' || token === ']') depth--
+    else if (depth === 1 && /^\s*:/.test(text.slice(index + token.length, index + token.length + 20))) {
+      const name: string = JSON.parse(token)
+      if (seen.has(name)) repeated.push(name)
+      seen.add(name)
+    }
+  }
+  return repeated
 }
 
 const isDeeper = (value: unknown, levels: number): boolean =>
@@ -268,7 +300,7 @@ const isDeeper = (value: unknown, levels: number): boolean =>
   value !== null &&
   (levels === 0 || Object.values(value).some((inner) => isDeeper(inner, levels - 1)))
 
-const describe = (given: Given) =>
-  [...given]
+const describe = (values: Given['values']) =>
+  [...values]
     .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
     .join('&')

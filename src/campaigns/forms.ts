@@ -4,9 +4,15 @@ import * as z from 'zod'
 import { EmailAddress } from '../audience/contacts.js'
 import { eventKinds } from './kinds.js'
 
-/** What mailing tools leave behind when they do not know a field: `{email}`, `%EMAIL%`, `*|EMAIL|*`, `[[email]]`, `<email>`. */
+/**
+ * What mailing tools leave behind when they do not know a field: `{email}`, `{{{ email }}}`, `%EMAIL%`, `%%email%%`,
+ * `*|EMAIL|*`, `[[email]]`, `<<email>>`, `${email}`, `##email##`.
+ */
 const placeholder =
-  /^(?:\{\{?[^{}]*\}\}?|%[A-Za-z_][\w.-]*%|\*\|.*\|\*|\[\[?[^[\]]*\]\]?|<[^<>]*>|\$\{[^{}]*\}|##[\w-]+##)$/
+  /^(?:\{{1,3}[^{}]*\}{1,3}|%%?[A-Za-z_][\w.-]*%%?|\*\|.*\|\*|\[\[?[^[\]]*\]\]?|<<?[^<>]*>>?|\$\{[^{}]*\}|##[\w-]+##)$/
+const notReplaced = (text: string) => `The placeholder ${text} was not replaced by your mailing tool.`
+/** A placeholder inside an address, such as `https://{domain}/`. */
+const placeholderWithin = /\{{1,3}[^{}]*\}{1,3}|\*\|[^|]*\|\*|%%?[A-Z_]{3,}%%?/
 
 const word = (name: string) =>
   z
@@ -16,7 +22,7 @@ const word = (name: string) =>
     .trim()
     .min(1, `The ${name} is missing.`)
     .refine((text) => !placeholder.test(text), {
-      error: (issue) => `The placeholder ${issue.input} was not replaced by your mailing tool.`,
+      error: (issue) => notReplaced(String(issue.input)),
       abort: true,
     })
 
@@ -33,19 +39,24 @@ export function hostOf(text: string): string | null {
     const url = host.startsWith('//') ? `http:${host}` : host
     if (!URL.canParse(url)) return null
     host = new URL(url).hostname
-  } else host = host.replace(/[/?#].*$/s, '').replace(/:\d+$/, '')
+  } else if (!isIP(host)) host = host.replace(/[/?#].*$/s, '').replace(/:\d+$/, '')
   host = host.replace(/^\[(.*)\]$/, '$1').replace(/\.$/, '')
   if (isIP(host)) return host
   const ascii = domainToASCII(host)
+  if (isIP(ascii)) return null // "1.2.3", which browsers would read as an address
   return ascii.length > 0 && ascii.length <= 253 && ascii.split('.').every((part) => label.test(part))
     ? ascii
     : null
 }
 
+/** An IPv4 address on a dual-stack socket shows as `::ffff:192.0.2.1`. */
+export const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
+
 const Domain = word('domain').transform((text, context) => {
   const host = hostOf(text)
   if (host !== null) return host
-  context.addIssue('The domain is no valid host name, such as news.example.com.')
+  const left = placeholderWithin.exec(text)?.[0]
+  context.addIssue(left ? notReplaced(left) : 'The domain is no valid host name, such as news.example.com.')
   return z.NEVER
 })
 
@@ -81,12 +92,15 @@ export const EventParameters = z.object({
   }),
   ip: optional(
     word('ip').transform((text, context) => {
-      if (isIP(text)) return text.toLowerCase()
+      // As proxies pass them on: the first of a list is the reader's, and some add the port.
+      const [first = ''] = text.split(',')
+      const plain = plainAddress(first.trim().replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1'))
+      if (isIP(plain)) return plain.toLowerCase()
       context.addIssue(`The ip is no internet address: "${text.slice(0, 60)}".`)
       return z.NEVER
     }),
   ).meta({ description: "The recipient's address, when a server reports on their behalf." }),
-  ua: optional(z.string('The ua is text.').trim().max(2000, 'The ua is longer than 2000 characters.')).meta({
+  ua: optional(word('ua').max(2000, 'The ua is longer than 2000 characters.')).meta({
     description: "The recipient's user agent, when a server reports on their behalf.",
   }),
   link: optional(word('link').max(2000, 'The link is longer than 2000 characters.')).meta({
@@ -110,15 +124,16 @@ export const CampaignForm = z.object({
     .trim()
     .min(1, 'Say where your readers can buy.')
     .max(2000, 'Keep the address under 2,000 characters.')
-    .superRefine((text, context) => {
-      if (text === '') return
-      const url = URL.canParse(text) ? new URL(text) : null
-      if (url && /^https?:$/.test(url.protocol) && url.hostname) return
-      const guess = `https://${text.replace(/^(?:[a-z]+:(?=\/))?\/*/i, '')}`
-      const likely = !url && URL.canParse(guess) && /\.\w/.test(new URL(guess).hostname)
+    .transform((text, context) => {
+      const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : null
+      // What is plain ASCII stays as it was typed; the rest goes into every link as browsers would write it.
+      if (url?.hostname) return /^[!-~]+$/.test(text) && !text.includes('\\') ? text : url.href
+      const guess = `https://${text.replace(/^(?:[a-z]+:(?=[/\\])|https?:)?[/\\]*/i, '')}`
+      const likely = URL.canParse(guess) && /\.\w/.test(new URL(guess).hostname)
       context.addIssue(
         `The offer URL starts with https:// or http://.${likely ? ` Did you mean ${guess}?` : ''}`,
       )
+      return z.NEVER
     }),
   needs_key: z
     .union([

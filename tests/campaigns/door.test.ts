@@ -121,6 +121,8 @@ describe('the event door', () => {
     ['localhost', 'localhost'],
     ['192.0.2.1', '192.0.2.1'],
     ['http://[2001:db8::1]/', '2001:db8::1'],
+    ['2001:db8::1:22', '2001:db8::1:22'],
+    ['::1', '::1'],
     [
       `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
       `${'a'.repeat(63)}.${'b'.repeat(63)}.${'c'.repeat(63)}.${'d'.repeat(61)}`,
@@ -136,6 +138,7 @@ describe('the event door', () => {
 
   it.each([
     'no host',
+    '1.2.3',
     '-a.example',
     'a..example',
     'https://',
@@ -281,6 +284,59 @@ describe('the event door', () => {
     expect((await eventsOf(behind))[0]).toMatchObject({ country: 'GB' })
   })
 
+  it.each([
+    'GuzzleHttp/7',
+    'Stripe/1.0 (+https://stripe.example)',
+    'Everflow',
+    'RestSharp/110.2',
+    'HTTP-Tiny/0.088',
+  ])('takes %s for a shop that reports, not for the buyer', async (agent) => {
+    const app = await withCampaign()
+    await app.http
+      .get('/api/event')
+      .set('User-Agent', agent)
+      .query({ ...good, cid: app.cid, event: 'conversion' })
+      .expect(200)
+    expect((await eventsOf(app))[0]).toMatchObject({ verdict: 0, user_agent_id: null, address: null })
+  })
+
+  it.each(['facebookexternalhit/1.1', 'Googlebot-Image/1.0', 'WhatsApp/2.23.20.0'])(
+    'takes %s for a crawler that followed a link',
+    async (agent) => {
+      const app = await withCampaign()
+      await app.http
+        .get('/api/event')
+        .set('User-Agent', agent)
+        .query({ ...good, cid: app.cid })
+        .expect(200)
+      expect((await eventsOf(app))[0]).toMatchObject({ verdict: 2 })
+    },
+  )
+
+  it('takes the address of a reader as proxies pass it on', async () => {
+    const app = await withCampaign()
+    for (const ip of ['81.2.69.142', '::ffff:81.2.69.142', '81.2.69.142:5544', '81.2.69.142, 10.0.0.1'])
+      await anEvent(app, { cid: app.cid, ip })
+    const addresses = (await eventsOf(app)).map((event) => event.address)
+    expect(new Set(addresses).size).toBe(1)
+  })
+
+  it('keeps a sub, a key and a nothing that mean something to somebody else', async () => {
+    const app = await withCampaign()
+    await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, sub: '{sub}', key: 'zz' })
+      .expect(200)
+    await app.http
+      .post('/api/event')
+      .send({ ...good, cid: app.cid, coupon: null })
+      .expect(200)
+    expect((await eventsOf(app)).map((event) => event.extra)).toEqual([
+      '{"sub":"{sub}","key":"zz"}',
+      '{"coupon":null}',
+    ])
+  })
+
   it('asks for the write key where a campaign wants it', async () => {
     const app = await withCampaign({ needs_key: 1 })
     await app.http
@@ -316,6 +372,46 @@ describe('the event door', () => {
       .query({ ...good, cid: app.cid, x: 'y'.repeat(8200) })
       .expect(400)
     expect(long.body.details.extra).toBe('The extra parameters are longer than 8 KiB together.')
+  })
+
+  it('says what is wrong beside a repeated parameter, and beside one it cannot read', async () => {
+    const app = await withCampaign()
+    const twice = await app.http.get(`/api/event?cid=1&cid=2&event=a&event=b`).expect(400)
+    expect(Object.keys(twice.body.details).sort()).toEqual(['cid', 'domain', 'email', 'event'])
+    const unreadable = await app.http.get(`/api/event?cid=${app.cid}&a=%FF`).expect(400)
+    expect(Object.keys(unreadable.body.details).sort()).toEqual(['domain', 'email', 'event', 'query'])
+  })
+
+  it('refuses a field that a JSON body has twice, or that stands in the address too', async () => {
+    const app = await withCampaign()
+    const body = `{"cid":${app.cid},"event":"email_click","event":"conversion","email":"a@a.example","domain":"a.example","x":{"event":1}}`
+    const send = (path: string, text: string) =>
+      app.http.post(path).set('Content-Type', 'application/json').send(text).expect(400)
+    expect((await send('/api/event', body)).body.details).toEqual({
+      event: 'The parameter event is given twice.',
+    })
+    const beside = await send(`/api/event?cid=${app.cid}`, JSON.stringify({ ...good, cid: app.cid }))
+    expect(beside.body.details).toEqual({ cid: 'The parameter cid is given twice.' })
+  })
+
+  it.each(['%EMAIL%', '%email%', '%%emailaddr%%'])('knows %s as it really arrives', async (email) => {
+    const app = await withCampaign()
+    const { body } = await app.http
+      .get(`/api/event?cid=${app.cid}&event=email_click&domain=a.example&email=${email}`)
+      .expect(400)
+    expect(body.details).toEqual({ email: `The placeholder ${email} was not replaced by your mailing tool.` })
+  })
+
+  it('knows a placeholder inside an address, and one for the user agent', async () => {
+    const app = await withCampaign()
+    const { body } = await app.http
+      .get('/api/event')
+      .query({ ...good, cid: app.cid, domain: 'https://{domain}/', ua: '{ua}' })
+      .expect(400)
+    expect(body.details).toEqual({
+      domain: 'The placeholder {domain} was not replaced by your mailing tool.',
+      ua: 'The placeholder {ua} was not replaced by your mailing tool.',
+    })
   })
 
   it('refuses repeated parameters and what is no UTF-8', async () => {
