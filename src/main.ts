@@ -8,6 +8,7 @@ import { createApp } from './app.js'
 import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
 import { type Config, ConfigError, environment, readConfig } from './config.js'
 import { startCheckpoints } from './database/checkpoints.js'
+import { lockDataFolder } from './database/lock.js'
 import { DatabaseRefused, migrate } from './database/migrate.js'
 import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
@@ -16,6 +17,7 @@ import { Ledger } from './ledger/ledger.js'
 import { startJobs } from './operations/jobs.js'
 import { makeDataFolder } from './secret.js'
 import { calendar } from './web/calendar.js'
+import { httpServer } from './web/server.js'
 
 /** Milliseconds from the signal to the end, come what may. */
 const longestShutdown = 10_000
@@ -31,6 +33,11 @@ async function start() {
       `DATA_DIR must be a folder with data, since EXPECT_EXISTING_DATA=1 says so; ${config.DATA_DIR} has none.`,
     )
   makeDataFolder(config.DATA_DIR)
+  const unlock = lockDataFolder(config.DATA_DIR)
+  if (!unlock)
+    throw new ConfigError(
+      `DATA_DIR must be a folder of this server's own; another one is already running on ${config.DATA_DIR}.`,
+    )
 
   const db = openDatabase(path)
   const now = Date.now
@@ -50,7 +57,8 @@ async function start() {
   const ledger = new Ledger({ db })
   const { app, setup, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
 
-  const server = app.listen(config.PORT, config.HOST)
+  const server = httpServer(app)
+  server.listen(config.PORT, config.HOST)
   await once(server, 'listening')
   log.info(
     { port: (server.address() as AddressInfo).port, host: config.HOST, url: config.BASE_URL },
@@ -67,12 +75,15 @@ async function start() {
   setTimeout(() => process.exit(1), longestShutdown).unref()
   const closed = once(server, 'close')
   server.close() // no new connections; requests under way are answered
-  server.closeIdleConnections()
+  // A connection that is kept alive would hold the end up until it times out.
+  const sweep = setInterval(() => server.closeIdleConnections(), 50)
   await Promise.all([running.stop(), remover.stop()])
   await ledger.close()
   await closed
+  clearInterval(sweep)
   await Promise.all([readers.destroy(), checkpoints.stop()])
   await db.destroy()
+  unlock()
   log.info('stopped')
   process.exit(0)
 }

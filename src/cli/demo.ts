@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { createAccount } from '../accounts/commands.js'
 import { openCountries } from '../audience/countries.js'
 import { ConfigError, environment, projectRoot, readConfig } from '../config.js'
+import { lockDataFolder } from '../database/lock.js'
 import { migrate } from '../database/migrate.js'
 import { openDatabase } from '../database/open.js'
 import { makeDataFolder } from '../secret.js'
@@ -33,11 +34,14 @@ await command(async () => {
     : join(config.DATA_DIR, 'demo')
   await mustBeFree(config.PORT)
 
+  makeDataFolder(dataDir)
+  const unlock = lockDataFolder(dataDir)
+  if (!unlock) throw new ConfigError(`A demo is already running on ${dataDir}.`)
+
   console.log('Making up four months of campaigns.')
   const now = Date.now()
   for (const name of ['throughline.db', 'throughline.db-wal', 'throughline.db-shm'])
     rmSync(join(dataDir, name), { force: true })
-  makeDataFolder(dataDir)
   const db = openDatabase(join(dataDir, 'throughline.db'))
   await migrate(db, { dataDir, now: () => now })
 
@@ -60,6 +64,7 @@ await command(async () => {
     EXPECT_EXISTING_DATA: '',
     LOG_LEVEL: given.LOG_LEVEL ?? 'warn',
   })
+  unlock()
   await import('../main.js')
   while (!(await fetch(`${origin}/healthz`).catch(() => null))) await pause(50)
   console.log(`

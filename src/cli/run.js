@@ -38,6 +38,17 @@ await orSayWhy(async () => {
   if (!file) throw new Refused(`There is no command "${command}".`)
   const path = join(root, file)
   if (!existsSync(path)) throw new Refused(`${file} is missing from the build.`)
+  // npm passes a signal to the shell between, and the shell may end without passing it on. Whoever has lost the parent
+  // that npm gave it ends in order, as at a signal of its own.
+  if (process.env.npm_lifecycle_event) {
+    const parent = process.ppid
+    const watch = setInterval(() => {
+      if (process.ppid === parent) return
+      clearInterval(watch)
+      process.kill(process.pid, 'SIGTERM')
+    }, 500)
+    watch.unref()
+  }
   // As if it had been called directly: its arguments begin at process.argv[2].
   process.argv.splice(1, process.argv.length - 1, path, ...args)
   await import(pathToFileURL(path).href)

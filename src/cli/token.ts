@@ -3,7 +3,7 @@ import { tokenCommand } from '../accounts/terminal.js'
 import { command, openInstallation } from './installation.js'
 
 await command(async () => {
-  const { db } = await openInstallation({ create: true })
+  const { db } = await openInstallation()
   try {
     await tokenCommand(process.argv.slice(2), { db, now: Date.now, say: console.log })
   } finally {

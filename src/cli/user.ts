@@ -4,7 +4,7 @@ import { askPassword } from './ask-password.js'
 import { command, openInstallation } from './installation.js'
 
 await command(async () => {
-  const { db } = await openInstallation({ create: true })
+  const { db } = await openInstallation({ create: process.argv[2] === 'create' })
   try {
     await userCommand(process.argv.slice(2), { db, now: Date.now, say: console.log, askPassword })
   } finally {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, get } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -107,6 +108,29 @@ describe('the process', () => {
     const counts = await db.selectFrom('campaign_counts').selectAll().executeTakeFirstOrThrow()
     expect(counts.email_clicks + counts.machine_email_clicks).toBe(rows.length)
   }, 180_000)
+
+  it('answers what is no HTTP, and will not share its data', async () => {
+    const { dataDir } = await dataWithCampaign()
+    const { port } = await aServer(dataDir)
+    const answer = await new Promise<string>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () =>
+        socket.write(Buffer.from('GET /api/event?domain=b\u00fccher.example HTTP/1.1\r\nHost: a\r\n\r\n')),
+      )
+      let text = ''
+      socket.on('data', (data) => {
+        text += data
+      })
+      socket.on('close', () => resolve(text))
+    })
+    expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request/)
+    expect(answer).toContain('Access-Control-Allow-Origin: *')
+    expect(answer).toContain('Letters outside ASCII have to be percent-encoded in an address.')
+    const long = `${'%C3%BC'.repeat(4080)}`
+    const kept = await send(port, new Agent(), { cid: 99, x: decodeURIComponent(long) })
+    expect(kept?.status).toBe(400) // read, and refused for its campaign alone
+
+    await expect(aServer(dataDir)).rejects.toThrow(/another one is already running on/)
+  }, 60_000)
 
   it('answers all that is under way before it ends at SIGTERM', async () => {
     const { dataDir, cid } = await dataWithCampaign()
