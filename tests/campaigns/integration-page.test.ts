@@ -29,12 +29,12 @@ const codeOf = (page: string, id: string) =>
 
 describe('the integration page', () => {
   it('fills in the campaign, and marks what it filled in', async () => {
-    const { http, path, id } = await setUp({ env: { BASE_URL: 'http://track.example/under' } })
+    const { http, path, id } = await setUp({ env: { BASE_URL: 'http://track.example' } })
 
     const page = (await http.get(path).expect(200)).text
 
     expect(codeOf(page, 'arrival-browser')).toBe(
-      `<script async src="http://track.example/under/static/t.js"
+      `<script async src="http://track.example/static/t.js"
         data-campaign="${id}"></script>
 
 <!-- Marks the link that leads to the offer. It is never delayed. -->
@@ -46,7 +46,7 @@ describe('the integration page', () => {
       `https://example1.com/?cid=${id}&e=${encodeRecipient('anna@example.com')}`,
     )
     expect(codeOf(page, 'postback-sub')).toBe(
-      `http://track.example/under/api/event?cid=${id}&event=conversion&sub={sub}&eid={order_id}`,
+      `http://track.example/api/event?cid=${id}&event=conversion&sub={sub}&eid={order_id}`,
     )
     expect(page).not.toContain('data-key')
   })
