@@ -58,7 +58,7 @@ describe('the integration page', () => {
 
       const page = (await http.get(`${path}?in=${language}`).expect(200)).text
 
-      expect(page).toContain(`href="?in=${language}" aria-current="true"`)
+      expect(page).toContain(`href="${path}?in=${language}" aria-current="true"`)
       expect(codeOf(page, `arrival-${language}`)).toContain('http://localhost:3000')
       expect(page.includes(`id="link-${language}"`)).toBe(language !== 'browser')
       for (const [, id] of page.matchAll(/data-copy="#([\w-]+)"/g)) expect(page).toContain(`id="${id}"`)
