@@ -80,9 +80,6 @@ export function arrivalSnippet(language: Language, given: Ingredients): Snippet 
   return { id: `arrival-${language}`, ...arrivals[language](given) }
 }
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: it is the template string of the code to copy.
-const orderLink = '`<a href="?${order}">Order</a>`'
-
 /** The offer's address up to the sub-id's value, and what follows it: a fragment stays at the end. */
 const withSub = (offerUrl: string) => {
   const url = offerUrl.replace(/#.*$/s, '')
@@ -118,8 +115,6 @@ ${note('<!-- Marks the link that leads to the offer. It is never delayed. -->')}
     parts: partsOf(code`<?php
 ${note('// Reports to Throughline after the page is sent. Whatever fails there, your page does not.')}
 function throughline($event, $email, $more = []) {
-  if ($_SERVER['REQUEST_METHOD'] !== 'GET' || isset($_SERVER['HTTP_SEC_PURPOSE'])) return;
-  if (strpos($email, '@') === false) return;
   $query = http_build_query($more + [
     'cid' => ${value(campaignId)},${
       writeKey === null
@@ -140,20 +135,30 @@ function throughline($event, $email, $more = []) {
   });
 }
 
+$is_visit = $_SERVER['REQUEST_METHOD'] === 'GET' && !isset($_SERVER['HTTP_SEC_PURPOSE']);
 $e = isset($_GET['e']) && is_string($_GET['e']) ? $_GET['e'] : '';
 $email = (string) base64_decode(strtr($e, '-_', '+/'));
+if ($is_visit && strpos($email, '@') !== false) {
+  ${note('// An arrival. It goes on without the address in the URL, so that a reload counts nothing.')}
+  $sub = bin2hex(random_bytes(16));
+  throughline('email_click', $email, ['eid' => $sub]);
+  $kept = ['expires' => time() + 86400, 'path' => '/', 'httponly' => true, 'samesite' => 'Lax'];
+  setcookie('throughline', "$sub $email", $kept);
+  [$path, $query] = explode('?', $_SERVER['REQUEST_URI'], 2) + ['', ''];
+  $rest = implode('&', preg_grep('/^(e|cid)=/', explode('&', $query), PREG_GREP_INVERT));
+  header('Location: /' . ltrim($path, '/\\') . ($rest === '' ? '' : "?$rest"), true, 303);
+  exit;
+}
 if (isset($_GET['order'])) {
   ${note('// The way to the offer. Its sub lets the network report the sale without an address.')}
-  $sub = is_string($_GET['order']) ? $_GET['order'] : '';
-  throughline('landing_click', $email);
+  [$sub, $email] = explode(' ', (string) filter_input(INPUT_COOKIE, 'throughline'), 2) + ['', ''];
+  if ($is_visit && $email !== '') throughline('landing_click', $email);
   $offer = '${value(quoted.single(withSub(offerUrl)))}';
   header('Location: ' . $offer . urlencode($sub)${afterSub(offerUrl, '.')}, true, 303);
   exit;
 }
-$sub = bin2hex(random_bytes(16));
-throughline('email_click', $email, ['eid' => $sub]);
 ?>
-<a href="?<?= htmlspecialchars(http_build_query(['e' => $e, 'order' => $sub])) ?>">Order</a>
+<a href="?order">Order</a>
 `),
   }),
 
@@ -165,7 +170,6 @@ import { createServer } from 'node:http'
 
 ${note('// Reports to Throughline while the page is sent. Whatever fails there, your page does not.')}
 function throughline(req, event, email, more = {}) {
-  if (req.method !== 'GET' || req.headers['sec-purpose'] || !email.includes('@')) return
   const query = new URLSearchParams({
     cid: '${value(campaignId)}',${
       writeKey === null
@@ -185,21 +189,29 @@ function throughline(req, event, email, more = {}) {
 }
 
 createServer((req, res) => {
-  const query = new URL('http://localhost' + req.url).searchParams
-  const e = query.get('e') ?? ''
-  const email = Buffer.from(e, 'base64url').toString()
-  if (query.has('order')) {
-    ${note('// The way to the offer. Its sub lets the network report the sale without an address.')}
-    throughline(req, 'landing_click', email)
-    const offer = '${value(quoted.single(withSub(offerUrl)))}'
-    const sub = encodeURIComponent(query.get('order'))
-    return res.writeHead(303, { location: offer + sub${afterSub(offerUrl, '+')} }).end()
+  const isVisit = req.method === 'GET' && !req.headers['sec-purpose']
+  const { pathname, search, searchParams } = new URL('http://localhost' + req.url)
+  const recipient = Buffer.from(searchParams.get('e') ?? '', 'base64url').toString()
+  if (isVisit && recipient.includes('@')) {
+    ${note('// An arrival. It goes on without the address in the URL, so that a reload counts nothing.')}
+    const sub = randomUUID()
+    throughline(req, 'email_click', recipient, { eid: sub })
+    const kept = encodeURIComponent(sub + ' ' + recipient)
+    res.setHeader('set-cookie', 'throughline=' + kept + '; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax')
+    const rest = search.slice(1).split('&').filter((part) => !/^(e|cid)=/.test(part)).join('&')
+    const location = pathname.replace(/^\/+/, '/') + (rest && '?' + rest)
+    return res.writeHead(303, { location }).end()
   }
-  const sub = randomUUID()
-  throughline(req, 'email_click', email, { eid: sub })
-  const order = new URLSearchParams({ e, order: sub })
+  if (searchParams.has('order')) {
+    ${note('// The way to the offer. Its sub lets the network report the sale without an address.')}
+    const cookies = new URLSearchParams(req.headers.cookie?.replaceAll('; ', '&'))
+    const [, sub = '', email] = /^(\S+) (.+)$/.exec(cookies.get('throughline')) ?? []
+    if (isVisit && email) throughline(req, 'landing_click', email)
+    const offer = '${value(quoted.single(withSub(offerUrl)))}'
+    return res.writeHead(303, { location: offer + encodeURIComponent(sub)${afterSub(offerUrl, '+')} }).end()
+  }
   res.setHeader('content-type', 'text/html')
-  res.end(${orderLink})
+  res.end('<a href="?order">Order</a>')
 }).listen(process.env.PORT ?? 8080)
 `),
   }),
@@ -209,13 +221,11 @@ createServer((req, res) => {
     place: 'landing.py, or parts of it in your own server',
     parts: partsOf(code`import base64, os, secrets, threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, quote, urlencode, urlsplit
+from urllib.parse import parse_qs, quote, urlencode
 from urllib.request import urlopen
 
 ${note('# Reports to Throughline in a thread of its own. Whatever fails there, your page does not.')}
 def throughline(request, event, email, **more):
-    if request.headers.get('Sec-Purpose') or '@' not in email:
-        return
     query = urlencode({
         'cid': ${value(campaignId)},${
           writeKey === null
@@ -245,22 +255,34 @@ def recipient(e):
 
 class Landing(BaseHTTPRequestHandler):
     def do_GET(self):
-        query = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
-        e = query.get('e', '')
-        if 'order' in query:
+        is_visit = not self.headers.get('Sec-Purpose')
+        path, _, query = self.path.partition('?')
+        given = parse_qs(query, keep_blank_values=True)
+        email = recipient(given.get('e', [''])[0])
+        if is_visit and '@' in email:
+            ${note('# An arrival. It goes on without the address in the URL, so that a reload counts nothing.')}
+            sub = secrets.token_hex(16)
+            throughline(self, 'email_click', email, eid=sub)
+            kept = quote(sub + ' ' + email, safe='')
+            rest = '&'.join(part for part in query.split('&') if not part.startswith(('e=', 'cid=')))
+            self.send_response(303)
+            self.send_header('Set-Cookie', f'throughline={kept}; Max-Age=86400; Path=/; HttpOnly; SameSite=Lax')
+            self.send_header('Location', '/' + path.lstrip('/\\') + (rest and '?' + rest))
+            return self.end_headers()
+        if 'order' in given:
             ${note('# The way to the offer. Its sub lets the network report the sale without an address.')}
-            throughline(self, 'landing_click', recipient(e))
+            cookies = parse_qs(self.headers.get('Cookie', '').replace('; ', '&'))
+            sub, _, email = cookies.get('throughline', [''])[0].partition(' ')
+            if is_visit and email:
+                throughline(self, 'landing_click', email)
             offer = '${value(quoted.single(withSub(offerUrl)))}'
             self.send_response(303)
-            self.send_header('Location', offer + quote(query['order'])${afterSub(offerUrl, '+')})
+            self.send_header('Location', offer + quote(sub)${afterSub(offerUrl, '+')})
             return self.end_headers()
-        sub = secrets.token_hex(16)
-        throughline(self, 'email_click', recipient(e), eid=sub)
         self.send_response(200)
         self.send_header('Content-Type', 'text/html')
         self.end_headers()
-        order = urlencode({'e': e, 'order': sub})
-        self.wfile.write(f'<a href="?{order.replace("&", "&amp;")}">Order</a>'.encode())
+        self.wfile.write(b'<a href="?order">Order</a>')
 
 ThreadingHTTPServer(('', int(os.environ.get('PORT', 8080))), Landing).serve_forever()
 `),

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
-import { createServer } from 'node:http'
+import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -104,14 +104,24 @@ async function aLandingPage(code: string, file: string, command: (path: string, 
   return origin
 }
 
-/** Comes by the link of a message and follows the way to the offer, as a browser does. */
+/** Comes by the link of a message, reloads, and follows the way to the offer, as a browser does. */
 async function readAndOrder(origin: string, campaignId: number) {
-  const headers = { 'user-agent': firefox }
-  const link = recipeLink(`${origin}/`, campaignId, 'ada+news@fernmail.example')
-  const page = await (await fetch(link, { headers })).text()
+  const link = recipeLink(`${origin}/autumn?utm=%20x&flag`, campaignId, 'ada+news@fernmail.example')
+  const arrival = await fetch(link, { headers: { 'user-agent': firefox }, redirect: 'manual' })
+  const cookie = arrival.headers.get('set-cookie')!
+  const shown = new URL(arrival.headers.get('location')!, link)
+  const headers = { 'user-agent': firefox, cookie: `theme=dark; ${cookie.split(';')[0]}; other=%` }
+  await fetch(shown, { headers, redirect: 'manual' })
+  const page = await (await fetch(shown, { headers, redirect: 'manual' })).text()
   const href = /href="([^"]+)"/.exec(page)![1]!.replaceAll('&amp;', '&')
-  const order = await fetch(new URL(href, link), { headers, redirect: 'manual' })
-  return { status: order.status, offer: order.headers.get('location')! }
+  const order = await fetch(new URL(href, shown), { headers, redirect: 'manual' })
+  return {
+    arrived: arrival.status,
+    shown: shown.href,
+    cookie,
+    status: order.status,
+    offer: order.headers.get('location')!,
+  }
 }
 
 const landingPages = [
@@ -128,8 +138,11 @@ describe('the code for a landing page', () => {
       const code = textOf(arrivalSnippet(language, ingredients))
       const origin = await aLandingPage(code, file, command)
 
-      const { status, offer } = await readAndOrder(origin, campaign.id)
+      const { arrived, shown, cookie, status, offer } = await readAndOrder(origin, campaign.id)
 
+      expect(arrived).toBe(303)
+      expect(shown).toBe(`${origin}/autumn?utm=%20x&flag`)
+      expect(cookie).toMatch(/; max-age=86400; path=\/; httponly; samesite=lax$/i)
       expect(status).toBe(303)
       const sub = new URL(offer).searchParams.get('sub')!
       expect(offer).toBe(`https://paperboat.example/autumn?from=mail&sub=${sub}#order`)
@@ -157,6 +170,24 @@ describe('the code for a landing page', () => {
       })
     })
 
+    it(`leads nowhere but to its own pages, in ${language}`, async () => {
+      const { ingredients } = await aCountingServer()
+      const origin = await aLandingPage(textOf(arrivalSnippet(language, ingredients)), file, command)
+      const target = `?e=${encodeRecipient('ada@fernmail.example')}`
+
+      for (const path of ['//elsewhere.example/', '/\\elsewhere.example/', '///elsewhere.example/']) {
+        const location = await new Promise<string>((found, fail) => {
+          request(origin, { path: path + target }, (answer) => {
+            answer.resume()
+            found(answer.headers.location!)
+          })
+            .on('error', fail)
+            .end()
+        })
+        expect(new URL(location, origin).origin, path).toBe(origin)
+      }
+    })
+
     it(`shows the page although nobody counts, in ${language}`, async () => {
       const deaf = { ...given, baseUrl: `http://127.0.0.1:${await freePort()}` }
       const origin = await aLandingPage(textOf(arrivalSnippet(language, deaf)), file, command)
@@ -171,8 +202,11 @@ describe('the code for a landing page', () => {
       const { ingredients, events, campaign } = await aCountingServer()
       const origin = await aLandingPage(textOf(arrivalSnippet(language, ingredients)), file, command)
 
-      for (const query of ['', '?e=', '?e=%FF', '?e=bm9ib2R5', '?e[]=1', '?order='])
-        expect((await fetch(origin + query, { redirect: 'manual' })).status).toBeLessThan(400)
+      for (const query of ['', '?e=', '?e=%FF', '?e=bm9ib2R5', '?e[]=1', '?order', '?order='])
+        for (const cookie of ['', 'throughline', 'throughline=', 'throughline=%', 'throughline[]=a%20b'])
+          expect(
+            (await fetch(origin + query, { headers: { cookie }, redirect: 'manual' })).status,
+          ).toBeLessThan(400)
       await fetch(recipeLink(`${origin}/`, campaign.id, 'pre@fetch.example'), {
         headers: { 'sec-purpose': 'prefetch' },
       })
@@ -218,8 +252,8 @@ describe('the code for a landing page', () => {
     for (const [open, close] of ['()', '[]', '{}'])
       expect(plain.split(open!).length, open).toBe(plain.split(close!).length)
     expect(code).toMatch(/^<\?php\n/)
-    expect(plain.match(/<\?/g)).toHaveLength(2)
-    expect(plain.match(/\?>/g)).toHaveLength(2)
+    expect(plain.match(/<\?/g)).toHaveLength(1)
+    expect(plain.match(/\?>/g)).toHaveLength(1)
   })
 })
 
