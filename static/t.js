@@ -1,4 +1,4 @@
-// Throughline: reports arrivals and ways to the offer, without cookies or delay.
+// Throughline: reports arrivals and ways to the offer, without cookies.
 ;((d) => {
   const { src, dataset: o } = d.currentScript
   let v
@@ -28,8 +28,9 @@
         const q = u.search.slice(1).split('&')
         u.search = q.filter((x) => !/^(e|cid)=/.test(x)).join('&')
       })
-      // Reload and back find their arrival in the entry, pages further on in the tab.
-      v = history.state?.tl || (!e && safe(() => JSON.parse(sessionStorage.tl)))
+      // Reload and back find it in the entry, further pages in the tab.
+      const its = (x) => (!c || x?.c === c ? x : null)
+      v = its(history.state?.tl) || (!e && its(safe(() => JSON.parse(sessionStorage.tl))))
       if (!v && e) {
         v = { c, e, i: crypto.getRandomValues(new Uint32Array(4)).join('') }
         tell('email_click', v.i)

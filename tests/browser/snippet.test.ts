@@ -28,13 +28,15 @@ interface Landing {
 async function aReader({ script = '', from, before = '', links }: Landing = {}) {
   const site = await aSite()
   const campaign = await aCampaign(site)
+  const other = await aCampaign(site, { name: 'Winter Warmers' })
   const server = createServer((req, res) => {
     res.setHeader('content-type', 'text/html')
     if (req.url!.startsWith('/offer')) return res.end('<h1>The offer</h1>')
     const src = `${from ?? site.origin}/static/t.js`
+    const { id } = req.url!.startsWith('/winter') ? other : campaign
     res.end(`<!doctype html><title>Landing</title>
       ${links ?? '<a id="order" href="/offer?a=%20b#top" data-offer><b>Order</b></a> <a id="other" href="/offer">Other</a>'}
-      <script async src="${src}" data-campaign="${campaign.id}" ${script}></script>`)
+      <script async src="${src}" data-campaign="${id}" ${script}></script>`)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -58,14 +60,25 @@ async function aReader({ script = '', from, before = '', links }: Landing = {}) 
       .selectFrom('events')
       .innerJoin('contacts', 'contacts.id', 'contact_id')
       .innerJoin('sending_domains', 'sending_domains.id', 'domain_id')
-      .select(['kind', 'email', 'name as domain', 'caller_id', 'extra'])
+      .select(['campaign_id', 'kind', 'email', 'name as domain', 'caller_id', 'extra'])
       .orderBy('events.id')
       .execute()
   const until = (count: number) =>
     expect.poll(async () => (await events()).length, { timeout: 20_000 }).toBe(count)
   const link = (email = 'ada@fernmail.example', more = '') =>
     `${origin}/?cid=${campaign.id}&e=${encodeRecipient(email)}${more}`
-  return { site, campaign, origin, page, events, until, link, faults, visit: (url: string) => page.goto(url) }
+  return {
+    site,
+    campaign,
+    other,
+    origin,
+    page,
+    events,
+    until,
+    link,
+    faults,
+    visit: (url: string) => page.goto(url),
+  }
 }
 
 describe('the snippet on a landing page', () => {
@@ -124,6 +137,27 @@ describe('the snippet on a landing page', () => {
     expect(
       new Set((await events()).filter(({ kind }) => kind === 1).map(({ caller_id }) => caller_id)).size,
     ).toBe(2)
+  })
+
+  it('keeps two campaigns in one tab apart', async () => {
+    const { page, visit, link, origin, until, events, campaign, other } = await aReader()
+
+    await visit(link())
+    await until(1)
+    await visit(`${origin}/winter`)
+    await Promise.all([page.waitForNavigation(), page.click('#order')])
+    expect(new URL(page.url()).search).toBe('?a=%20b')
+    await visit(`${origin}/further`)
+    await Promise.all([page.waitForNavigation(), page.click('#order')])
+    await until(2)
+    await visit(`${origin}/winter?e=${encodeRecipient('ben@fernmail.example')}`)
+    await until(3)
+
+    expect((await events()).map(({ campaign_id, kind }) => [campaign_id, kind])).toEqual([
+      [campaign.id, 1],
+      [campaign.id, 2],
+      [other.id, 1],
+    ])
   })
 
   it('keeps the state a page has put into its history', async () => {
