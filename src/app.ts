@@ -27,7 +27,7 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import type { Ledger } from './ledger/ledger.js'
-import { healthDoor } from './operations/health.js'
+import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
@@ -89,7 +89,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         baseUrl: config.BASE_URL,
         description: 'Follows a reader from the inbox to the sale.',
       },
-      operations: [...eventOperations, ...api.operations],
+      operations: [...eventOperations, ...api.operations, ...healthOperations],
     }),
   )
   app.use('/api', notFound)

@@ -14,6 +14,7 @@ import {
   instantOrNull,
   JsonApi,
   limit,
+  longBody,
   notThere,
   usualAnswers,
   wrongBody,
@@ -298,6 +299,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
         },
         ...usualAnswers,
         ...wrongBody,
+        ...longBody,
       },
     },
     async ({ body }, res) => {
@@ -341,6 +343,7 @@ export function campaignApi({ db, readers, directory, now }: Deps) {
         ...usualAnswers,
         ...notThere,
         ...wrongBody,
+        ...longBody,
       },
     },
     async ({ params, body }) => {
@@ -671,6 +674,17 @@ const eventAnswer = (row: EventRow): z.input<typeof EventsAnswer>['events'][numb
   extra: row.extra === null ? null : JSON.parse(row.extra),
 })
 
+/** What JSON may say as a number; a query and a form know text alone. */
+const { cid, eid, sub, link } = EventParameters.shape
+const orNumber = (text: z.ZodType) =>
+  z.union([text.meta({ description: undefined, example: undefined }), z.number()])
+const EventBody = EventParameters.extend({
+  cid: z.union([z.string().min(1), z.int().min(1)]).meta(cid.meta()!),
+  eid: orNumber(eid).optional().meta(eid.meta()!),
+  sub: orNumber(sub).optional().meta(sub.meta()!),
+  link: orNumber(link).optional().meta(link.meta()!),
+})
+
 const eventAnswers: Operation['answers'] = {
   200: {
     description: 'The event is on disk.',
@@ -687,6 +701,9 @@ const eventAnswers: Operation['answers'] = {
     description: 'The campaign needs its write key.',
     schema: z.object({ error: z.literal('forbidden'), details: z.record(z.string(), z.string()) }),
   },
+  204: { description: 'HEAD, OPTIONS, or a request that says it is a prefetch: nothing is recorded.' },
+  405: { description: 'Another method than GET, POST, HEAD or OPTIONS.', schema: ErrorAnswer },
+  431: { description: 'The address and the headers are longer than 64 KiB together.', schema: InvalidAnswer },
   503: { description: 'Not recorded. Send it again after the seconds in Retry-After.', schema: ErrorAnswer },
 }
 
@@ -716,12 +733,16 @@ export const eventOperations: Operation[] = [
     description:
       'The same as JSON, as a form, or as text/plain JSON, which is what navigator.sendBeacon sends. At most 64 KiB.',
     body: {
-      schema: EventParameters,
+      schema: EventBody,
       types: ['application/json', 'application/x-www-form-urlencoded', 'text/plain'],
     },
     answers: {
       ...eventAnswers,
       413: { description: 'The body is longer than 64 KiB.', schema: InvalidAnswer },
+      415: {
+        description: 'The body is packed in a way (Content-Encoding) that is not known here.',
+        schema: InvalidAnswer,
+      },
     },
     open: true,
     sample: {

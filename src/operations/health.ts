@@ -1,6 +1,8 @@
 import { Router } from 'express'
+import * as z from 'zod'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
+import type { Operation } from '../web/openapi.js'
 
 interface Needs {
   db: Db
@@ -41,3 +43,33 @@ export function healthDoor({ db, now }: Needs) {
   })
   return door
 }
+
+/** The same for the description of the API. */
+export const healthOperations: Operation[] = [
+  {
+    method: 'get',
+    path: '/healthz',
+    id: 'getHealth',
+    tag: 'Operations',
+    summary: 'Ask whether it runs',
+    description:
+      'For monitors and load balancers: can the database be read and written? An answer holds for up to ten seconds, and for one while there is trouble.',
+    answers: {
+      200: {
+        description: 'The database can be read and written.',
+        schema: z.object({ status: z.literal('ok'), database: z.literal('ok') }),
+        example: { status: 'ok', database: 'ok' },
+      },
+      503: {
+        description: 'It cannot.',
+        schema: z.object({
+          status: z.literal('unavailable'),
+          database: z.string().meta({ description: 'The code of the trouble.' }),
+        }),
+        example: { status: 'unavailable', database: 'SQLITE_FULL' },
+      },
+    },
+    open: true,
+    sample: { path: '/healthz' },
+  },
+]

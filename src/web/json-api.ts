@@ -17,6 +17,7 @@ export class Invalid extends Error {
 export const ErrorAnswer = z.object({
   error: z.string().meta({ description: 'A word for programs, such as not_found.' }),
   message: z.string().meta({ description: 'A sentence for people.' }),
+  request: z.string().optional().meta({ description: 'What the log of the server calls this request.' }),
 })
 export const InvalidAnswer = z.object({
   error: z.literal('validation_error'),
@@ -28,6 +29,7 @@ export const usualAnswers: Operation['answers'] = {
 }
 export const notThere = { 404: { description: 'There is no such thing.', schema: ErrorAnswer } }
 export const wrongBody = { 422: { description: 'A field of the body is wrong.', schema: InvalidAnswer } }
+export const longBody = { 413: { description: 'The body is longer than 100 KiB.', schema: ErrorAnswer } }
 
 /** A page of a list is found by key: the last id of the page before. */
 export const after = z.coerce

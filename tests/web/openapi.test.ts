@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
+import { createToken } from '../../src/accounts/tokens.js'
 import { campaignApi, eventOperations } from '../../src/campaigns/api.js'
 import { campaignDirectory } from '../../src/campaigns/directory.js'
 import { fieldLines, jsonSchema, type Operation } from '../../src/web/openapi.js'
 import { testApp } from '../support/app.js'
+import { aCampaign } from '../support/builders.js'
 
 interface Described {
   operationId: string
@@ -30,6 +32,9 @@ function routesOf(stack: Layer[]): string[] {
     return handle?.stack ? routesOf(handle.stack) : []
   })
 }
+
+/** Whether strangers may ask. */
+const isOpen = (path: string) => ['/api/event', '/healthz'].includes(path)
 
 interface Document {
   openapi: string
@@ -66,9 +71,10 @@ describe('the OpenAPI document', () => {
     const served = routes.filter((route) => /^(get|post|put|patch|delete) \/api\/v1\//.test(route))
 
     expect(described.filter((name) => name.includes('/api/v1/'))).toEqual([...new Set(served)].sort())
-    // The event door stands before the router.
+    // The doors stand before the router of the API.
     expect(described.filter((name) => !name.includes('/api/v1/'))).toEqual([
       'get /api/event',
+      'get /healthz',
       'post /api/event',
     ])
   })
@@ -79,7 +85,7 @@ describe('the OpenAPI document', () => {
     expect(new Set(ids).size).toBe(ids.length)
     for (const { name, path, operation } of operations) {
       expect(operation.summary, name).toMatch(/^[A-Z]/)
-      expect(operation.security, name).toEqual(path === '/api/event' ? [] : [{ token: [] }])
+      expect(operation.security, name).toEqual(isOpen(path) ? [] : [{ token: [] }])
       expect(
         Object.keys(operation.responses).some((status) => status.startsWith('2')),
         name,
@@ -88,7 +94,7 @@ describe('the OpenAPI document', () => {
         Object.values(operation.responses).every(({ description }) => description),
         name,
       ).toBe(true)
-      if (path !== '/api/event') expect(operation.responses).toHaveProperty('401')
+      if (!isOpen(path)) expect(operation.responses).toHaveProperty('401')
     }
   })
 
@@ -142,6 +148,62 @@ describe('the OpenAPI document', () => {
       'application/x-www-form-urlencoded',
       'text/plain',
     ])
+  })
+
+  it('says what the event door answers, and takes numbers where the door does', async () => {
+    const app = await testApp()
+    const { body: document } = await app.http.get('/api/openapi.json').expect(200)
+    const { get, post } = (document as Document).paths['/api/event']!
+    const { id } = await aCampaign(app)
+    const event = {
+      cid: id,
+      event: 'email_click',
+      email: 'a@b.example',
+      domain: 'c.example',
+      eid: 7,
+      link: 1,
+    }
+
+    const schema = z.fromJSONSchema(post!.requestBody!.content['application/json']!.schema)
+    expect(schema.safeParse(event).success).toBe(true)
+    expect(schema.safeParse({ ...event, cid: String(id) }).success).toBe(true)
+    expect(schema.safeParse({ ...event, cid: true }).success).toBe(false)
+    await app.http.post('/api/event').send(event).expect(200)
+
+    const packed = { 'Content-Encoding': 'compress', 'Content-Type': 'application/json' }
+    const answers = [
+      [get, await app.http.get('/api/event').set('Purpose', 'prefetch')],
+      [get, await app.http.put('/api/event')],
+      [post, await app.http.post('/api/event').set('Sec-Purpose', 'prefetch').send(event)],
+      [post, await app.http.post('/api/event').send({ more: 'x'.repeat(70_000) })],
+      [post, await app.http.post('/api/event').set(packed).send('{}')],
+    ] as const
+    expect(answers.map(([, { status }]) => status)).toEqual([204, 405, 204, 413, 415])
+    for (const [described, { status, body }] of answers) {
+      const told = described!.responses[status]!.content?.['application/json']?.schema
+      expect(described!.responses, String(status)).toHaveProperty(String(status))
+      if (told) expect(z.fromJSONSchema(told).safeParse(body).success, String(status)).toBe(true)
+    }
+    for (const { responses } of [get!, post!])
+      expect(Object.keys(responses)).toEqual(expect.arrayContaining(['200', '400', '403', '431', '503']))
+  })
+
+  it('says of health and of long bodies what they answer', async () => {
+    const app = await testApp()
+    const { paths } = (await app.http.get('/api/openapi.json').expect(200)).body as Document
+    const { responses } = paths['/healthz']!.get!
+    const health = z.fromJSONSchema(responses[200]!.content!['application/json']!.schema)
+    expect(health.safeParse((await app.http.get('/healthz').expect(200)).body).success).toBe(true)
+    expect(responses).toHaveProperty('503')
+
+    const { token } = await createToken(app.db, 'test', { by: null, at: app.clock.now() })
+    const { body } = await app.http
+      .post('/api/v1/campaigns')
+      .set('Authorization', `Bearer ${token}`)
+      .send({ name: 'x'.repeat(110_000) })
+      .expect(413)
+    const tooLong = paths['/api/v1/campaigns']!.post!.responses[413]!.content!['application/json']!.schema
+    expect(z.fromJSONSchema(tooLong).safeParse(body).success).toBe(true)
   })
 })
 
