@@ -29,7 +29,14 @@ const isTimeZone = (name: string) => {
 
 const BaseUrl = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : null
-  if (!url || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search || url.hash) {
+  if (
+    !url ||
+    !/^https?:$/.test(url.protocol) ||
+    url.pathname !== '/' ||
+    url.username ||
+    url.search ||
+    url.hash
+  ) {
     context.addIssue('an address without a path, such as https://track.example.com')
     return z.NEVER
   }
@@ -49,7 +56,7 @@ function isProxyAddress(text: string) {
 /** `TRUST_PROXY` as Express reads it: off, the number of proxies in front, or their addresses. */
 const TrustProxy = z.string().transform((text, context): false | number | string[] => {
   if (/^(off|false|no|0)$/i.test(text)) return false
-  if (/^\d+$/.test(text)) return Number(text)
+  if (/^\d{1,2}$/.test(text)) return Number(text)
   const addresses = text.split(',').map((part) => part.trim())
   if (addresses.every(isProxyAddress)) return addresses
   context.addIssue('"off", the number of proxies in front (1), or their addresses (10.0.0.1, loopback)')
@@ -59,11 +66,11 @@ const TrustProxy = z.string().transform((text, context): false | number | string
 const flag = z.enum(['0', '1'], '0 or 1').transform((value) => value === '1')
 
 const Environment = z.object({
-  PORT: z.coerce
-    .number('a port from 0 to 65535')
-    .int('a port from 0 to 65535')
-    .min(0, 'a port from 0 to 65535')
-    .max(65535, 'a port from 0 to 65535')
+  PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'a port from 0 to 65535')
+    .transform(Number)
+    .refine((port) => port <= 65535, 'a port from 0 to 65535')
     .default(3000),
   HOST: z
     .string()
@@ -118,5 +125,6 @@ export function readConfig(env: Record<string, string | undefined>): Config {
 /** The process environment, with `.env` of the project folder filling what is not set. */
 export function environment(): Record<string, string | undefined> {
   const file = join(projectRoot, '.env')
-  return { ...(existsSync(file) ? parse(readFileSync(file)) : {}), ...process.env }
+  const set = Object.entries(process.env).filter(([, value]) => value?.trim())
+  return { ...(existsSync(file) ? parse(readFileSync(file)) : {}), ...Object.fromEntries(set) }
 }

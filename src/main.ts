@@ -1,6 +1,6 @@
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import type { AddressInfo } from 'node:net'
+import { existsSync, statSync } from 'node:fs'
+import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { createAccountFromConfig } from './accounts/setup.js'
@@ -28,7 +28,8 @@ async function start() {
   const config = readConfig(environment())
   const log = makeLog(config)
   const path = join(config.DATA_DIR, 'throughline.db')
-  if (config.EXPECT_EXISTING_DATA && !existsSync(path))
+  const holdsData = existsSync(path) && statSync(path).size > 0
+  if (config.EXPECT_EXISTING_DATA && !holdsData)
     throw new ConfigError(
       `DATA_DIR must be a folder with data, since EXPECT_EXISTING_DATA=1 says so; ${config.DATA_DIR} has none.`,
     )
@@ -75,8 +76,10 @@ async function start() {
   setTimeout(() => process.exit(1), longestShutdown).unref()
   const closed = once(server, 'close')
   server.close() // no new connections; requests under way are answered
-  // A connection that is kept alive would hold the end up until it times out.
+  server.prependListener('request', (_req, res) => res.setHeader('Connection', 'close'))
+  // A connection that is kept alive, or a request that never comes to its end, would hold the end up.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
+  setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
   await Promise.all([running.stop(), remover.stop()])
   await ledger.close()
   await closed
@@ -97,7 +100,9 @@ function makeLog(config: Config) {
 
 function warnOfPlainHttp(config: Config, log: pino.Logger) {
   const { protocol, hostname } = new URL(config.BASE_URL)
-  if (protocol === 'https:' || /^(localhost|127\.|\[::1\])/.test(hostname)) return
+  const isHere =
+    hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) && hostname.startsWith('127.'))
+  if (protocol === 'https:' || isHere) return
   log.warn(
     { url: config.BASE_URL },
     'plain http beyond this machine: passwords and addresses travel readable. Put a reverse proxy with TLS in front.',
@@ -105,16 +110,24 @@ function warnOfPlainHttp(config: Config, log: pino.Logger) {
 }
 
 start().catch((error) => {
-  if (error instanceof ConfigError || error instanceof DatabaseRefused) console.error(error.message)
-  else if (
-    /^(EACCES|EROFS|ENOTDIR|EEXIST|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(error?.code) &&
-    error.syscall !== 'listen'
+  console.error(
+    error instanceof ConfigError || error instanceof DatabaseRefused ? error.message : plainly(error),
   )
-    console.error(`DATA_DIR must be a folder that this user can write: ${error.message}.`)
-  else if (error?.code === 'EACCES')
-    console.error(`PORT must be a port this user may listen on, such as 3000.`)
-  else if (error?.code === 'EADDRINUSE')
-    console.error(`PORT must be a free port; another program already listens on ${error.port}.`)
-  else console.error(error)
   process.exit(1)
 })
+
+/** What an operator can put right, as a sentence that names the variable; else the error with its stack. */
+function plainly(error: NodeJS.ErrnoException & { port?: number; address?: string }) {
+  const { code = '', syscall } = error
+  if (code === 'EADDRINUSE')
+    return `PORT must be a free port; another program already listens on ${error.port}.`
+  if (code === 'EACCES' && syscall === 'listen')
+    return 'PORT must be a port this user may listen on, such as 3000.'
+  if (syscall === 'listen' || syscall === 'getaddrinfo')
+    return `HOST must be an address of this machine, such as 127.0.0.1 or 0.0.0.0 (${error.message}).`
+  if (code === 'SQLITE_NOTADB')
+    return 'DATA_DIR must hold a database of Throughline; its throughline.db is none.'
+  if (/^(EACCES|EROFS|ENOTDIR|ENOENT|EEXIST|EPERM|SQLITE_CANTOPEN|SQLITE_READONLY)/.test(code))
+    return `DATA_DIR must be a folder that this user can write (${error.message}).`
+  return error
+}

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 /**
  * The installation's own secret, made at the first start and kept in the data folder for its owner alone.
@@ -20,7 +20,9 @@ export function installationSecret(dataDir: string): string {
   return secret
 }
 
-/** Makes the data folder for its owner alone. */
+/** Makes the data folder for its owner alone. (Node's own `recursive` never returns where nothing can be made, in /proc.) */
 export function makeDataFolder(dataDir: string) {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 })
+  if (existsSync(dataDir)) return
+  makeDataFolder(dirname(dataDir))
+  mkdirSync(dataDir, { mode: 0o700 })
 }

@@ -35,6 +35,7 @@ describe('the configuration', () => {
 
   it.each([
     [{ PORT: 'http' }, 'PORT must be a port from 0 to 65535.'],
+    [{ PORT: '1e3' }, 'PORT must be a port from 0 to 65535.'],
     [{ PORT: '70000' }, 'PORT must be a port from 0 to 65535.'],
     [{ HOST: 'a b' }, 'HOST must be an address to listen on, such as 127.0.0.1 or 0.0.0.0.'],
     [

@@ -31,6 +31,10 @@ export const commonWords = new Set(
 
 export const commonPasswords = new Set(
   `
+  1234567891 1234554321 0147258369 1234567899 1234567890a q123456789 123456789z 987654321a 123654789a 789456123a
+  159753456a 12qwaszx34 qweasdzxc1 1qaz!qaz2wsx 3rjs1la7qe 18atcskd2w gwerty123456 motherlode leavemealone
+  michaeljackson jonasbrothers volleyball sweetheart rockyou123 babygurl12 fernando12 mynameis123 linkedin12
+  facebook12 contraseña1 1029384756 5647382910 qazwsxedcrfv
   1029384756 0192837465 5647382910 9876543210 0987654321 1122334455 1223334444 1357924680 2468013579 1472583690
   147258369a 123qweasdzxc qweasdzxc123 1q2w3e4r5t 1q2w3e4r5t6y 1q2w3e4r5t6y7u q1w2e3r4t5 q1w2e3r4t5y6 zaq12wsxcde3
   zaq1zaq1zaq1 zaq1xsw2cde3 1qaz2wsx3edc !qaz2wsx3edc 1qazxsw23edc qazwsxedcrfv qazwsxedc123 qazwsx12345 zaq!2wsx3edc

@@ -48,6 +48,8 @@ const deepestBody = 100
  */
 export function eventDoor({ record, directory, refusals, now, log }: Needs) {
   const door = Router()
+  let toldAt = Number.NEGATIVE_INFINITY
+  let untold = 0
 
   async function answer(req: Request, res: Response, given: Given) {
     const at = now()
@@ -148,7 +150,7 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     }
     if (isUnavailable(problem)) problem = new LedgerUnavailable(undefined, { cause: problem })
     if (problem instanceof LedgerFull || problem instanceof LedgerUnavailable) {
-      log.warn({ reason: problem.message, code: sqliteCode(problem.cause) }, 'event not recorded')
+      tell(problem, at)
       res.set('Retry-After', '5')
       return res.status(503).json({
         error: 'unavailable',
@@ -156,6 +158,18 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
       })
     }
     throw problem
+  }
+
+  /** One line a second: while nothing can be written, every caller would make one. */
+  function tell(problem: Error, at: number) {
+    untold++
+    if (at - toldAt < 1000 && at >= toldAt) return
+    log.warn(
+      { reason: problem.message, code: sqliteCode(problem.cause), events: untold },
+      'events not recorded',
+    )
+    toldAt = at
+    untold = 0
   }
 
   door.use('/api/event', async (req, res, next) => {

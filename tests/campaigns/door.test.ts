@@ -599,7 +599,19 @@ describe('anything at all', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({
-          method: fc.constantFrom('get', 'post', 'put', 'delete', 'patch'),
+          method: fc.constantFrom('get', 'post', 'put', 'delete', 'patch', 'head', 'options'),
+          header: fc.record({
+            name: fc.constantFrom(
+              'Accept',
+              'Origin',
+              'Cookie',
+              'X-Forwarded-For',
+              'Sec-Purpose',
+              'Range',
+              'X-Anything',
+            ),
+            value: fc.stringMatching(/^[\x21-\x7e][\x20-\x7e]{0,60}$/),
+          }),
           query: fc.oneof(
             text.map((raw) => encodeURI(raw.toWellFormed()).replaceAll('#', '%23')),
             fc.dictionary(text, text).map((object) => new URLSearchParams(object).toString()),
@@ -637,13 +649,14 @@ describe('anything at all', () => {
               }),
           ),
         }),
-        async ({ method, query, type, agent, body }) => {
+        async ({ method, query, type, agent, body, header }) => {
           const odd = http[method as 'get'](`/api/event?${query}`).set({
             'User-Agent': agent,
             'Content-Type': type,
+            [header.name]: header.value,
           })
           const [answer, neighbour] = await Promise.all([
-            method === 'get' ? odd : odd.serialize((x) => x as never).send(body as never),
+            /get|head|options/.test(method) ? odd : odd.serialize((x) => x as never).send(body as never),
             http.get('/api/event').query({ ...good, cid: app.cid, event: 'landing_click' }),
           ])
           expect(answer.status).toBeLessThan(500)
