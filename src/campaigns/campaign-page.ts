@@ -18,7 +18,7 @@ import {
   listJourneys,
 } from './journey-list.js'
 import { kindOf } from './kinds.js'
-import { conversionRate, landingRate, orderRate, type Steps, share, sumOf } from './metrics.js'
+import { conversionRate, landingRate, orderRate, share, sumOf } from './metrics.js'
 import { getCampaign } from './queries.js'
 import {
   type CampaignStats,
@@ -29,6 +29,7 @@ import {
   ranges,
   readSeries,
   type Series,
+  unitsOf,
   usualRange,
 } from './statistics.js'
 import { reasonsInWords, verdictOf } from './verdict.js'
@@ -59,6 +60,8 @@ export const CampaignView = z.object({
   /** Unsaid: what {@link usualRange} finds. */
   range: one(z.enum([...ranges, '']).catch('')),
   compare: flag(true),
+  /** Unsaid, or not to be had in this range: the first of its {@link unitsOf}. */
+  by: one(z.enum(['hour', 'day', '']).catch('')),
   sort: one(z.enum(domainSorts).catch('email_clicks')),
   order: one(z.enum(['asc', 'desc', '']).catch('')),
   email: one(z.string().transform(searchTerm).catch('')),
@@ -144,8 +147,13 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
 
   const withSeries = async (campaignId: number, view: CampaignView) => {
     const range = view.range || (await usualRange(db, campaignId, now()))
-    const series = await readSeries(db, calendar, campaignId, { ...view, range, now: now() })
-    return { series: shownSeries(series, range, dates), timeZone: calendar.timeZone }
+    const units = unitsOf[range]
+    const by = units.find((unit) => unit === view.by) ?? units[0]
+    const series = await readSeries(db, calendar, campaignId, { ...view, range, by, now: now() })
+    return {
+      series: { ...shownSeries(series, range, dates), units: unitLinks(range, by) },
+      timeZone: calendar.timeZone,
+    }
   }
 
   async function withJourneys(campaignId: number, view: CampaignView) {
@@ -200,13 +208,18 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
     }
   }
 
-  /** A part answers with the address that the page has with it, so that the back button and bookmarks work. */
+  /**
+   * A part answers with the address that the page has with it, so that the back button and bookmarks work.
+   * @returns whether that is another one than before: what else on the page leads to it has to follow
+   */
   function pushAddress(req: Request, res: Response, campaignId: number, view: CampaignView) {
     const address = `/campaign/${campaignId}${queryOf({ ...view, offset: 0, after: 0, open: 0 })}`
     const current = req.get('HX-Current-URL')
-    if (!wantsFragment(req) || isRefresh(req) || !current || !URL.canParse(current)) return
+    if (!wantsFragment(req) || isRefresh(req) || !current || !URL.canParse(current)) return false
     const url = new URL(current)
-    if (url.pathname + url.search !== address) res.set('HX-Push-Url', address)
+    if (url.pathname + url.search === address) return false
+    res.set('HX-Push-Url', address)
+    return true
   }
 
   /** A part of the page; asked for by a browser itself, without htmx, it is the whole page. */
@@ -222,14 +235,14 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
     const campaign = await getCampaign(db, String(req.params.id))
     const view = viewOf(req, campaign.id, part.own)
     if (!wantsFragment(req)) return showPage(res, campaign, view)
-    pushAddress(req, res, campaign.id, view)
+    const isElsewhere = pushAddress(req, res, campaign.id, view)
     const data = { ...common(campaign, view), ...(await part.data(campaign, view)) }
     // Only who asks again by itself still shows what it was given last.
     if (isRefresh(req)) return renderFragment(res, `campaigns/${part.fragment}`, data)
-    res
-      .vary('HX-Request, HX-Current-URL')
-      .set('Cache-Control', 'no-store')
-      .render(`campaigns/${part.fragment}`, data)
+    res.vary('HX-Request, HX-Current-URL').set('Cache-Control', 'no-store')
+    const fragment = `campaigns/${part.fragment}`
+    if (isElsewhere) res.render('campaigns/_elsewhere', { ...data, fragment: `${fragment}.njk` })
+    else res.render(fragment, data)
   }
 
   const common = (campaign: Awaited<ReturnType<typeof getCampaign>>, view: CampaignView) => ({
@@ -291,7 +304,7 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
   routes.get('/campaign/:id/series', (req, res) =>
     show(req, res, {
       fragment: '_series',
-      own: ['range', 'compare'],
+      own: ['range', 'compare', 'by'],
       data: (campaign, view) => withSeries(campaign.id, view),
     }),
   )
@@ -348,7 +361,6 @@ const columns = [
 /** The statistics with their rates, and with the shape of the stream that runs under them. */
 function shownStats(stats: CampaignStats, { machines }: CampaignView) {
   const { events, people, machine } = stats
-  const clicks = (steps: Steps) => steps.email_clicks + steps.landing_clicks
   const most = Math.max(events.email_clicks, events.landing_clicks, events.conversions)
   // A step without an event leaves no line; any other is at least seen.
   const height = (count: number) => (count === 0 ? 0 : Math.max(1.2, (count / most) * 100))
@@ -361,8 +373,10 @@ function shownStats(stats: CampaignStats, { machines }: CampaignView) {
     peopleRate: conversionRate(people),
     landingRate: landingRate(events),
     orderRate: orderRate(events),
-    machineClicks: clicks(machine),
-    machineShare: share(clicks(machine), clicks(events) + (machines ? 0 : clicks(machine))),
+    machineEvents: sumOf(machine),
+    /** Among all events, as the API tells it. */
+    machineShare: share(sumOf(machine), sumOf(events) + (machines ? 0 : sumOf(machine))),
+    onlyClicks: machine.conversions === 0,
     isEmpty: sumOf(events) + sumOf(machine) === 0,
     width: {
       landed: percentOf(events.landing_clicks, most),
@@ -437,11 +451,11 @@ function shownSeries({ unit, points, before }: Series, range: Range, dates: Date
     points: points.map((point, index) => ({
       ...point,
       name: name(point.at),
-      before: before[index]?.email_clicks ?? null,
+      before: before[index] ?? null,
       beforeName: before[index] ? name(before[index].at) : '',
     })),
     last: { ...points[points.length - 1]!, name: name(points[points.length - 1]!.at) },
-    lastBefore: before.at(-1)?.email_clicks ?? null,
+    lastBefore: before.at(-1) ?? null,
     compares: hasBefore,
     canCompare: range !== 'all',
     nothingBefore: before.length > 0 && !hasBefore && points.some((point) => sumOf(point) > 0),
@@ -453,6 +467,18 @@ function shownSeries({ unit, points, before }: Series, range: Range, dates: Date
       current: choice === range,
     })),
   }
+}
+
+/** Hours or days, where a range can be read in both; what is usual is not said in the address. */
+function unitLinks(range: Range, by: 'hour' | 'day') {
+  const units = unitsOf[range]
+  if (units.length === 1) return []
+  return (['hour', 'day'] as const).map((unit) => ({
+    unit,
+    by: unit === units[0] ? ('' as const) : unit,
+    label: { hour: 'Hours', day: 'Days' }[unit],
+    current: unit === by,
+  }))
 }
 
 /** A journey with its three steps, each as seen or not, by whom the view counts in. */
@@ -478,13 +504,16 @@ function shownJourney(journey: JourneyRow, { machines }: CampaignView) {
 function footOf(page: JourneyPage, view: CampaignView, filter: CampaignView) {
   const shown = view.offset + page.rows.length
   const last = page.rows.at(-1)
+  const next = page.hasMore && last ? { ...filter, open: 0, offset: shown, after: last.id } : null
   return {
     // The address of the next page alone shows only that page: it says from which on.
     shown,
     from: view.offset + 1,
     count: page.exact ? Math.max(page.count, shown) : page.count,
     exact: page.exact,
-    next: page.hasMore && last ? { ...filter, open: 0, offset: shown, after: last.id } : null,
+    next,
+    // Who came since the first page was shown stands above it.
+    newer: next === null && page.exact && view.offset > 0 ? Math.max(page.count - shown, 0) : 0,
   }
 }
 

@@ -116,9 +116,7 @@ function describe(overview: Overview, filter: OverviewFilter) {
       }
     }),
     tiles: tilesOf(headlines, filter, span),
-    countSentence: filter.q
-      ? `${number(matching)} of ${plural(inState, 'campaign', 'campaigns')}`
-      : plural(inState, 'campaign', 'campaigns'),
+    inState,
     caption: `${filter.state === 'all' ? 'All' : stateWords[filter.state]} campaigns with numbers of ${period}`,
     lines: lines.map((line) => lineOf(line, span)),
     foot:
@@ -168,7 +166,7 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
       raw: String(headline.value),
       figure: number(headline.value),
       change: change(headline.now, headline.before, { as: 'ratio' }),
-      notes: [...(allTime ? [`in ${span} days`] : []), `${number(headline.before)} before`],
+      notes: [...(allTime ? [plain(`in ${span} days`)] : []), countBefore(headline)],
       picture: sparkline(headline.byDay, { before: headline.byDayBefore }),
       story: storyOf(label, headline, span, number),
     }
@@ -185,7 +183,7 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
         as: 'amount',
         good: filter.state === 'archived' ? 'neither' : 'up',
       }),
-      notes: [...(allTime ? [`in ${span} days`] : []), `${number(campaigns.before)} before`],
+      notes: [...(allTime ? [plain(`in ${span} days`)] : []), countBefore(campaigns)],
       picture: sparkline(campaigns.byDay),
       story: storyOf(label, campaigns, span, number),
     },
@@ -204,12 +202,26 @@ function tilesOf(headlines: Overview['headlines'], filter: OverviewFilter, span:
   ]
 }
 
+/** A note below a figure, with the raw value of the number in it; without a number it has none. */
+interface Note {
+  text: string
+  value: string | null
+}
+const plain = (text: string): Note => ({ text, value: null })
+const countBefore = ({ before }: Headline): Note => ({
+  text: `${number(before)} before`,
+  value: String(before ?? ''),
+})
+
 /** What stands below a rate: over how long its change was measured, and the rate before it. */
-function rateNotes({ now, before }: Headline, { allTime, span }: { allTime: boolean; span: number }) {
-  const earlier = before === null ? 'no clicks before' : `${percent(before)} before`
+function rateNotes({ now, before }: Headline, { allTime, span }: { allTime: boolean; span: number }): Note[] {
+  const earlier =
+    before === null
+      ? plain('no clicks before')
+      : { text: `${percent(before)} before`, value: rawRate(before) }
   if (!allTime) return [earlier]
-  if (now === null) return [`no clicks in ${span} days`, ...(before === null ? [] : [earlier])]
-  return [`in ${span} days`, earlier]
+  if (now === null) return [plain(`no clicks in ${span} days`), ...(before === null ? [] : [earlier])]
+  return [plain(`in ${span} days`), earlier]
 }
 
 const rawRate = (share: number) => String(Math.round(share * 1e6) / 1e6)

@@ -138,6 +138,15 @@ export async function usualRange(db: Db, campaignId: number, now: number): Promi
 }
 export type Unit = 'hour' | 'day' | 'week' | 'month'
 
+/** The units in which a range can be read, the usual one first. */
+export const unitsOf = {
+  '24h': ['hour'],
+  '7d': ['hour', 'day'],
+  '30d': ['day', 'hour'],
+  '90d': ['day'],
+  all: ['day'],
+} as const satisfies Record<Range, ('hour' | 'day')[]>
+
 export interface SeriesPoint extends Steps {
   /** The instant at which the hour, day, week or month begins. */
   at: number
@@ -149,23 +158,31 @@ export interface Series {
   before: SeriesPoint[]
 }
 
-const lengths = { '24h': 24, '7d': 7 * 24, '30d': 30, '90d': 90 }
+/** In days. */
+const lengths = { '24h': 1, '7d': 7, '30d': 30, '90d': 90 }
 /** More days than this are gathered into weeks, more weeks into months: a chart has only so many pixels. */
 const mostDays = 400
 const mostWeeks = 400
 
 /**
- * What happened when, without gaps, up to the hour or day that runs. Hours up to a week, days beyond; the whole past
- * in days, weeks (from Monday) or months, whichever still can be read.
+ * What happened when, without gaps, up to the hour or day that runs; the whole past in days, weeks (from Monday) or
+ * months, whichever still can be read.
+ * @param options.by one of {@link unitsOf} this range
  */
 export async function readSeries(
   db: Db,
   calendar: Calendar,
   campaignId: number,
-  { range, now, machines, compare }: Counting & { range: Range; now: number; compare: boolean },
+  {
+    range,
+    by,
+    now,
+    machines,
+    compare,
+  }: Counting & { range: Range; by: 'hour' | 'day'; now: number; compare: boolean },
 ): Promise<Series> {
-  if (range === '24h' || range === '7d') {
-    const length = lengths[range]
+  if (by === 'hour' && range !== 'all') {
+    const length = 24 * lengths[range]
     const last = Math.floor(now / hourLength) * hourLength
     const hours = await readHours(db, campaignId, last - (2 * length - 1) * hourLength)
     const hour = (index: number) => {

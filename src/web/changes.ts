@@ -8,6 +8,8 @@ export interface Change {
   tone: 'good' | 'bad' | 'plain'
   /** 12.4%, 0.12 pt, 2: the size without its sign. */
   size: string
+  /** The same as a raw number with its sign: 0.124 for 12.4% more, −0.0012 for 0.12 pt less. */
+  value: number
 }
 
 interface Options {
@@ -25,14 +27,16 @@ export function change(
 ): Change | null {
   if (now === null || before === null) return null
   const size = sizeOf(Math.abs(now - before), before, as)
-  if (now === before || /^0(\.0+)?( pt|%)?$/.test(size)) return { way: 'same', tone: 'plain', size: '' }
+  // From nothing, no ratio can be told.
+  const value = as === 'ratio' && before !== 0 ? (now - before) / before : now - before
+  if (now === before || /^0(\.0+)?( pt|%)?$/.test(size))
+    return { way: 'same', tone: 'plain', size: '', value }
   const way = now > before ? 'up' : 'down'
-  return { way, tone: good === 'neither' ? 'plain' : way === good ? 'good' : 'bad', size }
+  return { way, tone: good === 'neither' ? 'plain' : way === good ? 'good' : 'bad', size, value }
 }
 
 function sizeOf(difference: number, before: number, as: Options['as']) {
   if (as === 'points') return `${(difference * 100).toFixed(2)} pt`
-  // From nothing, no ratio can be told.
   if (as === 'amount' || before === 0) return number(difference)
   const ratio = difference / before
   return ratio >= 10 ? `${number(ratio * 100)}%` : percent(ratio, 1)

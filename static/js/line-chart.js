@@ -5,7 +5,9 @@ let uPlot = null
 const loaded = () => import('../vendor/uPlot.js').then((module) => (uPlot = module.default))
 
 const strokes = {
-  before: { colour: '--ghost', width: 1.5, dash: [4, 4] },
+  before_email_clicks: { colour: '--ghost-3', width: 1, dash: [4, 4] },
+  before_landing_clicks: { colour: '--ghost-4', width: 1, dash: [4, 4] },
+  before_conversions: { colour: '--ghost-5', width: 1, dash: [4, 4] },
   email_clicks: { colour: '--step-3', width: 1.5, area: true },
   landing_clicks: { colour: '--step-4', width: 1.5 },
   conversions: { colour: '--step-5', width: 2 },
@@ -220,8 +222,11 @@ class LineChart extends HTMLElement {
       probe.style.color = colour
       return getComputedStyle(probe).color
     }
-    for (const name of ['--ghost', '--step-3', '--step-4', '--step-5', '--line', '--canvas', '--text-quiet'])
+    for (const name of ['--step-3', '--step-4', '--step-5', '--line', '--canvas', '--text-quiet'])
       this.#colours[name] = resolve(`var(${name})`)
+    // Grey as all that was before, with a trace of its own ink: three ghosts can be told apart.
+    for (const step of [3, 4, 5])
+      this.#colours[`--ghost-${step}`] = resolve(`color-mix(in oklab, var(--step-${step}) 40%, var(--ghost))`)
     this.#colours.area = resolve('color-mix(in srgb, var(--step-3) 16%, transparent)')
     probe.remove()
   }

@@ -113,6 +113,10 @@ describe('with JavaScript', () => {
     expect(new Set(shown).size).toBe(60)
     for (let i = 1; i <= 60; i++) expect(shown.some((row) => row?.includes(`reader${i}@`))).toBe(true)
     expect(await page.$('#load-more')).toBe(null)
+    expect(await text(window, '#journey-foot')).toContain('1 newer · Show from the top')
+    await page.click('#from-the-top')
+    await until(window, 'document.querySelector("#journey-rows tr th").textContent.includes("late1@")')
+    expect(await rows(window)).toHaveLength(50)
 
     await page.type('[name=email]', 'reader1')
     await until(window, 'document.querySelectorAll("#journey-rows tr").length === 11')
@@ -130,6 +134,38 @@ describe('with JavaScript', () => {
     // What the address bar says can be bookmarked.
     await page.reload()
     expect(await rows(window)).toEqual([expect.stringContaining('reader10@')])
+    expect(window.complaints).toEqual([])
+  })
+
+  it('searches for what a mouse pastes, and exports what is shown', async () => {
+    const site = await aSite()
+    const cid = await withPeople(site, 12)
+    const window = await aWindow(browser, site)
+    const { page } = window
+    await logIn(window)
+    await window.visit(`/campaign/${cid}`)
+    const searches: string[] = []
+    page.on('request', (request) => {
+      if (request.url().includes('/users')) searches.push(request.url())
+    })
+    const exported = () =>
+      page.$$eval('#exports a', (links) => links.map((link) => link.getAttribute('href')!.split('.csv')[1]))
+
+    await page.focus('[name=email]')
+    await page.evaluate('document.execCommand("insertText", false, "reader1")')
+    await until(window, 'document.querySelectorAll("#journey-rows tr").length === 4')
+    expect(await exported()).toEqual(Array(3).fill('?email=reader1'))
+    // Typing fires both events that search, and still asks once.
+    await page.keyboard.type('2')
+    await until(window, 'document.querySelectorAll("#journey-rows tr").length === 1')
+    expect(searches).toHaveLength(2)
+
+    await page.click('#range-30d')
+    await page.waitForSelector('#range-30d[aria-current]')
+    await until(window, 'document.querySelector("#exports a").href.endsWith("?range=30d&email=reader12")')
+    await page.click('#by-hour')
+    await page.waitForSelector('#by-hour[aria-current]')
+    expect(await exported()).toEqual(Array(3).fill('?range=30d&by=hour&email=reader12'))
     expect(window.complaints).toEqual([])
   })
 

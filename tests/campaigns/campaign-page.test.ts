@@ -121,13 +121,50 @@ describe('overall stats', () => {
     await event({ email: 'bot@x.example', ua: 'curl/8.5.0' })
     const without = await page()
     expect(figure(without, 'email-clicks')).toEqual(['1', '1'])
-    expect(words(without)).toContain('1 machine click left out')
+    expect(words(without)).toContain('1 machine click left out, 50.0% of all events · show')
+    expect(figure(without, 'machine-events')).toEqual(['1', '1 machine click'])
+    expect(figure(without, 'machine-share')).toEqual(['0.5', '50.0%'])
     expect(addresses(without)).toHaveLength(1)
     const withThem = await page('?machines=1')
     expect(figure(withThem, 'email-clicks')).toEqual(['2', '2'])
-    expect(words(withThem)).toContain('1 machine click included, 50.0% of all clicks')
+    expect(words(withThem)).toContain('1 machine click included, 50.0% of all events · leave out')
     expect(addresses(withThem)).toHaveLength(2)
     expect(withThem).toContain('/stats?machines=1"')
+  })
+
+  it('name machine conversions too, also where there is nothing else', async () => {
+    const { page, event } = await aPage()
+    const bot = { email: 'bot@x.example', ua: 'curl/8.5.0' }
+    await event({ ...bot, event: 'conversion' })
+    expect(words(await page())).toContain('1 machine event left out, 100.0% of all events · show')
+    await event({ ...bot, email: 'other@x.example', event: 'landing_click' })
+    await event()
+    expect(words(await page())).toContain('2 machine events left out, 66.7% of all events · show')
+    expect(words(await page('?machines=1'))).toContain('2 machine events included, 66.7% of all events')
+  })
+
+  it('carry the raw value of every number', async () => {
+    const { page, event } = await aPage()
+    await event()
+    await event({ event: 'landing_click', domain: 'two.example' })
+    await event({ event: 'conversion', email: 'orphan@x.example' })
+    const html = await page()
+    for (const [id, value, shown] of [
+      ['people-email-clicks', '1', '1 person'],
+      ['people-landing-clicks', '1', '1 person'],
+      ['people-conversions', '1', '1 person,'],
+      ['orphans', '1', '1 without a click'],
+      ['people-rate', '1', '100.00% of people'],
+      ['funnel-email-clicks', '1', '1'],
+      ['funnel-landing-clicks', '1', '1'],
+      ['funnel-conversions', '1', '1'],
+      ['funnel-domains', '2', '2 sending domains'],
+      ['landing-rate', '1', '100.0%'],
+      ['order-rate', '1', '100.0%'],
+    ] as const)
+      expect(figure(html, id), id).toEqual([value, shown])
+    expect(html).toContain('<p data-value="2">2 sending domains</p>')
+    expect(html).toContain('Showing <span data-value="3">3</span> of <span data-value="3">3 users</span>')
   })
 
   it('answer a refresh that brings nothing new with 304, and only a refresh', async () => {
@@ -192,6 +229,8 @@ describe('over time', () => {
     const { part, event, clock } = await aPage()
     clock.at = testStart - 8 * dayLength
     await event()
+    await event({ event: 'landing_click', email: 'b@x.example' })
+    await event({ event: 'conversion', email: 'c@x.example' })
     clock.at = testStart - dayLength
     await event()
     await event({ event: 'landing_click' })
@@ -200,8 +239,15 @@ describe('over time', () => {
 
     const week = await part('/series')
     expect(rows(week)).toHaveLength(168)
-    expect(rows(week).at(-1)).toEqual(['2026-11-21T10:00:00.000Z', 1, 0, 0, 0])
-    expect(rows(week).at(-25)).toEqual(['2026-11-20T10:00:00.000Z', 1, 1, 0, 1])
+    expect(rows(week).at(-1)).toEqual(['2026-11-21T10:00:00.000Z', 1, 0, 0, 0, 0, 0])
+    expect(rows(week).at(-25)).toEqual(['2026-11-20T10:00:00.000Z', 1, 1, 0, 1, 1, 1])
+    for (const name of ['Email clicks', 'Landing clicks', 'Conversions'])
+      expect(week).toMatch(
+        new RegExp(`<th class="num" scope="col" data-series="before_\\w+">${name} 7 days before`),
+      )
+    expect(week).toMatch(
+      /data-series="landing_clicks" data-value="0">0<\/strong><span class="key__before"><span data-series="before_landing_clicks" data-value="0">0<\/span> before/,
+    )
     expect(rows(await part('/series?compare=0')).at(-25)).toEqual(['2026-11-20T10:00:00.000Z', 1, 1, 0])
     expect(rows(await part('/series?range=24h'))).toHaveLength(24)
     const month = rows(await part('/series?range=30d'))
@@ -210,6 +256,40 @@ describe('over time', () => {
     expect(week).toContain(
       'aria-label="Clicks, landings and conversions in the last 7 days, by hour: 2 email clicks, 1 landing clicks and 0 conversions.',
     )
+  })
+
+  it('shows hours or days as somebody chooses, where both can be read', async () => {
+    const { part, page, event, ask, path } = await aPage()
+    await event()
+    const units = (html: string) =>
+      [...html.matchAll(/<a id="by-(\w+)" href="([^"]*)"( aria-current="true")?/g)].map(
+        ([, unit, href, current]) => [unit, href!.replace(/^.*?(\?|#)/, '$1'), Boolean(current)],
+      )
+    expect(rows(await part('/series?range=7d&by=day'))).toHaveLength(7)
+    expect(rows(await part('/series?range=30d&by=hour'))).toHaveLength(720)
+    for (const [range, count] of [
+      ['24h', 24],
+      ['90d', 90],
+      ['all', 7],
+    ] as const)
+      for (const by of ['hour', 'day']) {
+        const html = await part(`/series?range=${range}&by=${by}`)
+        expect(rows(html)).toHaveLength(count)
+        expect(units(html)).toEqual([])
+      }
+    expect(units(await page('?range=7d'))).toEqual([
+      ['hour', '?range=7d#time', true],
+      ['day', '?range=7d&amp;by=day#time', false],
+    ])
+    expect(units(await page('?range=30d&by=hour'))).toEqual([
+      ['hour', '?range=30d&amp;by=hour#time', true],
+      ['day', '?range=30d#time', false],
+    ])
+    const answer = await ask(`${path}/series?by=`)
+      .set('HX-Current-URL', `http://localhost:3000${path}?range=30d&by=hour`)
+      .expect(200)
+    expect(answer.headers['hx-push-url']).toBe(`${path}?range=30d`)
+    expect(rows(answer.text)).toHaveLength(30)
   })
 
   it('gathers the whole past in units that can still be read', async () => {
@@ -250,14 +330,16 @@ describe('user journeys', () => {
     const everybody = [...addresses(first), ...addresses(more)]
     expect(everybody).toEqual(Array.from({ length: 70 }, (_, index) => `p${70 - index}@x.example`))
     expect(more).toContain('<hx-partial hx-target="#journey-foot" hx-swap="outerHTML">')
-    expect(words(more)).toContain('Showing 70 of 71 users')
+    expect(words(more)).toContain('Showing 70 of 71 users 1 newer · Show from the top')
+    const top = /id="from-the-top"[^>]*hx-get="([^"]*)"/.exec(more)![1]!.replace(/^\/campaign\/\d+/, '')
+    expect(addresses(await part(top)).slice(0, 2)).toEqual(['late@x.example', 'p70@x.example'])
     expect(more).not.toContain('<html')
 
     // Without JavaScript the same link is a page of its own.
     const href = /id="load-more" href="([^"]*)#journeys"/.exec(first)![1]!.replaceAll('&amp;', '&')
     const second = await page(href.replace(/^\/campaign\/\d+/, ''))
     expect(addresses(second)).toEqual(addresses(more))
-    expect(words(second)).toContain('Showing 51 to 70 of 71 users')
+    expect(words(second)).toContain('Showing 51 to 70 of 71 users 1 newer · Show from the top')
   })
 
   it('filter by domain, event and part of an address, and keep the filter in the address', async () => {
@@ -279,6 +361,10 @@ describe('user journeys', () => {
       .expect(200)
     expect(addresses(answer.text)).toEqual(['bob@x.example'])
     expect(answer.headers['hx-push-url']).toBe(`${path}?range=30d&email=bob`)
+    // The links to CSV elsewhere on the page follow.
+    expect(answer.text).toContain('<hx-partial hx-target="#exports" hx-swap="outerHTML">')
+    for (const table of ['events', 'journeys', 'domains'])
+      expect(answer.text).toContain(`<a href="${path}/${table}.csv?range=30d&amp;email=bob">`)
   })
 
   it('open to what the person did, and close again', async () => {

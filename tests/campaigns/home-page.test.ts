@@ -87,7 +87,10 @@ describe('the home page', () => {
 
     expect(figure(text, 'clicks')).toBe('2')
     expect(figure(text, `clicks-${id}`)).toBe('2')
-    expect(text).toMatch(/id="clicks"[\s\S]*?100\.0%[\s\S]*?1 before/)
+    expect(text).toMatch(
+      /id="clicks"[\s\S]*?data-value="1"[^>]*>[\s\S]*?100\.0%[\s\S]*?data-value="1">1 before/,
+    )
+    expect(text).toContain('role="status"><span data-value="1">1 campaign</span></p>')
     expect(text).toContain('aria-current="true">7 days</a>')
   })
 
@@ -201,7 +204,9 @@ describe('the home page', () => {
     expect(await look('/')).toEqual({ names: ['Active'], clicks: '1' })
     expect(await look('/?state=archived')).toEqual({ names: ['Archived'], clicks: '1' })
     expect(await look('/?state=all')).toEqual({ names: ['Archived', 'Active'], clicks: '2' })
-    expect((await app.person.http.get('/')).text).toContain('Archived <span class="quiet">1</span>')
+    expect((await app.person.http.get('/')).text).toContain(
+      'Archived <span class="quiet" data-value="1">1</span>',
+    )
   })
 
   it('shows a hundred at once, and all when asked', async () => {

@@ -65,9 +65,19 @@ describe('dates', () => {
 
 describe('changes', () => {
   it('say which way, how much and whether that is good', () => {
-    expect(change(1124, 1000, { as: 'ratio' })).toEqual({ way: 'up', tone: 'good', size: '12.4%' })
-    expect(change(8, 10, { as: 'amount' })).toEqual({ way: 'down', tone: 'bad', size: '2' })
-    expect(change(0.0391, 0.0403, { as: 'points' })).toEqual({ way: 'down', tone: 'bad', size: '0.12 pt' })
+    expect(change(1124, 1000, { as: 'ratio' })).toEqual({
+      way: 'up',
+      tone: 'good',
+      size: '12.4%',
+      value: 0.124,
+    })
+    expect(change(8, 10, { as: 'amount' })).toEqual({ way: 'down', tone: 'bad', size: '2', value: -2 })
+    expect(change(0.0391, 0.0403, { as: 'points' })).toEqual({
+      way: 'down',
+      tone: 'bad',
+      size: '0.12 pt',
+      value: expect.closeTo(-0.0012, 6),
+    })
   })
   it('know that more bounces are bad, and that some changes are neither', () => {
     expect(change(2, 1, { as: 'amount', good: 'down' })?.tone).toBe('bad')
@@ -75,16 +85,16 @@ describe('changes', () => {
     expect(change(1, 2, { as: 'amount', good: 'neither' })?.tone).toBe('plain')
   })
   it('tell no ratio from nothing', () => {
-    expect(change(46, 0, { as: 'ratio' })?.size).toBe('46')
+    expect(change(46, 0, { as: 'ratio' })).toMatchObject({ size: '46', value: 46 })
   })
   it('round large ratios to whole per cent', () => {
     expect(change(1500, 100, { as: 'ratio' })?.size).toBe('1,400%')
   })
   it('are none when nothing that shows has changed, or something is unknown', () => {
     const same = { way: 'same', tone: 'plain', size: '' }
-    expect(change(5, 5, { as: 'ratio' })).toEqual(same)
-    expect(change(0.040301, 0.0403, { as: 'points' })).toEqual(same)
-    expect(change(100_001, 100_000, { as: 'ratio' })).toEqual(same)
+    expect(change(5, 5, { as: 'ratio' })).toEqual({ ...same, value: 0 })
+    expect(change(0.040301, 0.0403, { as: 'points' })).toMatchObject(same)
+    expect(change(100_001, 100_000, { as: 'ratio' })).toEqual({ ...same, value: 0.00001 })
     expect(change(null, 5, { as: 'ratio' })).toBeNull()
     expect(change(5, null, { as: 'ratio' })).toBeNull()
   })
