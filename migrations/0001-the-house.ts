@@ -133,9 +133,9 @@ create unique index events_told_once on events (campaign_id, caller_id) where ca
 
 create table journeys (
   id integer primary key,
-  campaign_id integer not null references campaigns (id),
-  contact_id integer not null references contacts (id),
-  domain_id integer not null references sending_domains (id),${eventCounts},
+  campaign_id integer not null,
+  contact_id integer not null,
+  domain_id integer not null,${eventCounts},
   orphans integer not null default 0,
   first_email_click_at integer,
   first_landing_click_at integer,
@@ -154,7 +154,7 @@ create index journeys_landed on journeys (campaign_id) where landing_clicks > 0;
 create index journeys_converted on journeys (campaign_id) where conversions > 0;
 
 create table campaign_counts (
-  campaign_id integer primary key references campaigns (id),${eventCounts},
+  campaign_id integer primary key,${eventCounts},
   people_email_clicks integer not null default 0,
   people_landing_clicks integer not null default 0,
   people_conversions integer not null default 0,
@@ -166,16 +166,16 @@ create table campaign_counts (
 ) strict;
 
 create table domain_counts (
-  campaign_id integer not null references campaigns (id),
-  domain_id integer not null references sending_domains (id),${eventCounts},
+  campaign_id integer not null,
+  domain_id integer not null,${eventCounts},
   first_at integer,
   last_at integer,
   primary key (campaign_id, domain_id)
 ) strict, without rowid;
 
 create table journey_counts (
-  campaign_id integer not null references campaigns (id),
-  domain_id integer not null references sending_domains (id),
+  campaign_id integer not null,
+  domain_id integer not null,
   machines integer not null check (machines in (0, 1)),
   shape integer not null check (shape between 1 and 7),
   journeys integer not null default 0,
@@ -183,13 +183,13 @@ create table journey_counts (
 ) strict, without rowid;
 
 create table campaign_hours (
-  campaign_id integer not null references campaigns (id),
+  campaign_id integer not null,
   hour_at integer not null,${eventCounts},
   primary key (campaign_id, hour_at)
 ) strict, without rowid;
 
 create table campaign_days (
-  campaign_id integer not null references campaigns (id),
+  campaign_id integer not null,
   day_on text not null,${eventCounts},
   primary key (campaign_id, day_on)
 ) strict, without rowid`

@@ -68,7 +68,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.set('query parser', 'simple')
   app.set('trust proxy', config.TRUST_PROXY)
 
-  app.use(eventDoor({ record, directory, refusals, now, log }))
+  app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)

@@ -44,6 +44,14 @@ export function addressKeeper() {
     return salt.hex
   }
 
+  /** Events come in order, nearly always: the month is read from the calendar once a minute. */
+  let minute = { number: Number.NaN, month: '' }
+  function saltFor(tx: Db, at: number) {
+    const number = Math.floor(at / 60_000)
+    if (number !== minute.number) minute = { number, month: new Date(at).toISOString().slice(0, 7) }
+    return saltOf(tx, minute.month)
+  }
+
   return {
     /**
      * @param address as the caller told it, or null when it is not known
@@ -54,8 +62,7 @@ export function addressKeeper() {
       privacy ??= await addressPrivacy(tx)
       if (privacy === 'none') return null
       if (privacy === 'raw') return address
-      const month = new Date(at).toISOString().slice(0, 7)
-      return hash('sha256', `${await saltOf(tx, month)} ${address}`, 'base64url').slice(0, 22)
+      return hash('sha256', `${await saltFor(tx, at)} ${address}`, 'base64url').slice(0, 22)
     },
     /** After a rollback, and after the setting changed. */
     forget() {

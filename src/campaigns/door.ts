@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import express, { type NextFunction, type Request, type Response, Router } from 'express'
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
 import type { Logger } from 'pino'
 import { isServerScript } from '../audience/devices.js'
 import { isReferred, isUnavailable, sqliteCode } from '../database/errors.js'
@@ -47,7 +47,6 @@ const deepestBody = 100
  * before sessions and all else that serves people.
  */
 export function eventDoor({ record, directory, refusals, now, log }: Needs) {
-  const door = Router()
   let toldAt = Number.NEGATIVE_INFINITY
   let untold = 0
 
@@ -172,7 +171,7 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     untold = 0
   }
 
-  door.use('/api/event', async (req, res, next) => {
+  const answerAll: RequestHandler = async (req, res, next) => {
     res.setHeader('Access-Control-Allow-Origin', '*')
     res.setHeader('Cache-Control', 'no-store')
     res.setHeader('X-Content-Type-Options', 'nosniff')
@@ -193,18 +192,21 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     }
     if (req.method === 'POST' || req.path !== '/') return next()
     await answer(req, res, readQuery(req))
-  })
-  door.post('/api/event', express.raw({ type: () => true, limit: bodyLimit }), async (req, res) => {
+  }
+  const readBytes = express.raw({ type: () => true, limit: bodyLimit })
+  const answerBody: RequestHandler = async (req, res, next) => {
+    if (req.path !== '/') return next()
     await answer(req, res, readBody(req))
-  })
+  }
   // The body could not be read: too long, cut off, or packed in a way we do not know.
-  door.use('/api/event', (error: unknown, req: Request, res: Response, next: NextFunction) => {
+  const unreadable: ErrorRequestHandler = (error, req, res, next) => {
     const { status } = error as { status?: number }
     if (!status || status >= 500) return next(error)
     const sentence = status === 413 ? 'The body is longer than 64 KiB.' : 'The body cannot be read.'
     refuse(new BadRequest({ body: sentence }, status), req, res, readQuery(req), now())
-  })
-  return door
+  }
+  // Plain handlers, one after another: a router of its own would cost each event another walk through one.
+  return [answerAll, readBytes, answerBody, unreadable]
 }
 
 /** The answer to nearly every request, so it is written by hand: Express's `json` looks at more than is needed here. */

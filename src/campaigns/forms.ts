@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { domainToASCII } from 'node:url'
+import { LRUCache } from 'lru-cache'
 import * as z from 'zod'
 import { EmailAddress } from '../audience/contacts.js'
 import { eventKinds } from './kinds.js'
@@ -52,8 +53,19 @@ export function hostOf(text: string): string | null {
 /** An IPv4 address on a dual-stack socket shows as `::ffff:192.0.2.1`. */
 export const plainAddress = (address: string) => address.replace(/^::ffff:(?=\d+\.)/i, '')
 
+/** The same few domains send nearly all events, and Unicode's rules for names take their time. */
+const hosts = new LRUCache<string, { host: string | null }>({ max: 1_000 })
+function knownHostOf(text: string) {
+  let known = hosts.get(text)
+  if (!known) {
+    known = { host: hostOf(text) }
+    hosts.set(text, known)
+  }
+  return known.host
+}
+
 const Domain = word('domain').transform((text, context) => {
-  const host = hostOf(text)
+  const host = knownHostOf(text)
   if (host !== null) return host
   const left = placeholderWithin.exec(text)?.[0]
   context.addIssue(left ? notReplaced(left) : 'The domain is no valid host name, such as news.example.com.')

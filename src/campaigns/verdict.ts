@@ -90,7 +90,8 @@ export class AddressRates {
   }
   add(address: string, at: number) {
     const instants = this.#instants.get(address)
-    if (!instants) this.#instants.set(address, [at])
+    // A copy: the text may be a view of the whole request, which it would keep in memory.
+    if (!instants) this.#instants.set(Buffer.from(address).toString(), [at])
     else {
       instants.push(at)
       if (instants.length > rateLimit) instants.shift()

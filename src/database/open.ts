@@ -20,7 +20,7 @@ export function openDatabase(path: string, { patience = 50 }: { patience?: numbe
   file.pragma('journal_mode = wal')
   file.pragma('synchronous = full')
   file.pragma('foreign_keys = on')
-  file.pragma('cache_size = -32000')
+  file.pragma('cache_size = -24000')
   // A far limit: see checkpoints.ts, which keeps the log small where a server runs.
   file.pragma('wal_autocheckpoint = 16000')
   return new Kysely<Tables>({ dialect: new SqliteFileDialect(file) })
