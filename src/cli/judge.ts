@@ -60,8 +60,16 @@ await command(async () => {
   }
 })
 
+function given() {
+  try {
+    return parseArgs({ options: { since: { type: 'string' } } }).values.since
+  } catch {
+    throw new ConfigError('judge takes --since DAY, such as --since 2026-09-01, and nothing else.')
+  }
+}
+
 function sinceDay(): string | null {
-  const { since } = parseArgs({ options: { since: { type: 'string' } } }).values
+  const since = given()
   if (since === undefined) return null
   if (z.iso.date().safeParse(since).success) return since
   throw new ConfigError('--since must be a day, such as 2026-09-01.')
