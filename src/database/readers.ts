@@ -96,7 +96,11 @@ class WorkerConnection implements DatabaseConnection {
   >()
 
   constructor(path: string) {
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: { path } })
+    this.#worker = new Worker(new URL('./worker.js', import.meta.url), {
+      workerData: { path },
+      // A thread holds a page of rows at a time; left to itself its heap would grow as if it were the only one.
+      resourceLimits: { maxOldGenerationSizeMb: 128, maxYoungGenerationSizeMb: 16 },
+    })
     this.#worker.on('message', ({ id, rows, error }) => {
       const answer = this.#answers.get(id)
       this.#answers.delete(id)

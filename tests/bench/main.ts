@@ -1,7 +1,7 @@
 // `npm run bench [-- --size small|full]`: measures what the README promises, on the machine at hand, and prints it as
 // Markdown. It is no timed test: `small` asserts that all of it works, and says nothing about speed.
 import { execFile } from 'node:child_process'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
@@ -72,8 +72,15 @@ function table(head: string[], rows: string[][]) {
   const line = (cells: string[]) => `| ${cells.join(' | ')} |`
   console.log(`\n${[line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')}`)
 }
+/** The limits on memory with which `npm start` runs. */
+const limits: string[] = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'))
+  .scripts.start.split(' ')
+  .filter((word: string) => word.startsWith('--'))
 const serve = (dataDir: string) =>
-  start(program, { env: { DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info', TRUST_PROXY: 'loopback' } })
+  start(program, {
+    nodeOptions: limits,
+    env: { DATA_DIR: dataDir, PORT: '0', LOG_LEVEL: 'info', TRUST_PROXY: 'loopback' },
+  })
 
 async function ingestion() {
   told('Ingestion, in turns with a bare Express route.')
