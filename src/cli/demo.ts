@@ -1,27 +1,18 @@
 // `npm run demo`: a lively installation in a data folder of its own, for looking around. Every start makes it anew,
 // relative to today.
-import { rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createAccount } from '../accounts/commands.js'
-import { openCountries } from '../audience/countries.js'
 import { ConfigError, environment, projectRoot, readConfig } from '../config.js'
 import { lockDataFolder } from '../database/lock.js'
-import { migrate } from '../database/migrate.js'
-import { openDatabase } from '../database/open.js'
 import { makeDataFolder } from '../secret.js'
-import { calendar } from '../web/calendar.js'
-import { tellHistory } from './demo/history.js'
-import { dice, inviteReaders } from './demo/readers.js'
-import { recordCampaigns, recordHistory } from './demo/record.js'
+import { guest, makeDemo } from './demo/make.js'
+import { dice } from './demo/readers.js'
 import { stories } from './demo/stories.js'
 import { trickle } from './demo/trickle.js'
 import { command } from './installation.js'
 
 const seed = 20_261_121
-/** Known to everybody, which is why the demo listens to this machine alone. */
-const guest = { username: 'maren', full_name: 'Maren', password: 'paper boats at noon' }
 const host = '127.0.0.1'
 
 await command(async () => {
@@ -40,23 +31,11 @@ await command(async () => {
 
   console.log('Making up four months of campaigns.')
   const now = Date.now()
-  for (const name of ['throughline.db', 'throughline.db-wal', 'throughline.db-shm'])
-    rmSync(join(dataDir, name), { force: true })
-  const db = openDatabase(join(dataDir, 'throughline.db'))
-  await migrate(db, { dataDir, now: () => now })
-
-  const countryOf = openCountries()
-  const luck = dice(seed)
-  const readers = inviteReaders(luck, countryOf)
-  const account = await createAccount(db, guest, { by: null, at: now - 120 * 86_400_000 })
-  const needs = { db, countryOf, calendar: calendar(config.TIME_ZONE), account: account.id, now }
-  const campaigns = await recordCampaigns(stories, needs)
-  const happenings = tellHistory(stories, readers, luck, now)
-  await recordHistory(happenings, campaigns, needs)
-  await db.destroy()
-  const events = happenings.length.toLocaleString('en')
+  const { campaigns, readers, events } = await makeDemo({ dataDir, now, timeZone: config.TIME_ZONE, seed })
   const took = ((Date.now() - now) / 1000).toFixed(1)
-  console.log(`${stories.length} campaigns with ${events} events are ready after ${took} s.`)
+  console.log(
+    `${campaigns.length} campaigns with ${events.toLocaleString('en')} events are ready after ${took} s.`,
+  )
 
   const origin = `http://${host}:${config.PORT}`
   Object.assign(process.env, env, {

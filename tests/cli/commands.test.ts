@@ -1,7 +1,9 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { aFolder, testApp } from '../support/app.js'
+import { Readable } from 'node:stream'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { openDatabase } from '../../src/database/open.js'
+import { aFolder, stoppedClock, testApp } from '../support/app.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 
 const programs = {
@@ -40,9 +42,13 @@ async function command(name: keyof typeof programs, dataDir: string, ...args: st
   return { printed: said.join('\n'), code: process.exitCode ?? 0 }
 }
 
+/** Standard input that is no terminal. */
+const piped = (text: string) => Readable.from([Buffer.from(text)]) as unknown as typeof process.stdin
+
 /** An installation with one campaign and one settled event, as a stopped server leaves it. */
 async function anInstallation() {
-  const app = await testApp()
+  // Commands go by the real clock. What happened less than ten minutes from it they would not judge yet.
+  const app = await testApp({ clock: stoppedClock(Date.UTC(2026, 0, 5, 10)) })
   const { id } = await aCampaign(app)
   await anEvent(app, { cid: id, ua: 'Googlebot/2.1' })
   app.clock.pass(600_000)
@@ -78,6 +84,39 @@ describe('a command', () => {
     expect((await command('token', dataDir, 'nonsense')).code).toBe(1)
   })
 
+  it('makes the folder and an account with the password that is piped in', async () => {
+    const dataDir = join(aFolder(), 'new')
+    const input = vi.spyOn(process, 'stdin', 'get').mockReturnValue(piped('lanterns over the water\n'))
+    expect(await command('user', dataDir, 'create', 'Ada')).toEqual({
+      printed: 'ada can log in now.',
+      code: 0,
+    })
+    expect(input).toHaveBeenCalled()
+    expect((await command('user', dataDir, 'list')).printed).toMatch(/^ada .*active/m)
+  })
+
+  it('judges by the rules of this version what an older one let through', async () => {
+    const dataDir = await anInstallation()
+    const db = openDatabase(join(dataDir, 'throughline.db'))
+    onTestFinished(() => db.destroy())
+    const judged = () => db.selectFrom('events').select(['verdict', 'reasons']).executeTakeFirstOrThrow()
+    const counted = () =>
+      db
+        .selectFrom('campaign_counts')
+        .select(['email_clicks', 'machine_email_clicks'])
+        .executeTakeFirstOrThrow()
+    const right = await judged()
+    expect(right).toEqual({ verdict: 2, reasons: 1 })
+    await db.updateTable('events').set({ verdict: 0, reasons: 0 }).execute()
+    await db.updateTable('user_agents').set({ machine: 0 }).execute()
+    await command('rebuild-counts', dataDir)
+    expect(await counted()).toEqual({ email_clicks: 1, machine_email_clicks: 0 })
+
+    expect((await command('judge', dataDir)).printed).toMatch(/1 have another verdict or other reasons now/)
+    expect(await judged()).toEqual(right)
+    expect(await counted()).toEqual({ email_clicks: 0, machine_email_clicks: 1 })
+  })
+
   it('keeps what it makes to its owner', async () => {
     const dataDir = join(aFolder(), 'new')
     await command('user', dataDir, 'create', '')
@@ -96,10 +135,13 @@ describe('a command', () => {
     expect((await command('judge', dataDir)).printed).toMatch(
       /Judged 1 events again .* 0 have another verdict/s,
     )
-    expect((await command('judge', dataDir, '--since', '2026-11-22')).printed).toMatch(
+    expect((await command('judge', dataDir, '--since', '2026-01-06')).printed).toMatch(
       /Judged 0 events again/,
     )
     expect((await command('judge', dataDir, 'all')).printed).toMatch(/^judge takes --since DAY/)
+    expect((await command('judge', dataDir, '--since', '2026-01-05')).printed).toMatch(
+      /Judged 1 events again/,
+    )
     const wrong = await command('judge', dataDir, '--since', 'yesterday')
     expect(wrong).toEqual({ printed: '--since must be a day, such as 2026-09-01.', code: 1 })
   })

@@ -15,7 +15,7 @@ it('copies the log back into the database beside those who write', async () => {
   const checkpoints = startCheckpoints(path, { every: 10 })
   for (let i = 0; i < 50; i++) await sql`insert into facts (word) values (${'x'.repeat(2000)})`.execute(db)
   await vi.waitUntil(() => statSync(path).size >= before + 100_000, { timeout: 20_000 })
-  await checkpoints.stop()
+  expect(await checkpoints.stop()).toBe(1) // the code of a thread that was ended
   const { rows } = await sql<{ facts: number }>`select count(*) as facts from facts`.execute(db)
   expect(rows).toEqual([{ facts: 50 }])
 })

@@ -10,13 +10,17 @@ interface Needs {
   dice: Dice
   /** Where the server listens, such as `http://127.0.0.1:3000`. */
   origin: string
+  /** Waits so many milliseconds. By default it keeps no process alive. */
+  sleep?: (milliseconds: number) => Promise<unknown>
 }
+
+const unheld = (milliseconds: number) => pause(milliseconds, undefined, { ref: false })
 
 /**
  * Goes on telling a few events a minute through the event door, as a landing page's server would, for as long as the
  * process lives, so that the pages move.
  */
-export async function trickle({ stories, campaigns, readers, dice, origin }: Needs) {
+export async function trickle({ stories, campaigns, readers, dice, origin, sleep = unheld }: Needs) {
   const { pick, below, chance } = dice
   const live = stories
     .map((story, index) => ({ story, cid: campaigns[index]! }))
@@ -26,7 +30,6 @@ export async function trickle({ stories, campaigns, readers, dice, origin }: Nee
   async function tell(parameters: Record<string, string>) {
     await fetch(`${origin}/api/event?${new URLSearchParams(parameters)}`).catch(() => null) // shutting down
   }
-  const sleep = (milliseconds: number) => pause(milliseconds, undefined, { ref: false })
 
   async function visit() {
     const { story, cid } = pick(live)
