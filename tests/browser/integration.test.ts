@@ -67,7 +67,7 @@ describe('the integration page', () => {
     await logIn(window)
     await window.visit(`/campaign/${id}/integration`)
 
-    await Promise.all([page.waitForNavigation(), page.click('a[href="?in=python"]')])
+    await Promise.all([page.waitForNavigation(), page.click('a[href$="?in=python"]')])
     expect(await page.$('#arrival-python')).not.toBeNull()
     await page.type('#addresses', 'ada@fernmail.example\nnobody')
     await Promise.all([page.waitForNavigation(), page.click('#maker-section button[type=submit]')])
