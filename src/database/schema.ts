@@ -46,7 +46,221 @@ export interface Tables {
     revoked_at: Instant | null
   }
 
-  contacts: { id: Generated<number>; email: string; created_at: Instant }
+  /** A person. What stands after `subscribed_at` is derived; who was erased has `erased:<id>` for an address. */
+  contacts: Defaulted<EngagementCounts> & {
+    id: Generated<number>
+    email: string
+    created_at: Instant
+    name: Generated<string>
+    /** The name in lower case, to search by. */
+    name_folded: Generated<string>
+    notes: Generated<string>
+    /** Who told of this person first: `tracker`, a provider, `csv`. */
+    source: Generated<string>
+    erased_at: Instant | null
+    /** The best of the person's subscriptions, see src/audience/subscriptions.ts. */
+    status: string | null
+    /** The first subscription of all. */
+    subscribed_at: Instant | null
+    /** How many were delivered. */
+    mailings: Generated<number>
+    /** The last thing this person did, machines and proxies left out. */
+    last_active_at: Instant | null
+    /** The last thing a machine or a proxy did in their name. */
+    machine_last_active_at: Instant | null
+    /** 0 to 100, see src/audience/score.ts; null as long as no mailing was delivered. */
+    score: number | null
+    /** The same thirty days earlier; null when there was none, or fewer than five mailings. */
+    score_before: number | null
+    band: string | null
+  }
+  /** Addresses that a person had before. */
+  contact_aliases: { email: string; contact_id: number }
+  /** What a provider calls a person; ids in their canonical spelling. */
+  contact_identities: {
+    provider: string
+    provider_id: string
+    contact_id: number
+    seen_at: Generated<Instant>
+  }
+  /** Keyed hashes of addresses and identities whose person was erased: their facts go on counting, for nobody. */
+  erasures: { hash: string; contact_id: number; erased_at: Instant }
+  /** Contacts whose address or name has changed since the search index took them in. */
+  contacts_to_index: { contact_id: number }
+  /** Contacts that did something since they were scored. */
+  contacts_to_score: { contact_id: number }
+
+  lists: { id: Generated<number>; provider: string; provider_id: string; name: string; created_at: Instant }
+  subscriptions: {
+    id: Generated<number>
+    list_id: number
+    contact_id: number
+    /** One of src/audience/subscriptions.ts. */
+    status: string
+    /** The provider's own word. */
+    provider_status: Generated<string>
+    source: Generated<string>
+    subscribed_at: Instant | null
+    unsubscribed_at: Instant | null
+    /** As of when this is known: what is older does not overwrite it. */
+    seen_at: Generated<Instant>
+  }
+  subscription_changes: {
+    id: Generated<number>
+    list_id: number
+    contact_id: number
+    changed_at: Instant
+    /** 0: the instant is that of the delivery which told it. */
+    exact: Generated<YesNo>
+    status: string
+  }
+  tags: {
+    id: Generated<number>
+    name: string
+    description: Generated<string>
+    /** Set for a tag that a provider keeps. */
+    provider: string | null
+    provider_id: string | null
+    created_at: Instant
+  }
+  /** `origin` is `ours` or a provider: the same tag may come from both, and each takes away only its own. */
+  contact_tags: { contact_id: number; tag_id: number; origin: string; added_at: Instant }
+  segments: {
+    id: Generated<number>
+    name: string
+    /** The filter as it stands in the address bar, without the question mark. */
+    query: string
+    created_at: Instant
+    created_by: number | null
+  }
+  /** Words that were had: [Done] on the page "Worth a word". */
+  contact_words: { contact_id: number; reason: string; done_at: Instant; done_by: number | null }
+
+  mailings: {
+    id: Generated<number>
+    provider: string
+    provider_id: string
+    list_id: number | null
+    /** The subject, or what the provider calls it; empty as long as only its id is known. */
+    name: Generated<string>
+    status: Generated<string>
+    sent_at: Instant | null
+    url: Generated<string>
+    seen_at: Generated<Instant>
+    created_at: Instant
+  }
+  /** The provider's own numbers. */
+  mailing_reports: {
+    mailing_id: number
+    recipients: number | null
+    deliveries: number | null
+    opens: number | null
+    clicks: number | null
+    temporary_failures: number | null
+    permanent_failures: number | null
+    unsubscriptions: number | null
+    complaints: number | null
+    replies: number | null
+    checked_at: Instant
+  }
+  links: { id: Generated<number>; url: string }
+  engagements: {
+    id: Generated<number>
+    contact_id: number
+    /** null as long as nobody knows which. */
+    mailing_id: number | null
+    /** See src/audience/engagement-kinds.ts. */
+    kind: number
+    happened_at: Instant
+    /** 0: the instant is that of the delivery which told it. */
+    exact: YesNo
+    provider: string
+    /** The provider's id of the event in its canonical spelling; null when it has none. */
+    provider_id: string | null
+    link_id: number | null
+    address: string | null
+    user_agent_id: number | null
+    os: string | null
+    browser: string | null
+    country: string | null
+    /** What else the provider told, as JSON. */
+    metadata: string | null
+    /** 0 person, 1 suspected, 2 machine, 3 proxy */
+    verdict: number
+    /** Bits, see src/audience/engagement-verdict.ts. */
+    reasons: number
+  }
+
+  /** What one contact did with one mailing (0: nobody knows which); derived from engagements. */
+  receptions: EngagementCounts & {
+    contact_id: number
+    mailing_id: number
+    sent_at: Instant | null
+    /** A mailing that was opened or clicked was delivered, whether or not anybody said so. */
+    delivered_at: Instant | null
+    bounced: YesNo
+    complained: YesNo
+    unsubscribed: YesNo
+    first_opened_at: Instant | null
+    first_clicked_at: Instant | null
+    last_active_at: Instant | null
+    machine_last_active_at: Instant | null
+  }
+  mailing_counts: EngagementCounts & ReceptionCounts & { mailing_id: number; last_at: Instant | null }
+  /** `list_id` is that of the mailing, 0 where there is none. */
+  engagement_hours: EngagementCounts & { list_id: number; hour_at: Instant }
+  engagement_days: EngagementCounts & { list_id: number; day_on: Day }
+  contact_days: EngagementCounts & { contact_id: number; day_on: Day }
+  /** How many people opened, clicked or replied on a day. */
+  active_days: { day_on: Day; people: number; all_people: number }
+  /** The sums over a tag's contacts. */
+  tag_counts: EngagementCounts & { tag_id: number; contacts: number; scored: number; score_sum: number }
+
+  /** What providers delivered, as it came. */
+  inbox: {
+    id: Generated<number>
+    provider: string
+    /** What makes a delivery the same one: the event's id in its canonical spelling, else the SHA-256 of the body. */
+    key: string
+    event_type: string
+    received_at: Instant
+    /** null once the person it is about was erased. */
+    body: Uint8Array | null
+    contact_id: number | null
+    /** `kept`: of a type we do not read. */
+    state: 'waiting' | 'done' | 'kept' | 'failed'
+    tries: Generated<number>
+    try_at: Instant | null
+    /** Why it waits or failed, as a sentence. */
+    reason: string | null
+    settled_at: Instant | null
+  }
+  sync_runs: {
+    id: Generated<number>
+    provider: string
+    kind: string
+    state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled'
+    asked_by: Generated<string>
+    started_at: Instant
+    /** The last sign of life. */
+    seen_at: Instant
+    ended_at: Instant | null
+    /** Where to go on after a crash, as JSON of the provider. */
+    checkpoint: Generated<string>
+    progress: Generated<string>
+    changes: Generated<string>
+    error: string | null
+  }
+  sync_failures: {
+    id: Generated<number>
+    run_id: number
+    provider: string
+    what: string
+    why: string
+    failed_at: Instant
+    settled_at: Instant | null
+  }
+
   sending_domains: { id: Generated<number>; name: string; created_at: Instant }
   user_agents: { id: Generated<number>; text: string; device: string | null; machine: YesNo }
 
@@ -130,6 +344,39 @@ export interface EventCounts {
   machine_landing_clicks: number
   machine_conversions: number
 }
+
+/** Engagements of one contact, mailing, hour, day or tag. `opens` and `clicks` are by people or merely suspected ones. */
+export interface EngagementCounts {
+  opens: number
+  /** By mail privacy proxies. */
+  proxy_opens: number
+  machine_opens: number
+  /** Of `opens`: those of which nothing is known by which they could be judged. */
+  unjudged_opens: number
+  clicks: number
+  machine_clicks: number
+  unjudged_clicks: number
+  replies: number
+}
+
+/** Unique people of one mailing; `all_` with machines and proxies, `unjudged_` those whose every open cannot be judged. */
+export interface ReceptionCounts {
+  people_sent: number
+  people_delivered: number
+  people_opened: number
+  people_clicked: number
+  all_people_opened: number
+  all_people_clicked: number
+  unjudged_people_opened: number
+  unjudged_people_clicked: number
+  people_replied: number
+  people_bounced: number
+  people_complained: number
+  people_unsubscribed: number
+}
+
+/** Columns with a default may be left out when a row is made. */
+type Defaulted<Columns> = { [Name in keyof Columns]: Generated<Columns[Name]> }
 
 /** Unique people: by events that count, and (all_) with machines included. */
 export interface PeopleCounts {

@@ -1,0 +1,73 @@
+import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
+
+/** One thing that happened, on a contact's timeline. */
+export interface Moment {
+  at: number
+  /** Tells moments of the same millisecond apart, and is the key of a page: `engagement:12`. */
+  id: string
+  /** What happened, as a short sentence in plain text: "Clicked in Issue 112". */
+  what: string
+  /** A second line: the link, the domain, the source. */
+  detail: string
+  /** The word at the end of the line: clicked, opened, landed, €36.00. */
+  word: string
+  /** How far along the way to the sale, as the ramp of the design has it: 1 sent, 2 opened, 3 clicked, 4 landed, 5 converted. */
+  step: 1 | 2 | 3 | 4 | 5 | null
+  /** `machine` is drawn as a ghost; `ours` is what was done to the contact rather than by it. */
+  kind: 'theirs' | 'ours' | 'machine'
+  /** Where to look further, if anywhere. */
+  href: string | null
+}
+
+/** A deed of a person, outside mailings, that counts for the score. */
+export interface Signal {
+  contact_id: number
+  at: number
+  kind: 'landing' | 'conversion'
+}
+
+/**
+ * What a room that knows something about contacts tells the others. `audience` stands below them all and imports none:
+ * they enter themselves.
+ */
+export interface ContactRoom {
+  /** Unique, in the order of the pages: `engagements`, `campaigns`. */
+  name: string
+  /**
+   * Moments of a contact, newest first.
+   * @param before only those before this instant (exclusive), or all
+   * @param limit at most so many
+   * @param machines those of machines and proxies too
+   */
+  timeline?(
+    db: Db | Readers,
+    contact: number,
+    page: { before: number; limit: number; machines: boolean },
+  ): Promise<Moment[]>
+  /** All that is stored about a contact, as it goes into the export, under the room's name. */
+  export?(db: Db | Readers, contact: number): Promise<object>
+  /** Takes away all that tells who it was, inside the ledger's transaction; facts and counts stay. */
+  erase?(tx: Db, contact: number): Promise<void>
+  /** Moves all facts of one contact to another and counts both anew, inside the ledger's transaction. */
+  merge?(tx: Db, from: number, into: number): Promise<void>
+  /** Deeds that count for the score. @param contacts ids, from (inclusive) and to (exclusive), or a list */
+  signals?(db: Db | Readers, contacts: { from: number; to: number } | number[]): Promise<Signal[]>
+  /**
+   * Contacts that did something after this mark of the room's own.
+   * @returns their ids and the new mark; called until it brings no more
+   */
+  active?(db: Db, after: number): Promise<{ contacts: number[]; upTo: number }>
+}
+
+/** The rooms that have entered themselves. */
+export class ContactRooms {
+  readonly #rooms: ContactRoom[] = []
+
+  enter(room: ContactRoom) {
+    this.#rooms.push(room)
+  }
+  get all(): readonly ContactRoom[] {
+    return this.#rooms
+  }
+}
