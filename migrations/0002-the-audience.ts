@@ -195,7 +195,7 @@ create index engagements_of_contact on engagements (contact_id, mailing_id, happ
 
 create index engagements_of_mailing on engagements (mailing_id, kind, happened_at);
 
-create index engagements_by_time on engagements (happened_at);
+create index engagements_by_kind on engagements (kind, happened_at);
 
 create table receptions (
   contact_id integer not null,

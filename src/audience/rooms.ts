@@ -6,7 +6,7 @@ export interface Moment {
   at: number
   /** Tells moments of the same millisecond apart, and is the key of a page: `engagement:12`. */
   id: string
-  /** What happened, as a short sentence in plain text: "Clicked in Issue 112". */
+  /** What happened, as a short sentence in plain text: "Clicked in Issue 112". `href` is where it leads. */
   what: string
   /** A second line: the link, the domain, the source. */
   detail: string
@@ -18,6 +18,24 @@ export interface Moment {
   kind: 'theirs' | 'ours' | 'machine'
   /** Where to look further, if anywhere. */
   href: string | null
+}
+
+/**
+ * The order of a timeline: newest first; those of one millisecond by their ids, the higher number first. Each room
+ * answers in this order, so that a page can go on behind any moment.
+ */
+export const byTime = (one: Pick<Moment, 'at' | 'id'>, other: Pick<Moment, 'at' | 'id'>) =>
+  other.at - one.at || ids.compare(other.id, one.id)
+const ids = new Intl.Collator('en', { numeric: true })
+
+/** What a room has of a contact, as numbers. */
+export interface Overview {
+  /** How many moments its timeline has, those of machines and proxies left out. */
+  moments: number
+  /** How many machines and proxies add. */
+  machines: number
+  /** Figures beside those of the mailings: `value` is a count, `note` a short remark below it. */
+  tiles: { label: string; value: number; note: string; noteAt?: number }[]
 }
 
 /** A deed of a person, outside mailings, that counts for the score. */
@@ -34,8 +52,11 @@ export interface Signal {
 export interface ContactRoom {
   /** Unique, in the order of the pages: `engagements`, `campaigns`. */
   name: string
+  /** How the page of a contact calls its part of the timeline: "Campaigns". */
+  title?: string
+  overview?(db: Db | Readers, contact: number, count: { machines: boolean }): Promise<Overview>
   /**
-   * Moments of a contact, newest first.
+   * Moments of a contact, in the order of {@link byTime}.
    * @param before only those before this instant (exclusive), or all
    * @param limit at most so many
    * @param machines those of machines and proxies too
