@@ -34,8 +34,8 @@ export interface Overview {
   moments: number
   /** How many machines and proxies add. */
   machines: number
-  /** Figures beside those of the mailings: `value` is a count, `note` a short remark below it. */
-  tiles: { label: string; value: number; note: string; noteAt?: number }[]
+  /** Figures beside those of the mailings. `note` is a short remark below, followed by how long ago `noteAt` was. */
+  tiles: { label: string; value: number; note: string; noteAt: number | null }[]
 }
 
 /** A deed of a person, outside mailings, that counts for the score. */
