@@ -41,6 +41,8 @@ create index contacts_by_band on contacts (band, score) where band is not null;
 
 create index contacts_by_activity on contacts (last_active_at) where last_active_at is not null;
 
+create index contacts_erased on contacts (id) where erased_at is not null;
+
 create table contact_aliases (
   email text primary key, contact_id integer not null references contacts (id) on delete cascade
 ) strict, without rowid;

@@ -14,3 +14,13 @@ export function isAmong(number: Expression<number>, numbers: number[]) {
 export function unindexed(number: Expression<number>) {
   return sql<number>`+${number}`
 }
+
+/** Does the text end in this part, letter for letter? */
+export function endsIn(text: Expression<string>, part: string) {
+  return sql<SqlBool>`substr(${text}, ${-[...part].length}) = ${part}`
+}
+
+/** The greater of two numbers; where one is missing the other, and null where both are. */
+export function greaterOf(one: Expression<number | null>, other: Expression<number | null>) {
+  return sql<number | null>`max(coalesce(${one}, ${other}), coalesce(${other}, ${one}))`
+}
