@@ -1,4 +1,4 @@
-import type { Expression, ExpressionBuilder, SelectQueryBuilder, SqlBool } from 'kysely'
+import type { Expression, ExpressionBuilder, SqlBool } from 'kysely'
 import { endsIn, greaterOf, holds, isAmong, unindexed } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { Row, Tables } from '../database/schema.js'
@@ -180,57 +180,46 @@ export type BandSizes = Record<'everyone' | 'none' | Band, number>
 
 /** Counted in indexes alone, about 5 ms for 100,000 contacts. */
 export async function bandSizes(readers: Readers): Promise<BandSizes> {
-  const counted = (query: SelectQueryBuilder<Tables, 'contacts', object>) =>
-    query
+  const [all, inBands, erased] = await Promise.all([
+    readers
+      .selectFrom('contacts')
+      .select(({ fn }) => fn.countAll<number>().as('contacts'))
+      .executeTakeFirstOrThrow(),
+    readers
+      .selectFrom('contacts')
       .select(({ fn }) => ['band', fn.countAll<number>().as('contacts')])
       .where('band', 'is not', null)
       .groupBy('band')
-      .execute()
-  const count = () => readers.selectFrom('contacts').select(({ fn }) => fn.countAll<number>().as('contacts'))
-  const [all, erased, inBands, erasedInBands] = await Promise.all([
-    count().executeTakeFirstOrThrow(),
-    count().where('erased_at', 'is not', null).executeTakeFirstOrThrow(),
-    counted(readers.selectFrom('contacts')),
-    counted(readers.selectFrom('contacts').where('erased_at', 'is not', null)),
+      .execute(),
+    readers.selectFrom('contacts').select('band').where('erased_at', 'is not', null).execute(),
   ])
-  const sizes = Object.fromEntries(
-    ['everyone', 'none', ...bands].map((name) => [name, 0]),
-  ) as unknown as BandSizes
-  sizes.everyone = all.contacts - erased.contacts
+  const sizes: BandSizes = {
+    everyone: all.contacts - erased.length,
+    none: 0,
+    champion: 0,
+    active: 0,
+    passive: 0,
+    fading: 0,
+    dormant: 0,
+    new: 0,
+  }
   for (const { band, contacts } of inBands) sizes[band as Band] += contacts
-  for (const { band, contacts } of erasedInBands) sizes[band as Band] -= contacts
+  for (const { band } of erased) if (band !== null) sizes[band as Band] -= 1
   sizes.none = bands.reduce((rest, band) => rest - sizes[band], sizes.everyone)
   return sizes
 }
 
-/** How many contacts a filter lets through, and what is left out of their opens and clicks, or cannot be judged. */
-export interface Totals {
-  contacts: number
-  proxy_opens: number
-  machine_opens: number
-  machine_clicks: number
-  unjudged_opens: number
-  unjudged_clicks: number
-}
-
-/** One scan of the contacts, about 30 ms for 100,000. */
-export async function contactTotals(readers: Readers, conditions: Conditions): Promise<Totals> {
-  return readers
+/** How many contacts a filter lets through: by a scan, about 20 ms for 100,000, unless only bands are asked for. */
+export async function countContacts(readers: Readers, conditions: Conditions): Promise<number> {
+  const { filter } = conditions
+  const parts = partsInForce(filter)
+  if (parts.every((part) => part === 'band')) return (await bandSizes(readers))[filter.band || 'everyone']
+  const { contacts } = await readers
     .selectFrom('contacts')
     .where((eb) => letThrough(eb, conditions))
-    .select(({ fn, lit }) => {
-      const sum = (column: Exclude<keyof Totals, 'contacts'>) =>
-        fn.coalesce(fn.sum<number>(column), lit(0)).as(column)
-      return [
-        fn.countAll<number>().as('contacts'),
-        sum('proxy_opens'),
-        sum('machine_opens'),
-        sum('machine_clicks'),
-        sum('unjudged_opens'),
-        sum('unjudged_clicks'),
-      ]
-    })
+    .select(({ fn }) => fn.countAll<number>().as('contacts'))
     .executeTakeFirstOrThrow()
+  return contacts
 }
 
 /** How many contacts each of several filters lets through, in one scan. */
@@ -370,8 +359,10 @@ async function scanInOrder(readers: Readers, conditions: Conditions, after: Plac
     .select('contacts.id')
     .where((eb) => letThrough(eb, conditions))
     .$if(after !== null, (query) => query.where((eb) => comesAfter(eb, filter, after!)))
-    .orderBy((eb) => eb(sortValue(eb, filter), 'is', null))
-    .orderBy((eb) => sortValue(eb, filter), down ? 'desc' : 'asc')
+    .orderBy(
+      (eb) => sortValue(eb, filter),
+      (order) => (down ? order.desc() : order.asc()).nullsLast(),
+    )
     .orderBy('contacts.id', 'desc')
     .limit(limit)
     .execute()

@@ -3,6 +3,7 @@ import './line-chart.js'
 import './copy.js'
 import './drafts.js'
 import './refreshed.js'
+import './selection.js'
 
 /** Every change carries the session's token, so that no other site can make it on somebody's behalf. */
 document.addEventListener('htmx:config:request', (event) => {
