@@ -24,3 +24,14 @@ export function endsIn(text: Expression<string>, part: string) {
 export function greaterOf(one: Expression<number | null>, other: Expression<number | null>) {
   return sql<number | null>`max(coalesce(${one}, ${other}), coalesce(${other}, ${one}))`
 }
+
+/** The first day of the week (a Monday) or month in which a day (`YYYY-MM-DD`) falls, or the day itself. */
+export function startOfPeriod(day: Expression<string>, unit: 'day' | 'week' | 'month') {
+  if (unit === 'week') return sql<string>`date(${day}, '-6 days', 'weekday 1')`
+  return unit === 'month' ? sql<string>`substr(${day}, 1, 8) || '01'` : sql<string>`${day}`
+}
+
+/** A number divided by another, whole: 7 by 2 is 3. */
+export function wholeParts(number: Expression<number>, by: number) {
+  return sql<number>`${number} / ${sql.lit(by)}`
+}
