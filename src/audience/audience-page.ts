@@ -466,12 +466,12 @@ export function contactPages({ db, readers, calendar, retag, now }: Needs) {
   /** What [+ Filter] asks for one part of the filter. */
   async function fieldFor(name: string, { lists, tagNames }: { lists: NamedList[]; tagNames: string[] }) {
     const label = adders.find((adder) => adder.name === name)!.label
-    const choose = (options: { value: string; label: string }[], none: string) => ({
+    const choose = (options: { value: string; label: string }[], nothing: string) => ({
       name,
       label,
       kind: 'choice' as const,
       options,
-      none,
+      nothing,
     })
     const plain = (value: string) => ({ value, label: value })
     switch (name) {
