@@ -108,14 +108,18 @@ type Columns = ExpressionBuilder<Tables, 'contact_days'>
 
 /** Did a person do something on that day? */
 export const didSomething = (eb: Columns) =>
-  eb.or([eb('opens', '>', 0), eb('clicks', '>', 0), eb('replies', '>', 0)])
+  eb.or([
+    eb('contact_days.opens', '>', 0),
+    eb('contact_days.clicks', '>', 0),
+    eb('contact_days.replies', '>', 0),
+  ])
 /** Did anybody, machines and mail proxies included? */
 export const somethingHappened = (eb: Columns) =>
   eb.or([
     didSomething(eb),
-    eb('proxy_opens', '>', 0),
-    eb('machine_opens', '>', 0),
-    eb('machine_clicks', '>', 0),
+    eb('contact_days.proxy_opens', '>', 0),
+    eb('contact_days.machine_opens', '>', 0),
+    eb('contact_days.machine_clicks', '>', 0),
   ])
 
 /** Unique people of a group of days for whom this is so. */

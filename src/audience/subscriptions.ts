@@ -13,8 +13,11 @@ export const subscriptionStatuses = [
 ] as const
 export type SubscriptionStatus = (typeof subscriptionStatuses)[number]
 
+/** Mail goes out to those who stand so, or will again. */
+export const reachedStatuses: SubscriptionStatus[] = ['subscribed', 'paused']
+
 /** Does mail go out to somebody who stands so? */
-export const isReached = (status: string) => status === 'subscribed' || status === 'paused'
+export const isReached = (status: string) => reachedStatuses.some((reached) => reached === status)
 
 /** @returns the status that tells most of a contact on several lists; null for one on none */
 export const bestStatus = (statuses: string[]): string | null =>
