@@ -11,6 +11,11 @@ const strokes = {
   email_clicks: { colour: '--step-3', width: 1.5, area: true },
   landing_clicks: { colour: '--step-4', width: 1.5 },
   conversions: { colour: '--step-5', width: 2 },
+  people: { colour: '--text-soft', width: 1.5, dash: [4, 3] },
+  opens: { colour: '--step-2', width: 1.5, area: true },
+  clicks: { colour: '--step-3', width: 2 },
+  left: { colour: '--negative', width: 1.5 },
+  joined: { colour: '--step-4', width: 2 },
 }
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
@@ -222,8 +227,9 @@ class LineChart extends HTMLElement {
       probe.style.color = colour
       return getComputedStyle(probe).color
     }
-    for (const name of ['--step-3', '--step-4', '--step-5', '--line', '--canvas', '--text-quiet'])
-      this.#colours[name] = resolve(`var(${name})`)
+    const inks = Object.values(strokes).map(({ colour }) => colour)
+    for (const name of [...inks, '--line', '--canvas', '--text-quiet'])
+      if (!name.startsWith('--ghost-')) this.#colours[name] = resolve(`var(${name})`)
     // Grey as all that was before, with a trace of its own ink: three ghosts can be told apart.
     for (const step of [3, 4, 5])
       this.#colours[`--ghost-${step}`] = resolve(`color-mix(in oklab, var(--step-${step}) 40%, var(--ghost))`)
