@@ -193,6 +193,8 @@ create table engagements (
 
 create unique index engagements_told_once on engagements (provider, provider_id) where provider_id is not null;
 
+create index engagements_without_id on engagements (contact_id, kind) where provider_id is null;
+
 create index engagements_of_contact on engagements (contact_id, mailing_id, happened_at);
 
 create index engagements_of_mailing on engagements (mailing_id, kind, happened_at);

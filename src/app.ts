@@ -7,13 +7,16 @@ import { settingsPages } from './accounts/settings.js'
 import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
+import { openAudience } from './audience/audience.js'
 import { openCountries } from './audience/countries.js'
 import { destroyOldSalts } from './audience/internet-addresses.js'
+import { openNetworks } from './audience/networks.js'
 import { privacySection } from './audience/privacy-section.js'
 import { searchIndex } from './audience/search.js'
 import { campaignApi, eventOperations } from './campaigns/api.js'
 import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
+import { campaignRoom } from './campaigns/contact-room.js'
 import { campaignDirectory } from './campaigns/directory.js'
 import { eventDoor } from './campaigns/door.js'
 import { editPages } from './campaigns/edit-pages.js'
@@ -52,7 +55,20 @@ export interface Needs {
 /** The whole application: doors for machines first, which pay for nothing that pages need, then pages for people. */
 export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const days = calendar(config.TIME_ZONE)
-  const recorder = campaignRecorder({ db, calendar: days, countryOf: openCountries() })
+  const countryOf = openCountries()
+  const audience = openAudience({
+    db,
+    ledger,
+    calendar: days,
+    countryOf,
+    networks: openNetworks(config.DATA_DIR),
+    dataDir: config.DATA_DIR,
+    secret: installationSecret(config.DATA_DIR),
+    now,
+  })
+  const { contacts, rooms } = audience
+  const recorder = campaignRecorder({ db, calendar: days, contacts, countryOf })
+  rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
   const directory = campaignDirectory(db)
@@ -106,7 +122,15 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       db,
       now,
       throttle,
-      sections: [privacySection({ db, changed: recorder.forgetSettings })],
+      sections: [
+        privacySection({
+          db,
+          changed() {
+            recorder.forgetSettings()
+            audience.engagements.forgetSettings()
+          },
+        }),
+      ],
     }),
   )
 
@@ -127,5 +151,5 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
   ]
-  return { app, setup, jobs, remover, refusals, settle, settling }
+  return { app, setup, jobs, remover, refusals, settle, settling, audience }
 }

@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import * as z from 'zod'
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
+import type { ErasureBook } from './erasures.js'
 
 /**
  * The one spelling of an address: trimmed, lower-cased, in Unicode's composed form. A space inside is a `+` that
@@ -24,32 +25,70 @@ export const EmailAddress = z
       ),
   )
 
+/** A name as people are searched by it. */
+export const foldName = (name: string) => name.normalize().trim().toLowerCase()
+
 /**
- * Finds the one row of a person, or makes it.
- * @returns functions for a recorder: `find` answers null for a stranger; `findOrAdd` tells whether the person is new;
- *   `forget` after a rollback.
+ * Finds the one row of a person, or makes it. A person has one row under all addresses they ever had; whoever was
+ * erased goes on counting in a row that has none.
  */
-export function contactBook(db: Db) {
+export function contactBook({ db, erasures }: { db: Db; erasures: ErasureBook }) {
   const known = new LRUCache<string, number>({ max: 20_000 })
+  let anyAliases: boolean | null = null
   const select = compiled<{ email: string }, { id: number }>((value) =>
     db.selectFrom('contacts').select('id').where('email', '=', value('email')),
   )
-  const insert = compiled<{ email: string; at: number }, { id: number }>((value) =>
+  const alias = compiled<{ email: string }, { id: number }>((value) =>
+    db.selectFrom('contact_aliases').select('contact_id as id').where('email', '=', value('email')),
+  )
+  const insert = compiled<{ email: string; at: number; source: string }, { id: number }>((value) =>
     db
       .insertInto('contacts')
-      .values({ email: value('email'), created_at: value('at') })
+      .values({ email: value('email'), created_at: value('at'), source: value('source') })
       .returning('id'),
   )
+
+  /** Installations that know neither pay for neither. */
+  async function byAnotherName(tx: Db, email: string): Promise<number | null> {
+    anyAliases ??=
+      (await tx.selectFrom('contact_aliases').select('email').limit(1).executeTakeFirst()) !== undefined
+    const former = anyAliases ? (await alias(tx, { email })).rows[0]?.id : undefined
+    return former ?? (await erasures.find(tx, email))?.contact_id ?? null
+  }
+
+  async function find(tx: Db, email: string): Promise<number | null> {
+    const remembered = known.get(email)
+    if (remembered !== undefined) return remembered
+    const id = (await select(tx, { email })).rows[0]?.id ?? (await byAnotherName(tx, email))
+    if (id !== null) known.set(email, id)
+    return id
+  }
+
   return {
-    /** @param email in its one spelling, see {@link normaliseEmail} */
-    async findOrAdd(tx: Db, email: string, at: number): Promise<{ id: number; isNew: boolean }> {
-      const remembered = known.get(email)
-      if (remembered !== undefined) return { id: remembered, isNew: false }
-      const found = (await select(tx, { email })).rows[0]
-      const id = found?.id ?? (await insert(tx, { email, at })).rows[0]!.id
+    /** @param email in its one spelling, see {@link normaliseEmail}. @returns null for a stranger */
+    find,
+    /**
+     * @param at when the person was first heard of
+     * @param source who told of them: `tracker`, a provider, `csv`
+     */
+    async findOrAdd(
+      tx: Db,
+      email: string,
+      at: number,
+      source = 'tracker',
+    ): Promise<{ id: number; isNew: boolean }> {
+      const found = await find(tx, email)
+      if (found !== null) return { id: found, isNew: false }
+      const { id } = (await insert(tx, { email, at, source })).rows[0]!
       known.set(email, id)
-      return { id, isNew: !found }
+      return { id, isNew: true }
     },
-    forget: () => known.clear(),
+    /** After a rollback, and after an address has changed hands. */
+    forget() {
+      known.clear()
+      anyAliases = null
+      erasures.forget()
+    },
   }
 }
+export type ContactBook = ReturnType<typeof contactBook>

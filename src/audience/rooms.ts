@@ -68,8 +68,11 @@ export interface ContactRoom {
   ): Promise<Moment[]>
   /** All that is stored about a contact, as it goes into the export, under the room's name. */
   export?(db: Db | Readers, contact: number): Promise<object>
-  /** Takes away all that tells who it was, inside the ledger's transaction; facts and counts stay. */
-  erase?(tx: Db, contact: number): Promise<void>
+  /**
+   * Takes away all that tells who it was, inside the ledger's transaction; facts and counts stay.
+   * @param names the addresses and identities that the contact had
+   */
+  erase?(tx: Db, contact: number, names: string[]): Promise<void>
   /** Moves all facts of one contact to another and counts both anew, inside the ledger's transaction. */
   merge?(tx: Db, from: number, into: number): Promise<void>
   /** Deeds that count for the score. @param contacts ids, from (inclusive) and to (exclusive), or a list */

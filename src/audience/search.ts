@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { isBusy } from '../database/errors.js'
+import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { readSetting, writeSetting } from '../database/settings.js'
@@ -40,6 +41,8 @@ const indexedUpTo = async (db: Db) => Number((await readSetting(db, indexedSetti
 
 /** Asked first, since a transaction that writes nothing still holds the others up. */
 async function isBehind(db: Db) {
+  const changed = await db.selectFrom('contacts_to_index').select('contact_id').limit(1).executeTakeFirst()
+  if (changed) return true
   const newest = await db
     .selectFrom('contacts')
     .select(({ fn }) => fn.max('id').as('id'))
@@ -49,31 +52,80 @@ async function isBehind(db: Db) {
 
 async function indexChunk(tx: Db): Promise<number> {
   const upTo = await indexedUpTo(tx)
+  const changed = await tx
+    .selectFrom('contacts_to_index')
+    .leftJoin('contacts', 'contacts.id', 'contact_id')
+    .select(['contact_id', 'contacts.id', 'email', 'name_folded', 'erased_at'])
+    .limit(chunkSize)
+    .execute()
+  for (const { contact_id, id, email, name_folded, erased_at } of changed) {
+    if (contact_id > upTo) continue // its turn has not come
+    await removeFromSearch(tx, contact_id)
+    if (id !== null && erased_at === null) await addToSearch(tx, [{ id, words: `${email} ${name_folded}` }])
+  }
+  await tx
+    .deleteFrom('contacts_to_index')
+    .where(({ ref }) =>
+      isAmong(
+        ref('contact_id'),
+        changed.map(({ contact_id }) => contact_id),
+      ),
+    )
+    .execute()
   const contacts = await tx
     .selectFrom('contacts')
-    .select(['id', 'email'])
+    .select(['id', 'email', 'name_folded', 'erased_at'])
     .where('id', '>', upTo)
     .orderBy('id')
     .limit(chunkSize)
     .execute()
-  if (contacts.length === 0) return 0
-  const values = sql.join(contacts.map(({ id, email }) => sql`(${id}, ${email})`))
-  await sql`insert into contact_search (rowid, email) values ${values}`.execute(tx)
+  if (contacts.length === 0) return changed.length
+  const named = contacts.filter(({ erased_at }) => erased_at === null)
+  if (named.length > 0)
+    await addToSearch(
+      tx,
+      named.map(({ id, email, name_folded }) => ({ id, words: `${email} ${name_folded}` })),
+    )
   await writeSetting(tx, indexedSetting, String(contacts[contacts.length - 1]!.id))
-  return contacts.length
+  return changed.length + contacts.length
+}
+
+async function addToSearch(tx: Db, contacts: { id: number; words: string }[]) {
+  const values = sql.join(contacts.map(({ id, words }) => sql`(${id}, ${words})`))
+  await sql`insert into contact_search (rowid, words) values ${values}`.execute(tx)
+}
+
+/** Nobody finds this contact by a part of what it was called. */
+export async function removeFromSearch(tx: Db, contact: number) {
+  await sql`delete from contact_search where rowid = ${contact}`.execute(tx)
+}
+
+/** The address or the name of this contact is another one now. */
+export async function indexAgain(tx: Db, contact_id: number) {
+  await tx
+    .insertInto('contacts_to_index')
+    .values({ contact_id })
+    .onConflict((conflict) => conflict.doNothing())
+    .execute()
 }
 
 /** What somebody typed to find an address by, in the spelling that addresses have. */
 export const searchTerm = (text: string) => normaliseEmail(text).slice(0, 255)
 
 /**
- * All contacts whose address holds this part.
+ * All contacts whose address, or name, holds this part.
  * @param term see {@link searchTerm}
  * @param limit of contacts that are looked at
+ * @param names look at names too
  * @returns their ids; null where there are more to look at, or where the index cannot help: it knows parts of three
  *   characters
  */
-export async function findContacts(readers: Readers, term: string, limit: number): Promise<number[] | null> {
+export async function findContacts(
+  readers: Readers,
+  term: string,
+  limit: number,
+  { names = true }: { names?: boolean } = {},
+): Promise<number[] | null> {
   const match = trigramsOf(term)
   if (match === null) return null
   const candidates = await sql<{ id: number }>`
@@ -81,17 +133,25 @@ export async function findContacts(readers: Readers, term: string, limit: number
     readers,
   )
   if (candidates.rows.length > limit) return null
+  const isFound = names
+    ? sql`(instr(email, ${term}) > 0 or instr(name_folded, ${nameTerm(term)}) > 0)`
+    : sql`instr(email, ${term}) > 0`
   const { rows } = await sql<{ id: number }>`
     select id from contacts
     where id in (select value from json_each(${JSON.stringify(candidates.rows.map(({ id }) => id))}))
-      and instr(email, ${term}) > 0
+      and ${isFound}
+    union
+    select id from contacts where id in (select contact_id from contacts_to_index) and ${isFound}
     union
     select id from contacts
     where id > coalesce((select cast(value as integer) from settings where name = ${indexedSetting}), 0)
-      and instr(email, ${term}) > 0
+      and ${isFound}
     limit ${limit + 1}`.execute(readers)
   return rows.length > limit ? null : rows.map(({ id }) => id)
 }
+
+/** In an address a space is a `+`, in a name it is a space. */
+export const nameTerm = (term: string) => term.replaceAll('+', ' ')
 
 /**
  * The index holds no positions, so it knows no phrases: an address that holds the term holds all its trigrams.
@@ -100,8 +160,11 @@ export async function findContacts(readers: Readers, term: string, limit: number
 function trigramsOf(term: string): string | null {
   const letters = [...term]
   const trigrams = new Set<string>()
-  for (let index = 0; index + 3 <= letters.length; index++)
-    trigrams.add(letters.slice(index, index + 3).join(''))
+  for (let index = 0; index + 3 <= letters.length; index++) {
+    const part = letters.slice(index, index + 3).join('')
+    // A name has a space where an address would have a plus: such a part can be in neither's index.
+    if (!part.includes('+')) trigrams.add(part)
+  }
   return trigrams.size === 0
     ? null
     : [...trigrams].map((part) => `"${part.replaceAll('"', '""')}"`).join(' AND ')

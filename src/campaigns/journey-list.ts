@@ -223,11 +223,11 @@ async function searchJourneys(
   const canWalk = Boolean(place.after) || !place.offset
   const soon = canWalk ? await walk(firstSteps) : null
   if (soon) return soon
-  const few = await findContacts(readers, filter.email, fewContacts)
+  const few = await findContacts(readers, filter.email, fewContacts, { names: false })
   if (few) return everything(matching().where(({ ref }) => isAmong(ref('journeys.contact_id'), few)))
   const later = canWalk ? await walk(walkLength) : null
   if (later) return later
-  const contacts = await findContacts(readers, filter.email, manyContacts)
+  const contacts = await findContacts(readers, filter.email, manyContacts, { names: false })
   return everything(
     contacts
       ? matching().where(({ ref }) => isAmong(ref('journeys.contact_id'), contacts))

@@ -1,9 +1,10 @@
 import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { contactBook } from '../audience/contacts.js'
+import type { ContactBook } from '../audience/contacts.js'
 import type { Countries } from '../audience/countries.js'
 import { agentBook } from '../audience/devices.js'
 import { addressKeeper } from '../audience/internet-addresses.js'
+import { mentions } from '../audience/people.js'
 import { compiled } from '../database/compiled.js'
 import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
@@ -63,6 +64,7 @@ const recentClicks = 50
 interface Needs {
   db: Db
   calendar: Calendar
+  contacts: ContactBook
   countryOf: Countries
 }
 
@@ -70,10 +72,9 @@ interface Needs {
  * The recorder of the click tracker: events as they come in, and verdicts as they settle. Both change the same counts
  * in the same transaction, so that pages never see one without the other.
  */
-export function campaignRecorder({ db, calendar, countryOf }: Needs) {
+export function campaignRecorder({ db, calendar, contacts, countryOf }: Needs) {
   const query = queries(db)
   const changes = new CountChanges(db, calendar)
-  const contacts = contactBook(db)
   const agents = agentBook(db)
   const addresses = addressKeeper()
   const domains = new LRUCache<string, number>({ max: 10_000 })
@@ -215,6 +216,33 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
   const journeysIn = async (tx: Db, person: { campaign_id: number; contact_id: number }) =>
     (await query.journeys(tx, person)).rows
 
+  /** Two contacts are one person: the events of the one become the other's. */
+  async function merge(tx: Db, from: number, into: number) {
+    const { rows: campaigns } = await query.campaignsOf(tx, { contact_id: from })
+    for (const { campaign_id } of campaigns)
+      for (const contact_id of [from, into]) {
+        changes.person(campaign_id, await journeysIn(tx, { campaign_id, contact_id }), [])
+        await query.dropJourneys(tx, { campaign_id, contact_id })
+      }
+    await query.moveEvents(tx, { from, into })
+    for (const { campaign_id } of campaigns) await recountPerson(tx, campaign_id, into)
+  }
+
+  /** Takes away what tells who it was; the events stay, and count for nobody. @param names the addresses they had */
+  async function erase(tx: Db, contact_id: number, names: string[]) {
+    await query.eraseTraces(tx, { contact_id })
+    for (const { id, link, caller_id } of (await query.textsOf(tx, { contact_id })).rows) {
+      const told = (text: string | null) => text !== null && names.some((name) => mentions(text, name))
+      if (!told(link) && !told(caller_id)) continue
+      await query.setTexts(tx, {
+        id,
+        link: told(link) ? null : link,
+        // It tells a repeated event from a new one, so something of its kind has to stay.
+        caller_id: told(caller_id) ? `erased:${id}` : caller_id,
+      })
+    }
+  }
+
   const shared = {
     begin() {
       changes.clear()
@@ -236,6 +264,8 @@ export function campaignRecorder({ db, calendar, countryOf }: Needs) {
     events: { record, ...shared } satisfies Recorder<EventFact, EventReceipt>,
     /** Shares the counts of `events`, which begins and finishes each transaction for both. */
     settlements: { record: settle } satisfies Recorder<Settlement, void>,
+    /** What becomes of events when contacts are merged or erased. */
+    people: { merge, erase },
     /** The privacy setting changed. */
     forgetSettings: () => addresses.forget(),
   }
@@ -330,6 +360,40 @@ function queries(db: Db) {
         .selectAll()
         .where('campaign_id', '=', value('campaign_id'))
         .where('contact_id', '=', value('contact_id')),
+    ),
+    campaignsOf: compiled<{ contact_id: number }, { campaign_id: number }>((value) =>
+      db.selectFrom('events').select('campaign_id').distinct().where('contact_id', '=', value('contact_id')),
+    ),
+    dropJourneys: compiled<Person>((value) =>
+      db
+        .deleteFrom('journeys')
+        .where('campaign_id', '=', value('campaign_id'))
+        .where('contact_id', '=', value('contact_id')),
+    ),
+    moveEvents: compiled<{ from: number; into: number }>((value) =>
+      db
+        .updateTable('events')
+        .set({ contact_id: value('into') })
+        .where('contact_id', '=', value('from')),
+    ),
+    eraseTraces: compiled<{ contact_id: number }>((value) =>
+      db
+        .updateTable('events')
+        .set({ address: null, user_agent_id: null, country: null, extra: null })
+        .where('contact_id', '=', value('contact_id')),
+    ),
+    textsOf: compiled<{ contact_id: number }, { id: number; link: string | null; caller_id: string | null }>(
+      (value) =>
+        db
+          .selectFrom('events')
+          .select(['id', 'link', 'caller_id'])
+          .where('contact_id', '=', value('contact_id')),
+    ),
+    setTexts: compiled<{ id: number; link: string | null; caller_id: string | null }>((value) =>
+      db
+        .updateTable('events')
+        .set({ link: value('link'), caller_id: value('caller_id') })
+        .where('id', '=', value('id')),
     ),
     putJourney: compiled<Journey>((value) => {
       const columns = {

@@ -1,8 +1,10 @@
 // `npm run judge [-- --since YYYY-MM-DD]`: judges the events of the past again by the rules of this version.
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
+import { contactBook } from '../audience/contacts.js'
 import { openCountries } from '../audience/countries.js'
 import { judgeAgentsAgain } from '../audience/devices.js'
+import { erasureBook } from '../audience/erasures.js'
 import { campaignRecorder } from '../campaigns/record.js'
 import { settler } from '../campaigns/settle.js'
 import { ConfigError } from '../config.js'
@@ -10,6 +12,7 @@ import type { Db } from '../database/open.js'
 import { openReaders } from '../database/readers.js'
 import { writeSetting } from '../database/settings.js'
 import { Ledger } from '../ledger/ledger.js'
+import { installationSecret } from '../secret.js'
 import { type Calendar, calendar } from '../web/calendar.js'
 import { command, openInstallation } from './installation.js'
 
@@ -23,7 +26,9 @@ await command(async () => {
   const days = calendar(config.TIME_ZONE)
   const readers = openReaders(path, { threads: 1 })
   const ledger = new Ledger({ db })
-  const recorder = campaignRecorder({ db, calendar: days, countryOf: openCountries() })
+  const erasures = erasureBook({ secret: installationSecret(config.DATA_DIR) })
+  const contacts = contactBook({ db, erasures })
+  const recorder = campaignRecorder({ db, calendar: days, contacts, countryOf: openCountries() })
   ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
 

@@ -96,7 +96,7 @@ function fill(path: string, { events, people }: Filling, now: number) {
         2 * (contact % 20 = 0), contact % 20 = 0
       from n;
 
-      insert into contact_search (rowid, email) select id, email from contacts;
+      insert into contact_search (rowid, words) select id, email || ' ' from contacts;
     `)
     for (const { sql } of indexes) file.exec(sql)
   })()

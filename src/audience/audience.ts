@@ -1,0 +1,118 @@
+import type { Db } from '../database/open.js'
+import { readSetting } from '../database/settings.js'
+import type { Ledger } from '../ledger/ledger.js'
+import type { Calendar } from '../web/calendar.js'
+import { contactBook } from './contacts.js'
+import type { Countries } from './countries.js'
+import { erasureBook, erasureFile } from './erasures.js'
+import type { Networks } from './networks.js'
+import { type ImportRow, type PeopleFact, peopleRecorder } from './people.js'
+import { engagementRecorder } from './record.js'
+import { ContactRooms } from './rooms.js'
+
+/** The setting that holds the address of the hidden link. */
+export const canarySetting = 'canary_url'
+
+/** Facts of one transaction when many are written in a row: doors wait for no more than these. */
+const chunkSize = 100
+
+interface Needs {
+  db: Db
+  ledger: Ledger
+  calendar: Calendar
+  countryOf: Countries
+  networks: Networks
+  dataDir: string
+  /** The installation's own; what was erased is remembered under it. */
+  secret: string
+  now: () => number
+}
+
+/** The room of people: its recorders, entered in the ledger, and what may be done to contacts. */
+export function openAudience({ db, ledger, calendar, countryOf, networks, dataDir, secret, now }: Needs) {
+  const erasures = erasureBook({ secret })
+  const contacts = contactBook({ db, erasures })
+  const rooms = new ContactRooms()
+  const canaryUrl = async (tx: Db) => (await readSetting(tx, canarySetting)) || null
+  const engagements = engagementRecorder({ db, calendar, contacts, countryOf, networks, canaryUrl })
+  const people = peopleRecorder({ db, contacts, erasures, rooms, engagements })
+  const engage = ledger.register(engagements.engagements)
+  const change = ledger.register(people.people)
+  const file = erasureFile(dataDir)
+
+  /** Erasures and returns are told to the file beside the database too, so that an older copy knows of them. */
+  async function write(fact: PeopleFact) {
+    const receipt = await change(fact)
+    if (receipt.erased.length > 0) file.append('+', receipt.erased, now())
+    if (receipt.returned.length > 0) file.append('-', receipt.returned, now())
+    return receipt
+  }
+
+  return {
+    rooms,
+    contacts,
+    erasures,
+    engagements,
+    people,
+    /** Records an engagement. */
+    engage,
+    /** Records what became of somebody. */
+    write,
+    noteReturns(hashes: string[]) {
+      if (hashes.length > 0) file.append('-', hashes, now())
+    },
+
+    /** Gives contacts our tags, by name, and takes them off; a name that is none yet becomes one. */
+    async retag({ contacts: ids, add, remove }: { contacts: number[]; add: string[]; remove: string[] }) {
+      for (let from = 0; from < Math.max(ids.length, 1); from += chunkSize)
+        await write({ do: 'retag', contacts: ids.slice(from, from + chunkSize), add, remove, at: now() })
+    },
+    /** All contacts of a tag get another one, and the first is gone. */
+    mergeTags: ({ from, into }: { from: number; into: number }) =>
+      write({ do: 'merge tags', from, into, at: now() }),
+    deleteTag: (tag: number) => write({ do: 'delete tag', tag }),
+    /** Two contacts turn out to be one person. */
+    mergeContacts: ({ from, into }: { from: number; into: number }) => write({ do: 'merge', from, into }),
+    /**
+     * Takes away all that tells who a contact is; facts and counts stay.
+     * @throws Unknown when there is no such contact
+     */
+    erase: (contact: number) => write({ do: 'erase', contact, at: now() }),
+    /** Makes contacts of valid rows, or adds to those there are. @returns how many are new */
+    async importContacts(rows: ImportRow[]): Promise<{ added: number; updated: number }> {
+      let added = 0
+      for (let from = 0; from < rows.length; from += chunkSize)
+        added += (await write({ do: 'import', rows: rows.slice(from, from + chunkSize), at: now() })).added
+      return { added, updated: rows.length - added }
+    },
+    /** Erases anew whom a database that was put back from an older copy knows again. @returns how many */
+    async eraseAgain(): Promise<number> {
+      const wanted = file.read()
+      const known = new Set(
+        (await db.selectFrom('erasures').select('hash').execute()).map(({ hash }) => hash),
+      )
+      const missing = new Set([...wanted.keys()].filter((hash) => !known.has(hash)))
+      let erased = 0
+      for (let after = 0; missing.size > 0; ) {
+        const page = await db
+          .selectFrom('contacts')
+          .select(['id', 'email'])
+          .where('id', '>', after)
+          .where('erased_at', 'is', null)
+          .orderBy('id')
+          .limit(2_000)
+          .execute()
+        if (page.length === 0) break
+        for (const { id, email } of page) {
+          if (!missing.has(erasures.hashOf(email))) continue
+          await write({ do: 'erase', contact: id, at: now() })
+          erased++
+        }
+        after = page[page.length - 1]!.id
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      return erased
+    },
+  }
+}
+export type Audience = ReturnType<typeof openAudience>

@@ -1,0 +1,584 @@
+import type { Db } from '../database/open.js'
+import type { Row } from '../database/schema.js'
+import { FactRefused, type Recorder } from '../ledger/ledger.js'
+import { type ContactBook, foldName } from './contacts.js'
+import { type ErasureBook, identityText } from './erasures.js'
+import type { EngagementRecorder } from './record.js'
+import type { ContactRooms } from './rooms.js'
+import { indexAgain, removeFromSearch } from './search.js'
+import { bestStatus, isReached, type SubscriptionStatus } from './subscriptions.js'
+import { ours, tagBook } from './tag-book.js'
+
+/** A subscriber as a provider describes them, all at once. */
+export interface SubscriberFact {
+  provider: string
+  /** In its canonical spelling. */
+  providerId: string
+  listId: number
+  /** In its one spelling. */
+  email: string
+  /** Empty when the provider knows none. */
+  name: string
+  status: SubscriptionStatus
+  providerStatus: string
+  source: string
+  subscribedAt: number
+  unsubscribedAt: number | null
+  /** What became of the subscription when, in whatever order. */
+  changes: { at: number; status: SubscriptionStatus }[]
+  /** Names; null when this telling says nothing of tags. */
+  tags: string[] | null
+  /** As of when the provider said so: what is known to be newer stays. */
+  seenAt: number
+}
+
+/** One change of a subscription, told by itself. */
+export interface SubscriptionFact {
+  provider: string
+  providerId: string
+  listId: number
+  status: SubscriptionStatus
+  at: number
+  /** Is `at` the instant of the change, rather than that of the delivery which told it? */
+  exact: boolean
+}
+
+/** A row of an import. */
+export interface ImportRow {
+  email: string
+  name: string
+  tags: string[]
+  subscribedAt: number | null
+  /** The name of a list of ours; empty for none. */
+  list: string
+}
+
+/** What may happen to people and tags, beside engagements. */
+export type PeopleFact =
+  | { do: 'subscriber'; subscriber: SubscriberFact }
+  | { do: 'subscription'; change: SubscriptionFact }
+  | { do: 'retag'; contacts: number[]; add: string[]; remove: string[]; at: number }
+  | { do: 'merge tags'; from: number; into: number; at: number }
+  | { do: 'delete tag'; tag: number }
+  | { do: 'merge'; from: number; into: number }
+  | { do: 'erase'; contact: number; at: number }
+  | { do: 'import'; rows: ImportRow[]; at: number }
+
+export interface PeopleReceipt {
+  /** Whom it was about; null where it was about nobody in particular. */
+  contact: number | null
+  /** How many rows of an import made a contact. */
+  added: number
+  /** Hashes of what was erased, or of who came back. */
+  erased: string[]
+  returned: string[]
+}
+
+/** There is nobody of whom this could be recorded. */
+export class Unknown extends FactRefused {}
+
+interface Needs {
+  db: Db
+  contacts: ContactBook
+  erasures: ErasureBook
+  rooms: ContactRooms
+  engagements: EngagementRecorder
+}
+
+/** The recorder of what becomes of people: subscriptions, tags, changes of address, imports, erasure. */
+export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: Needs) {
+  const tags = tagBook(db)
+  let receipt: PeopleReceipt = nothing()
+
+  async function record(tx: Db, fact: PeopleFact): Promise<PeopleReceipt> {
+    receipt = nothing()
+    await engagements.counted(() => change(tx, fact))
+    return receipt
+  }
+
+  async function change(tx: Db, fact: PeopleFact) {
+    switch (fact.do) {
+      case 'subscriber':
+        receipt.contact = await subscriber(tx, fact.subscriber)
+        return
+      case 'subscription':
+        receipt.contact = await subscription(tx, fact.change)
+        return
+      case 'retag':
+        return retag(tx, fact)
+      case 'merge tags':
+        return mergeTags(tx, fact)
+      case 'delete tag':
+        await tx.deleteFrom('tags').where('id', '=', fact.tag).execute()
+        await tx.deleteFrom('tag_counts').where('tag_id', '=', fact.tag).execute()
+        return
+      case 'merge':
+        return merge(tx, fact.from, fact.into)
+      case 'erase':
+        return erase(tx, fact.contact, fact.at)
+      case 'import':
+        for (const row of fact.rows) await importRow(tx, row, fact.at)
+    }
+  }
+
+  /** @returns the contact that the provider calls so; null for a stranger */
+  async function byIdentity(tx: Db, provider: string, provider_id: string) {
+    const known = await tx
+      .selectFrom('contact_identities')
+      .select(['contact_id', 'seen_at'])
+      .where('provider', '=', provider)
+      .where('provider_id', '=', provider_id)
+      .executeTakeFirst()
+    if (known) return known
+    const erased = await erasures.find(tx, identityText(provider, provider_id))
+    return erased ? { contact_id: erased.contact_id, seen_at: 0 } : null
+  }
+
+  /** Takes in all that a provider says of a subscriber. @returns the contact */
+  async function subscriber(tx: Db, fact: SubscriberFact): Promise<number> {
+    const { provider, providerId, email, seenAt } = fact
+    const identity = identityText(provider, providerId)
+    const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, identity))
+    if (erased) {
+      if (!isFreshSince(fact, erased.erased_at)) return erased.contact_id
+      await erasures.lift(tx, email)
+      await erasures.lift(tx, identity)
+      receipt.returned.push(erasures.hashOf(email), erasures.hashOf(identity))
+      contacts.forget()
+    }
+    const known = await byIdentity(tx, provider, providerId)
+    const isNews = !known || seenAt >= known.seen_at
+    let contact = known?.contact_id ?? (await contacts.findOrAdd(tx, email, fact.subscribedAt, provider)).id
+    if (known && isNews) contact = await follow(tx, contact, email)
+    await tx
+      .insertInto('contact_identities')
+      .values({ provider, provider_id: providerId, contact_id: contact, seen_at: seenAt })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['provider', 'provider_id'])
+          .doUpdateSet({ contact_id: contact, seen_at: Math.max(seenAt, known?.seen_at ?? 0) }),
+      )
+      .execute()
+    for (const { at, status } of fact.changes)
+      await putChange(tx, { list_id: fact.listId, contact_id: contact, changed_at: at, exact: 1, status })
+    if (!isNews) return contact
+
+    if (fact.name !== '') await rename(tx, contact, fact.name)
+    await putSubscription(tx, {
+      list_id: fact.listId,
+      contact_id: contact,
+      status: fact.status,
+      provider_status: fact.providerStatus,
+      source: fact.source,
+      subscribed_at: fact.subscribedAt,
+      unsubscribed_at: fact.unsubscribedAt,
+      seen_at: seenAt,
+    })
+    if (fact.tags) await tags.follow(tx, contact, fact.tags, { origin: provider, at: seenAt })
+    await summarise(tx, contact)
+    return contact
+  }
+
+  /** A change that was told by itself. What is known to be newer stays. @throws Unknown for a stranger */
+  async function subscription(tx: Db, fact: SubscriptionFact): Promise<number> {
+    const known = await byIdentity(tx, fact.provider, fact.providerId)
+    if (!known) throw new Unknown('Nobody knows whose subscription this is.')
+    const { contact_id } = known
+    if (await isErased(tx, contact_id)) return contact_id
+    const { listId: list_id, status, at } = fact
+    await putChange(tx, { list_id, contact_id, changed_at: at, exact: fact.exact ? 1 : 0, status })
+    const before = await tx
+      .selectFrom('subscriptions')
+      .select(['subscribed_at', 'seen_at', 'source', 'unsubscribed_at'])
+      .where('list_id', '=', list_id)
+      .where('contact_id', '=', contact_id)
+      .executeTakeFirst()
+    if (before && before.seen_at > at) return contact_id
+    await putSubscription(tx, {
+      list_id,
+      contact_id,
+      status,
+      provider_status: '',
+      source: before?.source ?? fact.provider,
+      subscribed_at: before?.subscribed_at ?? at,
+      unsubscribed_at: isReached(status) || status === 'unconfirmed' ? null : (before?.unsubscribed_at ?? at),
+      seen_at: at,
+    })
+    await summarise(tx, contact_id)
+    return contact_id
+  }
+
+  async function isErased(tx: Db, id: number) {
+    const contact = await tx
+      .selectFrom('contacts')
+      .select('erased_at')
+      .where('id', '=', id)
+      .executeTakeFirst()
+    return contact?.erased_at != null
+  }
+
+  async function putSubscription(tx: Db, row: Omit<Row<'subscriptions'>, 'id'>) {
+    const { list_id, contact_id, ...columns } = row
+    await tx
+      .insertInto('subscriptions')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
+      .execute()
+  }
+
+  /** The same change may have been told before by a delivery, which has no instant of its own. */
+  async function putChange(tx: Db, change: Omit<Row<'subscription_changes'>, 'id'>) {
+    const { list_id, contact_id, status, changed_at } = change
+    const near = tx
+      .selectFrom('subscription_changes')
+      .select(['id', 'exact'])
+      .where('contact_id', '=', contact_id)
+      .where('list_id', '=', list_id)
+      .where('status', '=', status)
+    if (change.exact === 0) {
+      const told = await near
+        .where('changed_at', '>=', changed_at - longestDelay)
+        .where('changed_at', '<=', changed_at + clockSkew)
+        .executeTakeFirst()
+      if (told) return
+    } else {
+      const told = await near
+        .where('exact', '=', 0)
+        .where('changed_at', '>=', changed_at - clockSkew)
+        .where('changed_at', '<=', changed_at + longestDelay)
+        .executeTakeFirst()
+      if (told) await tx.deleteFrom('subscription_changes').where('id', '=', told.id).execute()
+    }
+    await tx
+      .insertInto('subscription_changes')
+      .values(change)
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+  }
+
+  /** What all subscriptions of a contact come to. */
+  async function summarise(tx: Db, contact: number) {
+    const all = await tx
+      .selectFrom('subscriptions')
+      .select(['status', 'subscribed_at'])
+      .where('contact_id', '=', contact)
+      .execute()
+    const instants = all.flatMap(({ subscribed_at }) => (subscribed_at === null ? [] : [subscribed_at]))
+    await tx
+      .updateTable('contacts')
+      .set({
+        status: bestStatus(all.map(({ status }) => status)),
+        subscribed_at: instants.length === 0 ? null : Math.min(...instants),
+      })
+      .where('id', '=', contact)
+      .execute()
+  }
+
+  /**
+   * The person has this address now. Where somebody else has it already, they are the same person.
+   * @returns the contact that remains
+   */
+  async function follow(tx: Db, contact: number, email: string): Promise<number> {
+    const { email: before } = await tx
+      .selectFrom('contacts')
+      .select('email')
+      .where('id', '=', contact)
+      .executeTakeFirstOrThrow()
+    if (before === email) return contact
+    const holder = await tx.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirst()
+    if (holder) {
+      const [into, from] = [Math.min(contact, holder.id), Math.max(contact, holder.id)]
+      await merge(tx, from, into)
+      contact = into
+    }
+    await tx.deleteFrom('contact_aliases').where('email', '=', email).execute()
+    await tx.updateTable('contacts').set({ email }).where('id', '=', contact).execute()
+    await putAlias(tx, before, contact)
+    await indexAgain(tx, contact)
+    contacts.forget()
+    return contact
+  }
+
+  async function putAlias(tx: Db, email: string, contact_id: number) {
+    const held = await tx.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirst()
+    if (held) return
+    await tx
+      .insertInto('contact_aliases')
+      .values({ email, contact_id })
+      .onConflict((conflict) => conflict.column('email').doUpdateSet({ contact_id }))
+      .execute()
+  }
+
+  async function rename(tx: Db, contact: number, given: string) {
+    const name = given.trim().slice(0, 200)
+    const changed = await tx
+      .updateTable('contacts')
+      .set({ name, name_folded: foldName(name) })
+      .where('id', '=', contact)
+      .where('name', '<>', name)
+      .returning('id')
+      .executeTakeFirst()
+    if (changed) await indexAgain(tx, contact)
+  }
+
+  /** Two contacts turn out to be one person: all facts of the one become the other's. */
+  async function merge(tx: Db, from: number, into: number) {
+    const [gone, kept] = await Promise.all(
+      [from, into].map((id) =>
+        tx.selectFrom('contacts').selectAll().where('id', '=', id).executeTakeFirstOrThrow(),
+      ),
+    )
+    for (const { tag_id, origin, added_at } of await tags.of(tx, from)) {
+      await tags.remove(tx, { contact_id: from, tag_id }, { origin })
+      await tags.add(tx, { contact_id: into, tag_id }, { origin, at: added_at })
+    }
+    await engagements.move(tx, from, into)
+    for (const { id, ...row } of await tx
+      .selectFrom('subscriptions')
+      .selectAll()
+      .where('contact_id', '=', from)
+      .execute()) {
+      const other = await tx
+        .selectFrom('subscriptions')
+        .select(['subscribed_at', 'seen_at'])
+        .where('contact_id', '=', into)
+        .where('list_id', '=', row.list_id)
+        .executeTakeFirst()
+      if (!other || row.seen_at > other.seen_at) await putSubscription(tx, { ...row, contact_id: into })
+      await tx.deleteFrom('subscriptions').where('id', '=', id).execute()
+    }
+    for (const { id: _, ...row } of await tx
+      .deleteFrom('subscription_changes')
+      .where('contact_id', '=', from)
+      .returningAll()
+      .execute())
+      await putChange(tx, { ...row, contact_id: into })
+    for (const table of ['contact_identities', 'contact_aliases', 'inbox', 'erasures'] as const)
+      await tx.updateTable(table).set({ contact_id: into }).where('contact_id', '=', from).execute()
+    for (const room of rooms.all) await room.merge?.(tx, from, into)
+    for (const table of ['contact_words', 'contacts_to_score', 'contacts_to_index'] as const)
+      await tx.deleteFrom(table).where('contact_id', '=', from).execute()
+    await removeFromSearch(tx, from)
+    await tx.deleteFrom('contacts').where('id', '=', from).execute()
+    contacts.forget()
+    await putAlias(tx, gone!.email, into)
+    const notes = [kept!.notes, gone!.notes].filter((text) => text !== '').join('\n\n')
+    await tx
+      .updateTable('contacts')
+      .set({
+        notes,
+        name: kept!.name || gone!.name,
+        name_folded: kept!.name_folded || gone!.name_folded,
+        created_at: Math.min(kept!.created_at, gone!.created_at),
+      })
+      .where('id', '=', into)
+      .execute()
+    await indexAgain(tx, into)
+    await summarise(tx, into)
+  }
+
+  /** @throws Unknown when there is no such contact */
+  async function erase(tx: Db, contact: number, at: number) {
+    const person = await tx
+      .selectFrom('contacts')
+      .select(['email', 'erased_at'])
+      .where('id', '=', contact)
+      .executeTakeFirst()
+    if (!person) throw new Unknown(`No contact ${contact}.`)
+    if (person.erased_at !== null) return
+    const aliases = await tx
+      .deleteFrom('contact_aliases')
+      .where('contact_id', '=', contact)
+      .returning('email')
+      .execute()
+    const identities = await tx
+      .deleteFrom('contact_identities')
+      .where('contact_id', '=', contact)
+      .returning(['provider', 'provider_id'])
+      .execute()
+    const names = [
+      person.email,
+      ...aliases.map(({ email }) => email),
+      ...identities.map(({ provider, provider_id }) => identityText(provider, provider_id)),
+    ]
+    for (const name of names) {
+      const hash = erasures.hashOf(name)
+      await erasures.add(tx, hash, contact, at)
+      receipt.erased.push(hash)
+    }
+    for (const { tag_id, origin } of await tags.of(tx, contact))
+      await tags.remove(tx, { contact_id: contact, tag_id }, { origin })
+    await removeFromSearch(tx, contact)
+    for (const table of ['contact_words', 'contacts_to_score', 'contacts_to_index'] as const)
+      await tx.deleteFrom(table).where('contact_id', '=', contact).execute()
+    await tx
+      .updateTable('engagements')
+      .set({ address: null, user_agent_id: null, os: null, browser: null, country: null, metadata: null })
+      .where('contact_id', '=', contact)
+      .execute()
+    for (const email of [person.email, ...aliases.map((alias) => alias.email)])
+      await forgetLinksThatName(tx, contact, email)
+    await tx.updateTable('inbox').set({ body: null }).where('contact_id', '=', contact).execute()
+    await tx
+      .updateTable('subscriptions')
+      .set({ status: 'removed', provider_status: '', source: '' })
+      .where('contact_id', '=', contact)
+      .execute()
+    for (const room of rooms.all) await room.erase?.(tx, contact, names)
+    await tx
+      .updateTable('contacts')
+      .set({
+        email: `erased:${contact}`,
+        name: '',
+        name_folded: '',
+        notes: '',
+        status: null,
+        score: null,
+        score_before: null,
+        band: null,
+        erased_at: at,
+      })
+      .where('id', '=', contact)
+      .execute()
+    contacts.forget()
+  }
+
+  /** Some links carry the address of whom they were sent to. */
+  async function forgetLinksThatName(tx: Db, contact: number, email: string) {
+    const own = await tx
+      .selectFrom('engagements')
+      .innerJoin('links', 'links.id', 'link_id')
+      .select(['links.id', 'url'])
+      .distinct()
+      .where('contact_id', '=', contact)
+      .execute()
+    for (const { id, url } of own) {
+      if (!mentions(url, email)) continue
+      await tx
+        .updateTable('engagements')
+        .set({ link_id: null })
+        .where('contact_id', '=', contact)
+        .where('link_id', '=', id)
+        .execute()
+      const used = await tx
+        .selectFrom('engagements')
+        .select('id')
+        .where('link_id', '=', id)
+        .executeTakeFirst()
+      if (!used) await tx.deleteFrom('links').where('id', '=', id).execute()
+    }
+  }
+
+  async function retag(tx: Db, fact: { contacts: number[]; add: string[]; remove: string[]; at: number }) {
+    const { at } = fact
+    const adding: number[] = []
+    for (const name of fact.add) adding.push(await tags.findOrAdd(tx, name, at))
+    const removing = await tx
+      .selectFrom('tags')
+      .select('id')
+      .where('name', 'in', fact.remove.length === 0 ? [''] : fact.remove)
+      .execute()
+    for (const contact_id of fact.contacts) {
+      if (await isErased(tx, contact_id)) continue
+      for (const tag_id of adding) await tags.add(tx, { contact_id, tag_id }, { origin: ours, at })
+      for (const { id: tag_id } of removing) await tags.remove(tx, { contact_id, tag_id }, { origin: ours })
+    }
+  }
+
+  /** All contacts of one tag get the other, and the first is gone. */
+  async function mergeTags(tx: Db, { from, into }: { from: number; into: number }) {
+    const given = await tx.selectFrom('contact_tags').selectAll().where('tag_id', '=', from).execute()
+    for (const { contact_id, origin, added_at } of given)
+      await tags.add(tx, { contact_id, tag_id: into }, { origin, at: added_at })
+    await tx.deleteFrom('tags').where('id', '=', from).execute()
+    await tx.deleteFrom('tag_counts').where('tag_id', '=', from).execute()
+  }
+
+  async function importRow(tx: Db, row: ImportRow, at: number) {
+    const erased = await erasures.find(tx, row.email)
+    if (erased) return // an old file does not bring back who asked to be forgotten
+    const { id, isNew } = await contacts.findOrAdd(tx, row.email, row.subscribedAt ?? at, 'csv')
+    if (isNew) receipt.added++
+    if (row.name !== '') await rename(tx, id, row.name)
+    for (const name of row.tags) {
+      const tag_id = await tags.findOrAdd(tx, name, at)
+      await tags.add(tx, { contact_id: id, tag_id }, { origin: ours, at })
+    }
+    if (row.list !== '') await subscribe(tx, id, row, at)
+  }
+
+  async function subscribe(tx: Db, contact_id: number, { list, subscribedAt }: ImportRow, at: number) {
+    const list_id = await findOrAddList(tx, {
+      provider: 'csv',
+      provider_id: list.toLowerCase(),
+      name: list,
+      at,
+    })
+    const known = await tx
+      .selectFrom('subscriptions')
+      .select('id')
+      .where('list_id', '=', list_id)
+      .where('contact_id', '=', contact_id)
+      .executeTakeFirst()
+    if (known) return
+    const since = subscribedAt ?? at
+    await putSubscription(tx, {
+      list_id,
+      contact_id,
+      status: 'subscribed',
+      provider_status: '',
+      source: 'csv',
+      subscribed_at: since,
+      unsubscribed_at: null,
+      seen_at: at,
+    })
+    await putChange(tx, { list_id, contact_id, changed_at: since, exact: 1, status: 'subscribed' })
+    await summarise(tx, contact_id)
+  }
+
+  return {
+    people: { record } satisfies Recorder<PeopleFact, PeopleReceipt>,
+    /** For recorders that stand on this one; inside `counted` of the engagements. */
+    subscriber,
+    subscription,
+    byIdentity,
+    tags,
+  }
+}
+export type PeopleRecorder = ReturnType<typeof peopleRecorder>
+
+/** See src/audience/record.ts: a delivery comes up to so much later than what it tells. */
+const longestDelay = 35 * 60_000
+const clockSkew = 60_000
+
+const nothing = (): PeopleReceipt => ({ contact: null, added: 0, erased: [], returned: [] })
+
+/** Did the person subscribe of their own will after they were erased? */
+const isFreshSince = ({ subscribedAt, changes, status }: SubscriberFact, erasedAt: number) =>
+  (isReached(status) || status === 'unconfirmed') &&
+  (subscribedAt > erasedAt ||
+    changes.some(
+      (change) => change.at > erasedAt && (isReached(change.status) || change.status === 'unconfirmed'),
+    ))
+
+/** Does a link, or whatever else was kept, name this address, plainly or encoded? */
+export function mentions(text: string, email: string) {
+  const lower = text.toLowerCase()
+  return [email, encodeURIComponent(email), email.replaceAll('+', '%2b'), email.replace('@', '%40')].some(
+    (spelling) => lower.includes(spelling.toLowerCase()),
+  )
+}
+
+/** @returns the id of a provider's list, which is made when there is none; its name follows the provider */
+export async function findOrAddList(
+  tx: Db,
+  { provider, provider_id, name, at }: { provider: string; provider_id: string; name: string; at: number },
+): Promise<number> {
+  const { id } = await tx
+    .insertInto('lists')
+    .values({ provider, provider_id, name, created_at: at })
+    .onConflict((conflict) => conflict.columns(['provider', 'provider_id']).doUpdateSet({ name }))
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  return id
+}

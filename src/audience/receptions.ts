@@ -1,0 +1,150 @@
+import type { EngagementCounts, ReceptionCounts, Row } from '../database/schema.js'
+import { engagementKind } from './engagement-kinds.js'
+import { counts, engagementVerdict, isUnjudged } from './engagement-verdict.js'
+
+export type Reception = Row<'receptions'>
+
+/** What a count needs to know of an engagement. */
+export type CountedEngagement = Pick<
+  Row<'engagements'>,
+  'id' | 'contact_id' | 'mailing_id' | 'kind' | 'happened_at' | 'verdict' | 'reasons'
+>
+
+export const engagementColumns = [
+  'opens',
+  'proxy_opens',
+  'machine_opens',
+  'unjudged_opens',
+  'clicks',
+  'machine_clicks',
+  'unjudged_clicks',
+  'replies',
+] as const satisfies (keyof EngagementCounts)[]
+
+export const receptionColumns = [
+  'people_sent',
+  'people_delivered',
+  'people_opened',
+  'people_clicked',
+  'all_people_opened',
+  'all_people_clicked',
+  'unjudged_people_opened',
+  'unjudged_people_clicked',
+  'people_replied',
+  'people_bounced',
+  'people_complained',
+  'people_unsubscribed',
+] as const satisfies (keyof ReceptionCounts)[]
+
+export const noEngagements: Readonly<EngagementCounts> = {
+  opens: 0,
+  proxy_opens: 0,
+  machine_opens: 0,
+  unjudged_opens: 0,
+  clicks: 0,
+  machine_clicks: 0,
+  unjudged_clicks: 0,
+  replies: 0,
+}
+
+/** Adds one engagement to counts, or takes it away (-1). */
+export function countEngagement(
+  into: EngagementCounts,
+  { kind, verdict, reasons }: Pick<CountedEngagement, 'kind' | 'verdict' | 'reasons'>,
+  by = 1,
+) {
+  const name = engagementKind(kind)
+  if (name === 'replied') into.replies += by
+  if (name === 'opened') {
+    if (verdict === engagementVerdict.proxy) into.proxy_opens += by
+    else if (verdict === engagementVerdict.machine) into.machine_opens += by
+    else {
+      into.opens += by
+      if (isUnjudged(reasons)) into.unjudged_opens += by
+    }
+  }
+  if (name === 'clicked') {
+    if (!counts(verdict)) into.machine_clicks += by
+    else {
+      into.clicks += by
+      if (isUnjudged(reasons)) into.unjudged_clicks += by
+    }
+  }
+}
+
+/** Did somebody do something, and was it a person? Deliveries and bounces are done to people. */
+export const isDeed = (kind: number) => ['opened', 'clicked', 'replied'].includes(engagementKind(kind))
+
+/** Was anything done by a person (or, with `machines`, by whomever)? */
+export const isActive = (
+  { opens, clicks, replies, proxy_opens, machine_opens, machine_clicks }: EngagementCounts,
+  { machines = false } = {},
+) => opens + clicks + replies + (machines ? proxy_opens + machine_opens + machine_clicks : 0) > 0
+
+/**
+ * What one contact did with one mailing, from all engagements of the two, in whatever order.
+ * @returns null when there are none
+ */
+export function receptionOf(
+  engagements: CountedEngagement[],
+  { contact_id, mailing_id }: { contact_id: number; mailing_id: number },
+): Reception | null {
+  if (engagements.length === 0) return null
+  const instants = (...kinds: string[]) =>
+    engagements
+      .filter(({ kind }) => kinds.includes(engagementKind(kind)))
+      .map(({ happened_at }) => happened_at)
+  const counted = (kind: string) =>
+    engagements
+      .filter((row) => engagementKind(row.kind) === kind && counts(row.verdict))
+      .map(({ happened_at }) => happened_at)
+  const deeds = engagements.filter(({ kind }) => isDeed(kind))
+  // Nobody opens, clicks or answers what did not arrive, even if nobody told of the arrival.
+  const arrived =
+    earliest(instants('delivered')) ??
+    earliest(instants('opened', 'clicked', 'replied', 'complained', 'unsubscribed', 'commented'))
+  const bounced = arrived === null && instants('bounced', 'rejected').length > 0
+  const reception: Reception = {
+    contact_id,
+    mailing_id,
+    sent_at: earliest(instants('sent')),
+    delivered_at: arrived,
+    ...noEngagements,
+    bounced: bounced ? 1 : 0,
+    complained: instants('complained').length > 0 ? 1 : 0,
+    unsubscribed: instants('unsubscribed').length > 0 ? 1 : 0,
+    first_opened_at: earliest(counted('opened')),
+    first_clicked_at: earliest(counted('clicked')),
+    last_active_at: latest(
+      deeds.filter(({ verdict }) => counts(verdict)).map(({ happened_at }) => happened_at),
+    ),
+    machine_last_active_at: latest(
+      deeds.filter(({ verdict }) => !counts(verdict)).map(({ happened_at }) => happened_at),
+    ),
+  }
+  for (const engagement of engagements) countEngagement(reception, engagement)
+  return reception
+}
+
+const earliest = (instants: number[]) => (instants.length === 0 ? null : Math.min(...instants))
+const latest = (instants: number[]) => (instants.length === 0 ? null : Math.max(...instants))
+
+/** What one reception adds to the counts of its mailing. */
+export function peopleOf(reception: Reception | null): ReceptionCounts {
+  const is = (truth: boolean | undefined) => Number(truth ?? false)
+  const r = reception
+  return {
+    people_sent: is(r !== null && (r.sent_at !== null || r.delivered_at !== null || r.bounced === 1)),
+    people_delivered: is(r !== null && r.delivered_at !== null),
+    people_opened: is(r !== null && r.opens > 0),
+    people_clicked: is(r !== null && r.clicks > 0),
+    all_people_opened: is(r !== null && r.opens + r.proxy_opens + r.machine_opens > 0),
+    all_people_clicked: is(r !== null && r.clicks + r.machine_clicks > 0),
+    unjudged_people_opened: is(r !== null && r.opens > 0 && r.opens === r.unjudged_opens),
+    unjudged_people_clicked: is(r !== null && r.clicks > 0 && r.clicks === r.unjudged_clicks),
+    people_replied: is(r !== null && r.replies > 0),
+    people_bounced: is(r?.bounced === 1),
+    people_complained: is(r?.complained === 1),
+    people_unsubscribed: is(r?.unsubscribed === 1),
+  }
+}
