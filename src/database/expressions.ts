@@ -35,3 +35,11 @@ export function startOfPeriod(day: Expression<string>, unit: 'day' | 'week' | 'm
 export function wholeParts(number: Expression<number>, by: number) {
   return sql<number>`${number} / ${sql.lit(by)}`
 }
+
+/**
+ * All rows of a group as one JSON text, an array of arrays: a fifth of what it costs to carry millions of rows out of
+ * a reading thread one by one.
+ */
+export function asJsonRows(columns: Expression<number | null>[]) {
+  return sql<string>`json_group_array(json_array(${sql.join(columns)}))`
+}
