@@ -159,7 +159,7 @@ const v4Digits = (address: string) =>
     .join('')
 
 function v6Digits(address: string): string {
-  const [bare] = address.split('%')
+  const [bare] = address.toLowerCase().split('%')
   const hex = bare!.replace(/\d+\.\d+\.\d+\.\d+$/, (tail) => v4Digits(tail).replace(/^(.{4})/, '$1:'))
   const [head = '', tail] = hex.split('::')
   const groups = (text: string) => (text === '' ? [] : text.split(':').map((group) => group.padStart(4, '0')))
