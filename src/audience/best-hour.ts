@@ -1,7 +1,8 @@
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts } from '../database/schema.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
-import { type Counting, clicksOf, engagementColumns, opensOf } from './counting.js'
+import { type Counting, clicksOf, opensOf } from './counting.js'
+import { engagementColumns } from './receptions.js'
 
 export const weekdays = [
   'Monday',

@@ -1,31 +1,11 @@
 import type { EngagementCounts } from '../database/schema.js'
+import { engagementColumns, noEngagements } from './receptions.js'
+
+export { engagementColumns, noEngagements }
 
 /** Whether opens and clicks of machines and mail proxies are counted in. */
 export interface Counting {
   machines: boolean
-}
-
-/** The columns of every table that counts engagements. */
-export const engagementColumns = [
-  'opens',
-  'proxy_opens',
-  'machine_opens',
-  'unjudged_opens',
-  'clicks',
-  'machine_clicks',
-  'unjudged_clicks',
-  'replies',
-] as const satisfies (keyof EngagementCounts)[]
-
-export const noEngagements: EngagementCounts = {
-  opens: 0,
-  proxy_opens: 0,
-  machine_opens: 0,
-  unjudged_opens: 0,
-  clicks: 0,
-  machine_clicks: 0,
-  unjudged_clicks: 0,
-  replies: 0,
 }
 
 /** Opens as a page shows them: by people and suspected ones; with `machines` those of proxies and machines too. */

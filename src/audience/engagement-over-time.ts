@@ -3,8 +3,8 @@ import { startOfPeriod as startOf } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts, Tables } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
-import { engagementColumns, noEngagements } from './counting.js'
 import { type Periods, periodsOf, type Range, startOfPeriod, type Unit } from './periods.js'
+import { engagementColumns, noEngagements } from './receptions.js'
 
 /** Whose engagement is looked at: the people with a tag, on a list (now or once), or everybody. */
 export interface Whose {

@@ -2,7 +2,8 @@ import type { Db } from '../database/open.js'
 import type { EngagementCounts } from '../database/schema.js'
 import { NotFound } from '../web/errors.js'
 import { filterOf } from './contact-filter.js'
-import { type Counting, clicksOf, engagementColumns, noEngagements, opensOf } from './counting.js'
+import { type Counting, clicksOf, opensOf } from './counting.js'
+import { engagementColumns, noEngagements } from './receptions.js'
 
 export interface Tag extends EngagementCounts {
   id: number
