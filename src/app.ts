@@ -7,12 +7,16 @@ import { settingsPages } from './accounts/settings.js'
 import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
+import { activityPage } from './audience/activity-page.js'
 import { openAudience } from './audience/audience.js'
+import { contactPage } from './audience/contact-page.js'
 import { openCountries } from './audience/countries.js'
+import { engagementRoom } from './audience/engagement-room.js'
 import { destroyOldSalts } from './audience/internet-addresses.js'
 import { openNetworks } from './audience/networks.js'
 import { privacySection } from './audience/privacy-section.js'
 import { searchIndex } from './audience/search.js'
+import { wordsPage } from './audience/words-page.js'
 import { campaignApi, eventOperations } from './campaigns/api.js'
 import { campaignPage } from './campaigns/campaign-page.js'
 import { campaignRemover } from './campaigns/commands.js'
@@ -68,6 +72,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   })
   const { contacts, rooms } = audience
   const recorder = campaignRecorder({ db, calendar: days, contacts, countryOf })
+  rooms.enter(engagementRoom())
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
@@ -138,6 +143,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
+  app.use(activityPage({ db, readers, calendar: days, now }))
+  app.use(wordsPage({ db, readers, calendar: days, now }))
+  app.use(
+    contactPage({
+      db,
+      readers,
+      rooms,
+      retag: audience.retag,
+      erase: audience.erase,
+      calendar: days,
+      dates: dateFormats(days),
+      now,
+    }),
+  )
   app.use(glossaryPages({ chapters: campaignChapters }))
 
   app.use(notFound)

@@ -2,8 +2,8 @@ import { type ExpressionBuilder, sql } from 'kysely'
 import { holds, isAmong, unindexed } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts, Tables } from '../database/schema.js'
-import { engagementColumns } from './counting.js'
 import { type EngagementKind, engagementNumber } from './engagement-kinds.js'
+import { engagementColumns } from './receptions.js'
 import { findContacts, nameTerm } from './search.js'
 
 export interface ActivityFilter {

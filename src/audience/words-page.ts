@@ -15,26 +15,26 @@ interface Needs {
   now: () => number
 }
 
-const headings: Record<WordReason, { title: string; rule: string; none: string }> = {
+const headings: Record<WordReason, { title: string; rule: string; nobody: string }> = {
   replied: {
     title: 'Replied',
     rule: 'Within the last 14 days.',
-    none: 'Nobody replied within 14 days.',
+    nobody: 'Nobody replied within 14 days.',
   },
   rose: {
     title: 'Rose',
     rule: '15 points or more within 30 days, to 35 or more.',
-    none: 'Nobody rose by 15 points within 30 days.',
+    nobody: 'Nobody rose by 15 points within 30 days.',
   },
   faded: {
     title: 'Faded',
     rule: '15 points or more within 30 days, from 35 or more.',
-    none: 'Nobody faded by 15 points within 30 days.',
+    nobody: 'Nobody faded by 15 points within 30 days.',
   },
   left: {
     title: 'Left after long activity',
     rule: 'Within the last 30 days, after 90 days, 10 mailings and 10 opens and clicks or more.',
-    none: 'Nobody left after long activity within 30 days.',
+    nobody: 'Nobody left after long activity within 30 days.',
   },
 }
 
