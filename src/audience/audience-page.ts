@@ -177,14 +177,18 @@ export const longSelections = () => {
 }
 
 /** Who has been chosen on a page of contacts: those that were ticked, or all of its filter, in pages of ids. */
-export async function* chosenIds({ readers, now }: Pick<Needs, 'readers' | 'now'>, body: unknown) {
+export async function* chosenIds(
+  { readers, now }: Pick<Needs, 'readers' | 'now'>,
+  body: unknown,
+  { pageLength }: { pageLength?: number } = {},
+) {
   const chosen = Chosen.parse(body ?? {})
   if (!chosen.all) {
     for (let from = 0; from < chosen.id.length; from += 1_000) yield chosen.id.slice(from, from + 1_000)
     return
   }
   const conditions = await conditionsOf({ readers, now: now() }, { ...chosen.filter, after: 0 })
-  yield* contactIds(readers, conditions)
+  yield* contactIds(readers, conditions, { pageLength })
 }
 
 /** `/audience`: everybody, ranked, filtered, sorted, and tagged by the handful or by the thousand. */

@@ -7,7 +7,7 @@ document.addEventListener(
   ({ target: form }) => {
     if (form.method !== 'post' || form.querySelector('[type=password]')) return
     const fields = [...form.elements].filter(
-      ({ name, type }) => name && !/^(hidden|submit|button)$/.test(type),
+      ({ name, type }) => name && !/^(hidden|submit|button|file)$/.test(type),
     )
     const values = fields.map(({ name, type, value, checked }) => ({
       name,
