@@ -90,7 +90,7 @@ export function scoreRecorder(db: Db): Recorder<Scoring, void> {
     const ids = changes.map(({ contact_id }) => contact_id)
     const rows = await tx
       .selectFrom('contacts')
-      .select(['id', 'score', 'last_active_at', ...countColumns])
+      .select(['id', 'score', 'last_active_at', 'erased_at', ...countColumns])
       .where(({ ref }) => isAmong(ref('id'), ids))
       .execute()
     const contacts = new Map(rows.map((row) => [row.id, row]))
@@ -100,8 +100,8 @@ export function scoreRecorder(db: Db): Recorder<Scoring, void> {
     for (const change of changes) {
       const { contact_id, score, score_before, band, seen } = change
       const contact = contacts.get(contact_id)
-      if (!contact) {
-        settled.push(contact_id) // merged into another meanwhile
+      if (!contact || contact.erased_at !== null) {
+        settled.push(contact_id) // merged into another meanwhile, or a person no more
         continue
       }
       const isCurrent = seen === null || seen === countsSeen(contact)
@@ -317,6 +317,7 @@ export function scorer({ db, readers, rooms, write, now }: Needs) {
         .select(['id', 'score', 'score_before', 'band', 'last_active_at'])
         .where('id', '>=', from)
         .where('id', '<', from + contactsAtOnce)
+        .where('erased_at', 'is', null)
         .orderBy('id')
         .execute()
       const changes: ScoreChange[] = []
