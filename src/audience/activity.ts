@@ -35,6 +35,8 @@ export interface ActivityRow {
   contact_id: number
   email: string
   name: string
+  /** Set: the person is gone, the fact goes on counting. */
+  erased_at: number | null
   mailing_id: number | null
   mailing: string | null
   url: string | null
@@ -190,7 +192,15 @@ function rowsOf(readers: Readers, ids: number[]): Promise<ActivityRow[]> {
     .leftJoin('mailings', 'mailings.id', 'engagements.mailing_id')
     .leftJoin('links', 'links.id', 'engagements.link_id')
     .select(['engagements.id', 'kind', 'happened_at', 'exact', 'verdict', 'reasons', 'os', 'browser'])
-    .select(['contact_id', 'email', 'contacts.name', 'mailing_id', 'mailings.name as mailing', 'links.url'])
+    .select([
+      'contact_id',
+      'email',
+      'contacts.name',
+      'erased_at',
+      'mailing_id',
+      'mailings.name as mailing',
+      'links.url',
+    ])
     .where(({ ref }) => isAmong(ref('engagements.id'), ids))
     .orderBy('happened_at', 'desc')
     .orderBy('engagements.id', 'desc')
