@@ -9,9 +9,11 @@ import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
 import { activityPage } from './audience/activity-page.js'
 import { openAudience } from './audience/audience.js'
+import { audienceBodies, audiencePages } from './audience/audience-page.js'
 import { contactPage } from './audience/contact-page.js'
 import { openCountries } from './audience/countries.js'
 import { engagementRoom } from './audience/engagement-room.js'
+import { removeOldImports } from './audience/import-page.js'
 import { destroyOldSalts } from './audience/internet-addresses.js'
 import { openNetworks } from './audience/networks.js'
 import { privacySection } from './audience/privacy-section.js'
@@ -119,7 +121,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
-  app.use(onlyLoggedIn, longLists(), formBodies(), onlyGenuine)
+  app.use(onlyLoggedIn, longLists(), audienceBodies({ config, now }), formBodies(), onlyGenuine)
   app.use(showLastEvent({ db }))
   app.use(logoutPages())
   app.use(
@@ -143,6 +145,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
+  app.use(
+    audiencePages({
+      db,
+      readers,
+      calendar: days,
+      config,
+      retag: audience.retag,
+      importContacts: audience.importContacts,
+      now,
+    }),
+  )
   app.use(activityPage({ db, readers, calendar: days, now }))
   app.use(wordsPage({ db, readers, calendar: days, now }))
   app.use(
@@ -166,6 +179,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const search = searchIndex({ db })
   const jobs: Job[] = [
     { name: 'destroy old salts', when: '10 0 * * *', run: () => destroyOldSalts(db, now()) },
+    { name: 'remove old imports', when: '*/15 * * * *', run: () => removeOldImports({ config, now }) },
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },

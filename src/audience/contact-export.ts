@@ -5,7 +5,7 @@ import { type Response, Router } from 'express'
 import { isAmong } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
-import { chosenIds } from './audience-page.js'
+import { chosenIds } from './chosen.js'
 import { ContactFilter } from './contact-filter.js'
 import { conditionsOf, contactIds } from './contact-list.js'
 

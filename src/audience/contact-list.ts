@@ -4,7 +4,7 @@ import type { Readers } from '../database/readers.js'
 import type { Row, Tables } from '../database/schema.js'
 import { dayLength } from '../web/calendar.js'
 import { type Band, bands, type ContactFilter, partsInForce } from './contact-filter.js'
-import { findContacts, searchTerm } from './search.js'
+import { findContacts, nameTerm, searchTerm } from './search.js'
 
 interface Needs {
   readers: Readers
@@ -126,15 +126,12 @@ export function letThrough(eb: Columns, { filter, now, tags, not, found }: Condi
       say(
         eb.or([
           holds(eb.ref('contacts.email'), searchTerm(filter.q)),
-          holds(eb.ref('contacts.name_folded'), foldName(filter.q)),
+          holds(eb.ref('contacts.name_folded'), nameTerm(searchTerm(filter.q))),
         ]),
       )
   }
   return eb.and(conditions)
 }
-
-/** A name in the one spelling that names are searched in. */
-const foldName = (name: string) => name.normalize().trim().toLowerCase()
 
 const taggedWith = (eb: Columns, tags: number[]) =>
   eb.selectFrom('contact_tags').select('contact_id').where('tag_id', 'in', tags)

@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream'
 import { parse } from 'csv-parse'
 import type { Calendar } from '../web/calendar.js'
 import { EmailAddress } from './contacts.js'
+import type { ImportRow } from './people.js'
 
 /** The most contacts of one file: they are written in one go, and the doors wait for it. */
 export const mostRows = 50_000
@@ -13,25 +14,8 @@ export type ColumnRole = (typeof columnRoles)[number]
 /** The role of each column in turn; null for one that is passed over. */
 export type Mapping = (ColumnRole | null)[]
 
-/** One contact of a file, its lines taken together. */
-export interface ImportRow {
-  /** In its one spelling. */
-  email: string
-  /** Empty where the file says none: a name that is known stays then. */
-  name: string
-  /** Names of tags, made where they do not exist yet. */
-  tags: string[]
-  /** The instant at which the day began on which they subscribed. */
-  subscribedAt: number | null
-  /** The name of a list, made where it does not exist yet. */
-  list: string | null
-}
-
 /** Writes all rows in one go, or none of them. */
-export type ImportContacts = (
-  rows: ImportRow[],
-  options: { by: number | null },
-) => Promise<{ added: number; updated: number }>
+export type ImportContacts = (rows: ImportRow[]) => Promise<{ added: number; updated: number }>
 
 /** A file that cannot be read as CSV at all, told in a sentence. */
 export class Unreadable extends Error {}
@@ -106,11 +90,12 @@ const mostErrors = 100
  * contact: the first name, day and list, and all tags.
  * @param mapping has the role `email` once
  * @param tag one more tag for all of them, or nothing
+ * @param list the list of those of whom the file names none, or nothing
  * @throws Unreadable
  */
 export async function readContacts(
   path: string,
-  { mapping, hasHeader, tag }: { mapping: Mapping; hasHeader: boolean; tag: string },
+  { mapping, hasHeader, tag, list }: { mapping: Mapping; hasHeader: boolean; tag: string; list: string },
   { calendar, now }: { calendar: Calendar; now: number },
 ): Promise<Reading> {
   const rows = new Map<string, ImportRow>()
@@ -130,6 +115,7 @@ export async function readContacts(
       continue
     }
     if (tag) row.tags.push(tag)
+    row.list ||= list
     const known = rows.get(row.email)
     if (known) repeated += 1
     rows.set(row.email, known ? together(known, row) : { ...row, tags: once(row.tags) })
@@ -142,7 +128,7 @@ const together = (one: ImportRow, other: ImportRow): ImportRow => ({
   name: one.name || other.name,
   tags: once([...one.tags, ...other.tags]),
   subscribedAt: one.subscribedAt ?? other.subscribedAt,
-  list: one.list ?? other.list,
+  list: one.list || other.list,
 })
 
 /** Each tag once, whatever its case. */
@@ -180,7 +166,7 @@ function rowOf(
   const subscribedAt = day === '' ? null : instantOf(day, calendar)
   if (Number.isNaN(subscribedAt)) return `“${shortened(day)}” is no day. Write it as 2026-11-20.`
   if (subscribedAt !== null && subscribedAt > now) return `The day ${shortened(day)} is yet to come.`
-  return { email: email.data, name, tags, subscribedAt, list: list || null }
+  return { email: email.data, name, tags, subscribedAt, list: list }
 }
 
 const shortened = (text: string) => (text.length > 60 ? `${text.slice(0, 60)}…` : text)

@@ -129,6 +129,7 @@ const MappingForm = z.object({
     .catch([]),
   header: text.transform((value) => value === '1'),
   tag: text.transform((value) => value.trim()),
+  list: text.transform((value) => value.trim()),
   skip: text.transform((value) => value === '1'),
 })
 type MappingForm = z.infer<typeof MappingForm>
@@ -166,14 +167,13 @@ export function importPages({ config, calendar, importContacts, changed, now }: 
 
   routes.get('/audience/import/:key', async (req, res) => {
     const shape = await shapeOf(await room.find(accountOf(res).id, req.params.key))
-    const form = { column: shape.guess, header: shape.hasHeader, tag: '', skip: false }
+    const form = { column: shape.guess, header: shape.hasHeader, tag: '', list: '', skip: false }
     showPreview(res, req.params.key, shape, form, { problem: '', reading: null })
   })
 
   routes.post('/audience/import/:key', async (req, res) => {
     const { key } = req.params
-    const by = accountOf(res).id
-    const path = await room.find(by, key)
+    const path = await room.find(accountOf(res).id, key)
     const shape = await shapeOf(path)
     const form = MappingForm.parse(req.body ?? {})
     const refuse = (problem: string, reading: Reading | null = null) =>
@@ -181,11 +181,11 @@ export function importPages({ config, calendar, importContacts, changed, now }: 
 
     const problem = problemOf(form)
     if (problem) return refuse(problem)
-    const given = { mapping: form.column as Mapping, hasHeader: form.header, tag: form.tag }
+    const given = { mapping: form.column as Mapping, hasHeader: form.header, tag: form.tag, list: form.list }
     const reading = await readContacts(path, given, { calendar, now: now() })
     if (reading.errorCount > 0 && !form.skip) return refuse('', reading)
     if (reading.rows.length === 0) return refuse('No line of this file holds a contact that can be imported.')
-    const { added, updated } = await importContacts(reading.rows, { by })
+    const { added, updated } = await importContacts(reading.rows)
     await room.remove(path)
     changed()
     tell(req, toldOf({ added, updated }, reading))
@@ -233,11 +233,12 @@ export function importPages({ config, calendar, importContacts, changed, now }: 
   return routes
 }
 
-function problemOf({ column, tag }: MappingForm): string {
+function problemOf({ column, tag, list }: MappingForm): string {
   const addresses = column.filter((role) => role === 'email').length
   if (addresses === 0) return 'Say which column holds the address.'
   if (addresses > 1) return 'Only one column can hold the address.'
   if (tag.length > 80) return 'Keep the tag under 80 letters.'
+  if (list.length > 80) return 'Keep the name of the list under 80 letters.'
   if (/[,;|]/.test(tag)) return 'A tag has no comma in its name.'
   return ''
 }

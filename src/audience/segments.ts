@@ -103,3 +103,4 @@ export function segmentSizes({ readers, now }: { readers: Readers; now: () => nu
     forget: () => sizes.clear(),
   }
 }
+export type SegmentSizes = ReturnType<typeof segmentSizes>
