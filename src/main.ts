@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pino } from 'pino'
 import { createAccountFromConfig } from './accounts/setup.js'
 import { createApp } from './app.js'
+import { rebuildEngagementDays } from './audience/rebuild.js'
 import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
 import { type Config, ConfigError, environment, readConfig } from './config.js'
 import { startCheckpoints } from './database/checkpoints.js'
@@ -46,7 +47,10 @@ async function start() {
   if (copy) log.info({ copy }, 'backup made before the migration')
   const days = calendar(config.TIME_ZONE)
   if ((await readSetting(db, countsTimeZone)) !== config.TIME_ZONE) {
-    await db.transaction().execute((tx) => rebuildDays(tx, days))
+    await db.transaction().execute(async (tx) => {
+      await rebuildDays(tx, days)
+      await rebuildEngagementDays(tx, days)
+    })
     log.info({ timeZone: config.TIME_ZONE }, 'days counted in the reporting time zone')
   }
 
@@ -56,7 +60,7 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover } = await createApp({ config, db, readers, ledger, log, now })
+  const { app, setup, jobs, remover, audience } = await createApp({ config, db, readers, ledger, log, now })
 
   const server = httpServer(app)
   server.listen(config.PORT, config.HOST)
@@ -69,6 +73,8 @@ async function start() {
   const link = await setup.address()
   if (link) console.log(`\nMake the first account here: ${link}\n`)
   void remover.run() // what a stop interrupted
+  const again = await audience.eraseAgain()
+  if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
   const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
 
   const [signal] = await ended

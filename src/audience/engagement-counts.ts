@@ -6,6 +6,7 @@ import { type Calendar, hourLength } from '../web/calendar.js'
 import {
   type CountedEngagement,
   countEngagement,
+  deedNumbers,
   engagementColumns,
   isActive,
   isDeed,
@@ -33,7 +34,7 @@ export class EngagementChanges {
   readonly #calendar: Calendar
   readonly #write: ReturnType<typeof writers>
   #waiting: (() => void)[] = []
-  #mailings = new Map<number, Row<'mailing_counts'>>()
+  #mailings = new Map<number, Omit<Row<'mailing_counts'>, 'last_at'>>()
   #hours = new Map<string, Row<'engagement_hours'>>()
   #days = new Map<string, Row<'engagement_days'>>()
   #contacts = new Map<number, ContactChange>()
@@ -102,7 +103,6 @@ export class EngagementChanges {
               mailing_id,
               ...noEngagements,
               ...nobody,
-              last_at: null as number | null,
             }))
       for (const column of engagementColumns) {
         const more = (after?.[column] ?? 0) - (before?.[column] ?? 0)
@@ -113,7 +113,6 @@ export class EngagementChanges {
         const [was, is] = [peopleOf(before), peopleOf(after)]
         for (const column of receptionColumns) mailing[column] += is[column] - was[column]
         contact.mailings += is.people_delivered - was.people_delivered
-        mailing.last_at = latest(mailing.last_at, after?.last_active_at, after?.machine_last_active_at)
       }
       for (const column of ['last_active_at', 'machine_last_active_at'] as const) {
         if ((after?.[column] ?? 0) < (before?.[column] ?? 0)) contact.again = true
@@ -124,7 +123,14 @@ export class EngagementChanges {
 
   /** Adds all that was gathered to the tables. */
   async write(tx: Db) {
-    for (const row of this.#mailings.values()) await this.#write.mailing(tx, row)
+    for (const row of this.#mailings.values()) {
+      await this.#write.mailing(tx, row)
+      const { mailing_id } = row
+      let last_at: number | null = null
+      for (const kind of deedNumbers)
+        last_at = latest(last_at, (await this.#write.lastDeed(tx, { mailing_id, kind })).rows[0]?.at)
+      await this.#write.setLastDeed(tx, { mailing_id, last_at })
+    }
     for (const row of this.#hours.values()) await this.#write.hour(tx, row)
     for (const row of this.#days.values()) await this.#write.day(tx, row)
     for (const change of this.#contacts.values()) await this.#writeContact(tx, change)
@@ -198,15 +204,14 @@ function entry<Key, Value>(changes: Map<Key, Value>, key: Key, make: () => Value
 export const tagAdder = (db: Db) =>
   adder(db, 'tag_counts', ['tag_id'], ['contacts', 'scored', 'score_sum', ...engagementColumns])
 
-function adder<Name extends keyof Tables>(
+function adder<Name extends keyof Tables, Counts extends object = Row<Name>>(
   db: Db,
   table: Name,
   keys: (keyof Tables[Name] & string)[],
   sums: readonly string[],
-  latestOf: string[] = [],
 ) {
-  const columns = [...keys, ...sums, ...latestOf]
-  return compiled<Row<Name>>((value) =>
+  const columns = [...keys, ...sums]
+  return compiled<Counts>((value) =>
     db
       .insertInto(table as 'tag_counts')
       .values(Object.fromEntries(columns.map((column) => [column, value(column as never)])) as never)
@@ -218,10 +223,6 @@ function adder<Name extends keyof Tables>(
               ...sums.map((column) => [
                 column,
                 sql`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`,
-              ]),
-              ...latestOf.map((column) => [
-                column,
-                laterOf(sql.ref(`${table}.${column}`), sql.ref(`excluded.${column}`)),
               ]),
             ]) as never,
           ),
@@ -239,12 +240,25 @@ function writers(db: Db) {
     number
   >
   return {
-    mailing: adder(
+    mailing: adder<'mailing_counts', Omit<Row<'mailing_counts'>, 'last_at'>>(
       db,
       'mailing_counts',
       ['mailing_id'],
       [...engagementColumns, ...receptionColumns],
-      ['last_at'],
+    ),
+    /** It stands at the end of the index. */
+    lastDeed: compiled<{ mailing_id: number; kind: number }, { at: number | null }>((value) =>
+      db
+        .selectFrom('engagements')
+        .select(({ fn }) => fn.max<number | null>('happened_at').as('at'))
+        .where('mailing_id', '=', value('mailing_id'))
+        .where('kind', '=', value('kind')),
+    ),
+    setLastDeed: compiled<{ mailing_id: number; last_at: number | null }>((value) =>
+      db
+        .updateTable('mailing_counts')
+        .set({ last_at: value('last_at') })
+        .where('mailing_id', '=', value('mailing_id')),
     ),
     hour: adder(db, 'engagement_hours', ['list_id', 'hour_at'], engagementColumns),
     day: adder(db, 'engagement_days', ['list_id', 'day_on'], engagementColumns),

@@ -1,5 +1,5 @@
 import type { EngagementCounts, ReceptionCounts, Row } from '../database/schema.js'
-import { engagementKind } from './engagement-kinds.js'
+import { engagementKind, engagementNumber } from './engagement-kinds.js'
 import { counts, engagementVerdict, isUnjudged } from './engagement-verdict.js'
 
 export type Reception = Row<'receptions'>
@@ -72,8 +72,9 @@ export function countEngagement(
   }
 }
 
-/** Did somebody do something, and was it a person? Deliveries and bounces are done to people. */
-export const isDeed = (kind: number) => ['opened', 'clicked', 'replied'].includes(engagementKind(kind))
+/** The kinds in which somebody, or something, does something. Deliveries and bounces are done to people. */
+export const deedNumbers = (['opened', 'clicked', 'replied'] as const).map(engagementNumber)
+export const isDeed = (kind: number) => deedNumbers.includes(kind)
 
 /** Was anything done by a person (or, with `machines`, by whomever)? */
 export const isActive = (

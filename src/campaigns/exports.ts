@@ -91,7 +91,7 @@ async function* events({ readers }: Needs, campaignId: number, { event, ...filte
         'happened_at',
         'kind',
         'email',
-        'name',
+        'sending_domains.name',
         'link',
         'country',
         'events.device',
@@ -164,7 +164,7 @@ async function* journeys({ readers }: Needs, campaignId: number, filter: Journey
       .innerJoin('contacts', 'contacts.id', 'journeys.contact_id')
       .innerJoin('sending_domains', 'sending_domains.id', 'journeys.domain_id')
       .selectAll('journeys')
-      .select(['email', 'name'])
+      .select(['email', 'sending_domains.name'])
       .where('journeys.campaign_id', '=', campaignId)
       .where('journeys.id', '>', after)
       .where('journeys.id', '<=', upTo)

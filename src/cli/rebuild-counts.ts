@@ -1,4 +1,5 @@
-// `npm run rebuild-counts`: computes all counts of the click tracker anew from its events.
+// `npm run rebuild-counts`: computes all counts anew from the facts.
+import { rebuildAudienceCounts } from '../audience/rebuild.js'
 import { rebuildCounts } from '../campaigns/rebuild.js'
 import { calendar } from '../web/calendar.js'
 import { command, openInstallation } from './installation.js'
@@ -6,16 +7,28 @@ import { command, openInstallation } from './installation.js'
 await command(async () => {
   const { config, db } = await openInstallation()
   console.log(
-    'Counting all events anew. A running server goes on showing the old counts, ' +
-      'and its event door answers 503 until this is done.',
+    'Counting everything anew. A running server goes on showing the old counts, ' +
+      'and its doors answer 503 until this is done.',
   )
   const from = performance.now()
-  await rebuildCounts(db, calendar(config.TIME_ZONE))
+  const days = calendar(config.TIME_ZONE)
+  await rebuildCounts(db, days)
+  await rebuildAudienceCounts(db, days)
   const seconds = (performance.now() - from) / 1000
-  const { events } = await db
-    .selectFrom('events')
-    .select(({ fn }) => fn.countAll<number>().as('events'))
-    .executeTakeFirstOrThrow()
-  console.log(`Counted ${events.toLocaleString('en')} events in ${seconds.toFixed(1)} s.`)
+  const [events, engagements] = await Promise.all(
+    (['events', 'engagements'] as const).map(
+      async (table) =>
+        (
+          await db
+            .selectFrom(table)
+            .select(({ fn }) => fn.countAll<number>().as('rows'))
+            .executeTakeFirstOrThrow()
+        ).rows,
+    ),
+  )
+  console.log(
+    `Counted ${events!.toLocaleString('en')} events and ${engagements!.toLocaleString('en')} engagements ` +
+      `in ${seconds.toFixed(1)} s.`,
+  )
   await db.destroy()
 })

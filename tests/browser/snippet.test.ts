@@ -60,7 +60,7 @@ async function aReader({ script = '', from, before = '', links }: Landing = {}) 
       .selectFrom('events')
       .innerJoin('contacts', 'contacts.id', 'contact_id')
       .innerJoin('sending_domains', 'sending_domains.id', 'domain_id')
-      .select(['campaign_id', 'kind', 'email', 'name as domain', 'caller_id', 'extra'])
+      .select(['campaign_id', 'kind', 'email', 'sending_domains.name as domain', 'caller_id', 'extra'])
       .orderBy('events.id')
       .execute()
   const until = (count: number) =>

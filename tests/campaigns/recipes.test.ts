@@ -51,7 +51,7 @@ async function aCountingServer() {
       .selectFrom('events')
       .innerJoin('contacts', 'contacts.id', 'contact_id')
       .innerJoin('sending_domains', 'sending_domains.id', 'domain_id')
-      .select(['kind', 'email', 'name as domain', 'verdict', 'device', 'caller_id'])
+      .select(['kind', 'email', 'sending_domains.name as domain', 'verdict', 'device', 'caller_id'])
       .orderBy('events.id')
       .execute()
   const ingredients: Ingredients = {

@@ -1,0 +1,160 @@
+import { sql } from 'kysely'
+import type { Db } from '../database/open.js'
+import type { Calendar } from '../web/calendar.js'
+import { engagementNumber } from './engagement-kinds.js'
+import { engagementReason } from './engagement-verdict.js'
+import { bestStatus } from './subscriptions.js'
+
+const kind = (name: Parameters<typeof engagementNumber>[0]) => `kind = ${engagementNumber(name)}`
+const isUnjudged = `reasons & ${engagementReason.unjudged} > 0`
+const deeds = `kind in (${['opened', 'clicked', 'replied'].map((name) => engagementNumber(name as 'opened')).join(', ')})`
+
+/** The eight counts as sums over engagements, in the order of the tables. */
+const sums = {
+  opens: `sum(${kind('opened')} and verdict < 2)`,
+  proxy_opens: `sum(${kind('opened')} and verdict = 3)`,
+  machine_opens: `sum(${kind('opened')} and verdict = 2)`,
+  unjudged_opens: `sum(${kind('opened')} and verdict < 2 and ${isUnjudged})`,
+  clicks: `sum(${kind('clicked')} and verdict < 2)`,
+  machine_clicks: `sum(${kind('clicked')} and verdict >= 2)`,
+  unjudged_clicks: `sum(${kind('clicked')} and verdict < 2 and ${isUnjudged})`,
+  replies: `sum(${kind('replied')})`,
+}
+const names = Object.keys(sums).join(', ')
+const sumsOfEvents = Object.values(sums).join(', ')
+const sumsOfSums = Object.keys(sums)
+  .map((name) => `coalesce(sum(${name}), 0)`)
+  .join(', ')
+
+/**
+ * Computes all counts of the audience anew from the engagements, in one transaction. It knows nothing of how the
+ * recorder keeps them, so that each checks the other. Scores are computed anew by the next scoring.
+ */
+export async function rebuildAudienceCounts(db: Db, calendar: Calendar) {
+  await db.transaction().execute(async (tx) => {
+    for (const statement of statements) await sql.raw(statement).execute(tx)
+    await rebuildEngagementDays(tx, calendar)
+    await rebuildStatuses(tx)
+  })
+}
+
+const arrived = `coalesce(
+  min(case when ${kind('delivered')} then happened_at end),
+  min(case when kind in (${['opened', 'clicked', 'replied', 'complained', 'unsubscribed', 'commented']
+    .map((name) => engagementNumber(name as 'opened'))
+    .join(', ')}) then happened_at end))`
+
+const statements = [
+  'delete from receptions',
+  'delete from mailing_counts',
+  'delete from engagement_hours',
+
+  `insert into receptions (contact_id, mailing_id, sent_at, delivered_at, ${names}, bounced, complained, unsubscribed,
+     first_opened_at, first_clicked_at, last_active_at, machine_last_active_at)
+   select contact_id, coalesce(mailing_id, 0),
+     min(case when ${kind('sent')} then happened_at end), ${arrived}, ${sumsOfEvents},
+     ${arrived} is null and max(${kind('bounced')} or ${kind('rejected')}),
+     max(${kind('complained')}), max(${kind('unsubscribed')}),
+     min(case when ${kind('opened')} and verdict < 2 then happened_at end),
+     min(case when ${kind('clicked')} and verdict < 2 then happened_at end),
+     max(case when ${deeds} and verdict < 2 then happened_at end),
+     max(case when ${deeds} and verdict >= 2 then happened_at end)
+   from engagements group by contact_id, coalesce(mailing_id, 0)`,
+
+  `insert into mailing_counts (mailing_id, ${names}, people_sent, people_delivered, people_opened, people_clicked,
+     all_people_opened, all_people_clicked, unjudged_people_opened, unjudged_people_clicked, people_replied,
+     people_bounced, people_complained, people_unsubscribed, last_at)
+   select mailing_id, ${sumsOfSums},
+     sum(sent_at is not null or delivered_at is not null or bounced), sum(delivered_at is not null),
+     sum(opens > 0), sum(clicks > 0), sum(opens + proxy_opens + machine_opens > 0), sum(clicks + machine_clicks > 0),
+     sum(opens > 0 and opens = unjudged_opens), sum(clicks > 0 and clicks = unjudged_clicks), sum(replies > 0),
+     sum(bounced), sum(complained), sum(unsubscribed),
+     (select max(happened_at) from engagements
+      where engagements.mailing_id = receptions.mailing_id and ${deeds})
+   from receptions where mailing_id > 0 group by mailing_id`,
+
+  `update contacts set (mailings, ${names}, last_active_at, machine_last_active_at) = (
+     select coalesce(sum(mailing_id > 0 and delivered_at is not null), 0), ${sumsOfSums},
+       max(last_active_at), max(machine_last_active_at)
+     from receptions where contact_id = contacts.id)`,
+
+  'insert or ignore into contacts_to_score (contact_id) select distinct contact_id from receptions',
+
+  `insert into engagement_hours (list_id, hour_at, ${names})
+   select coalesce(list_id, 0), happened_at / 3600000 * 3600000 as hour_at, ${sumsOfEvents}
+   from engagements left join mailings on mailings.id = mailing_id
+   where ${deeds} group by 1, 2`,
+
+  'delete from tag_counts',
+  `insert into tag_counts (tag_id, contacts, scored, score_sum, ${names})
+   select tag_id, count(*), count(score), coalesce(sum(score), 0), ${sumsOfSums}
+   from (select distinct tag_id, contact_id from contact_tags) join contacts on contacts.id = contact_id
+   group by tag_id`,
+]
+
+/** Sorts the engagements into days anew: all it takes when the reporting time zone has changed. */
+export async function rebuildEngagementDays(tx: Db, calendar: Calendar) {
+  for (const table of ['engagement_days', 'contact_days', 'active_days'] as const)
+    await tx.deleteFrom(table).execute()
+  const add = Object.keys(sums)
+    .map((name) => `${name} = ${name} + excluded.${name}`)
+    .join(', ')
+  const slots = await sql<Record<string, number>>`
+    select coalesce(list_id, 0) as list_id, happened_at / 900000 as slot, ${named}
+    from engagements left join mailings on mailings.id = mailing_id
+    where ${sql.raw(deeds)} group by 1, 2`.execute(tx)
+  for (const { list_id, slot, ...counts } of slots.rows)
+    await sql`insert into engagement_days (list_id, day_on, ${sql.raw(names)})
+      values (${list_id}, ${calendar.dayOf(slot! * 900_000)}, ${sql.join(Object.values(counts))})
+      on conflict do update set ${sql.raw(add)}`.execute(tx)
+
+  // Who did something when is a table as long as the engagements: it is read by contacts.
+  for (let after = 0; ; ) {
+    const page = await sql<Record<string, number>>`
+      select contact_id, happened_at / 900000 as slot, ${named} from engagements
+      where ${sql.raw(deeds)} and contact_id in (
+        select distinct contact_id from receptions where contact_id > ${after} order by contact_id limit 2000)
+      group by 1, 2 order by 1`.execute(tx)
+    const last = await sql<{ id: number | null }>`
+      select max(contact_id) as id from (
+        select distinct contact_id from receptions where contact_id > ${after} order by contact_id limit 2000)`.execute(
+      tx,
+    )
+    for (const { contact_id, slot, ...counts } of page.rows)
+      await sql`insert into contact_days (contact_id, day_on, ${sql.raw(names)})
+        values (${contact_id}, ${calendar.dayOf(slot! * 900_000)}, ${sql.join(Object.values(counts))})
+        on conflict do update set ${sql.raw(add)}`.execute(tx)
+    if (last.rows[0]!.id === null) break
+    after = last.rows[0]!.id
+  }
+  await sql`insert into active_days (day_on, people, all_people)
+    select day_on, sum(opens + clicks + replies > 0), count(*) from contact_days group by day_on`.execute(tx)
+}
+const named = sql.raw(
+  Object.entries(sums)
+    .map(([name, sum]) => `${sum} as ${name}`)
+    .join(', '),
+)
+
+/** What all subscriptions of each contact come to. */
+async function rebuildStatuses(tx: Db) {
+  const subscriptions = await tx
+    .selectFrom('subscriptions')
+    .innerJoin('contacts', 'contacts.id', 'contact_id')
+    .select(['contact_id', 'subscriptions.status', 'subscriptions.subscribed_at'])
+    .where('erased_at', 'is', null)
+    .execute()
+  const people = new Map<number, { statuses: string[]; since: number | null }>()
+  for (const { contact_id, status, subscribed_at } of subscriptions) {
+    const person = people.get(contact_id) ?? { statuses: [], since: null }
+    person.statuses.push(status)
+    if (subscribed_at !== null) person.since = Math.min(person.since ?? subscribed_at, subscribed_at)
+    people.set(contact_id, person)
+  }
+  for (const [id, { statuses, since }] of people)
+    await tx
+      .updateTable('contacts')
+      .set({ status: bestStatus(statuses), subscribed_at: since })
+      .where('id', '=', id)
+      .execute()
+}
