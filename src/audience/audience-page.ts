@@ -50,7 +50,12 @@ import {
 import { subscriptionStatuses } from './subscriptions.js'
 
 /** Puts tags on contacts and takes them off, with all counts; tags by name, made where they do not exist yet. */
-export type Retag = (change: { contacts: number[]; add: string[]; remove: string[] }) => Promise<void>
+export type Retag = (change: {
+  contacts: number[]
+  add: string[]
+  remove: string[]
+  by?: number | null
+}) => Promise<void>
 
 interface Needs {
   db: Db

@@ -1,5 +1,6 @@
 import express, { Router } from 'express'
 import * as z from 'zod'
+import { isAmong } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import { filterOf } from './contact-filter.js'
 import { conditionsOf, contactIds } from './contact-list.js'
@@ -35,7 +36,16 @@ export async function* chosenIds(
 ) {
   const chosen = Chosen.parse(body ?? {})
   if (!chosen.all) {
-    for (let from = 0; from < chosen.id.length; from += 1_000) yield chosen.id.slice(from, from + 1_000)
+    for (let from = 0; from < chosen.id.length; from += 1_000) {
+      // Some may have been erased, or merged into others, while the page was open.
+      const rows = await readers
+        .selectFrom('contacts')
+        .select('id')
+        .where(({ ref }) => isAmong(ref('id'), chosen.id.slice(from, from + 1_000)))
+        .where('erased_at', 'is', null)
+        .execute()
+      if (rows.length > 0) yield rows.map(({ id }) => id)
+    }
     return
   }
   const conditions = await conditionsOf({ readers, now: now() }, { ...chosen.filter, after: 0 })
