@@ -15,9 +15,12 @@ import { openCountries } from './audience/countries.js'
 import { engagementRoom } from './audience/engagement-room.js'
 import { removeOldImports } from './audience/import-page.js'
 import { destroyOldSalts } from './audience/internet-addresses.js'
+import { listPages } from './audience/list-pages.js'
 import { openNetworks } from './audience/networks.js'
+import { overTimePage } from './audience/over-time-page.js'
 import { privacySection } from './audience/privacy-section.js'
 import { searchIndex } from './audience/search.js'
+import { tagPages } from './audience/tag-pages.js'
 import { wordsPage } from './audience/words-page.js'
 import { campaignApi, eventOperations } from './campaigns/api.js'
 import { campaignPage } from './campaigns/campaign-page.js'
@@ -36,6 +39,8 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import type { Ledger } from './ledger/ledger.js'
+import { mailingListPages } from './mailings/list-page.js'
+import { mailingPage } from './mailings/mailing-page.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
 import { installationSecret } from './secret.js'
@@ -158,6 +163,11 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
   app.use(activityPage({ db, readers, calendar: days, now }))
   app.use(wordsPage({ db, readers, calendar: days, now }))
+  app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
+  app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(listPages({ readers, calendar: days, now }))
+  app.use(mailingListPages({ db, readers, now }))
+  app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(
     contactPage({
       db,

@@ -3,7 +3,6 @@ import * as z from 'zod'
 import { originName } from '../audience/origins.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
-import type { Calendar } from '../web/calendar.js'
 import { render, renderFragment, wantsFragment } from '../web/render.js'
 import { listComparisons } from './ours-and-theirs.js'
 import { hasMailings, listMailings, type MailingSort, mailingSorts } from './queries.js'
@@ -12,7 +11,6 @@ import { ListView, listAddress, sortWord } from './views.js'
 interface Needs {
   db: Db
   readers: Readers
-  calendar: Calendar
   now: () => number
 }
 
