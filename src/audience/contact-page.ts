@@ -243,7 +243,7 @@ export function contactPage(needs: Needs) {
         typed: typedOf(req, 'tag'),
       })
     const { tag } = form.data
-    await retag({ contacts: [contact.id], add: [tag], remove: [], by: accountOf(res).id })
+    await retag({ contacts: [contact.id], add: [tag], remove: [] })
     tell(req, `The tag “${tag}” is added.`)
     res.redirect(303, `/audience/${contact.id}#tags-title`)
   })
@@ -258,7 +258,7 @@ export function contactPage(needs: Needs) {
         409,
         `${has.keepers} keeps the tag “${tag}”. Take it away there, and the next sync follows.`,
       )
-    await retag({ contacts: [contact.id], add: [], remove: [tag], by: accountOf(res).id })
+    await retag({ contacts: [contact.id], add: [], remove: [tag] })
     tell(req, `The tag “${tag}” is taken away.`)
     res.redirect(303, `/audience/${contact.id}#tags-title`)
   })

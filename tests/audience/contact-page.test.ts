@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { noEngagements } from '../../src/audience/receptions.js'
 import { testApp } from '../support/app.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { aPerson } from '../support/person.js'
@@ -82,6 +83,37 @@ describe('the page of a contact', () => {
       next = moreIn(part.text)
     }
     expect(seen).toBe(130)
+  })
+
+  it('shows the arithmetic of the score, and leads to the events that made it', async () => {
+    const app = await ada()
+    const mailing = await aMailing(app, 'Issue 112')
+    const at = app.clock.now()
+    await app.db
+      .insertInto('receptions')
+      .values({
+        ...noEngagements,
+        contact_id: app.id,
+        mailing_id: mailing,
+        delivered_at: at - 60 * 86_400_000,
+        clicks: 1,
+        bounced: 0,
+        complained: 0,
+        unsubscribed: 0,
+        first_clicked_at: at - 60 * 86_400_000,
+      })
+      .execute()
+
+    const page = await app.http.get(`/audience/${app.id}`).expect(200)
+
+    // A click of sixty days ago is worth half its 5 points, over half of 5; nobody has an average yet, of 25.
+    expect(page.text).toMatch(
+      /Issue 112<\/a> <span class="quiet">clicked 5, 60 days<\/span>[\s\S]*>2\.5<[\s\S]*>2\.5</,
+    )
+    expect(page.text).toContain('2.5 ÷ 27.5 = 0.09')
+    expect(page.text).toContain('How the 9 came about')
+    expect(page.text).toContain('The ranking still says 71')
+    expect(page.text).toContain(`/audience/activity?contact=${app.id}&amp;mailing=${mailing}&amp;kind=all`)
   })
 
   it('adds and removes tags of ours, and leaves those of a provider to the provider', async () => {
