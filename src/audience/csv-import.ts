@@ -55,6 +55,7 @@ export async function shapeOf(path: string): Promise<Shape> {
   const width = Math.max(...first.map(({ cells }) => cells.length))
   const hasHeader = !first[0]!.cells.some(looksLikeAddress)
   const body = hasHeader ? first.slice(1) : first
+  if (rows - Number(hasHeader) > mostRows) throw new Unreadable(tooMany)
   if (body.length === 0) throw new Unreadable('The file has names of columns, but no contacts below them.')
   const at = (index: number) => body.map(({ cells }) => cells[index] ?? '')
   const columns = Array.from({ length: width }, (_, index) => {
@@ -65,7 +66,7 @@ export async function shapeOf(path: string): Promise<Shape> {
   return {
     columns,
     hasHeader,
-    rows: hasHeader ? rows - 1 : rows,
+    rows: rows - Number(hasHeader),
     samples,
     guess: guessOf(hasHeader ? columns : columns.map(() => ''), samples),
   }
