@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -25,4 +25,31 @@ export function makeDataFolder(dataDir: string) {
   if (existsSync(dataDir)) return
   makeDataFolder(dirname(dataDir))
   mkdirSync(dataDir, { mode: 0o700 })
+}
+
+/**
+ * Keeps other people's keys from readers of a copied database: AES-256-GCM under a key derived from the installation's
+ * secret (HKDF, RFC 5869). Without that secret nothing can be opened, and the keys have to be entered again.
+ */
+export function sealer(secret: string) {
+  const key = Buffer.from(hkdfSync('sha256', secret, '', 'throughline sealed settings', 32))
+  return {
+    seal(text: string): string {
+      const nonce = randomBytes(12)
+      const cipher = createCipheriv('aes-256-gcm', key, nonce)
+      const sealed = Buffer.concat([cipher.update(text, 'utf8'), cipher.final()])
+      return Buffer.concat([nonce, cipher.getAuthTag(), sealed]).toString('base64url')
+    },
+    /** @returns null for what was sealed under another secret, or is damaged */
+    open(sealed: string): string | null {
+      try {
+        const bytes = Buffer.from(sealed, 'base64url')
+        const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12))
+        decipher.setAuthTag(bytes.subarray(12, 28))
+        return Buffer.concat([decipher.update(bytes.subarray(28)), decipher.final()]).toString('utf8')
+      } catch {
+        return null
+      }
+    },
+  }
 }

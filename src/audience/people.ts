@@ -1,3 +1,4 @@
+import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { FactRefused, type Recorder } from '../ledger/ledger.js'
@@ -88,6 +89,16 @@ interface Needs {
 /** The recorder of what becomes of people: subscriptions, tags, changes of address, imports, erasure. */
 export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: Needs) {
   const tags = tagBook(db)
+  const identity = compiled<
+    { provider: string; provider_id: string },
+    { contact_id: number; seen_at: number }
+  >((value) =>
+    db
+      .selectFrom('contact_identities')
+      .select(['contact_id', 'seen_at'])
+      .where('provider', '=', value('provider'))
+      .where('provider_id', '=', value('provider_id')),
+  )
   let receipt: PeopleReceipt = nothing()
 
   async function record(tx: Db, fact: PeopleFact): Promise<PeopleReceipt> {
@@ -123,27 +134,26 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
 
   /** @returns the contact that the provider calls so; null for a stranger */
   async function byIdentity(tx: Db, provider: string, provider_id: string) {
-    const known = await tx
-      .selectFrom('contact_identities')
-      .select(['contact_id', 'seen_at'])
-      .where('provider', '=', provider)
-      .where('provider_id', '=', provider_id)
-      .executeTakeFirst()
+    const known = (await identity(tx, { provider, provider_id })).rows[0]
     if (known) return known
     const erased = await erasures.find(tx, identityText(provider, provider_id))
     return erased ? { contact_id: erased.contact_id, seen_at: 0 } : null
   }
 
-  /** Takes in all that a provider says of a subscriber. @returns the contact */
-  async function subscriber(tx: Db, fact: SubscriberFact): Promise<number> {
+  /**
+   * Takes in all that a provider says of a subscriber.
+   * @param returned gets the hashes of somebody who came back after an erasure
+   * @returns the contact
+   */
+  async function subscriber(tx: Db, fact: SubscriberFact, returned = receipt.returned): Promise<number> {
     const { provider, providerId, email, seenAt } = fact
-    const identity = identityText(provider, providerId)
-    const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, identity))
+    const called = identityText(provider, providerId)
+    const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, called))
     if (erased) {
       if (!isFreshSince(fact, erased.erased_at)) return erased.contact_id
       await erasures.lift(tx, email)
-      await erasures.lift(tx, identity)
-      receipt.returned.push(erasures.hashOf(email), erasures.hashOf(identity))
+      await erasures.lift(tx, called)
+      returned.push(erasures.hashOf(email), erasures.hashOf(called))
       contacts.forget()
     }
     const known = await byIdentity(tx, provider, providerId)

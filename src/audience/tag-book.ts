@@ -102,6 +102,54 @@ export function tagBook(db: Db) {
         if (!wanted.delete(tag_id)) await this.remove(tx, { contact_id, tag_id }, { origin })
       for (const tag_id of wanted) await this.add(tx, { contact_id, tag_id }, { origin, at })
     },
+    /** A provider keeps a tag of this name: ours of the same name becomes the same tag; another name follows. */
+    async followProvider(
+      tx: Db,
+      tag: { provider: string; providerId: string; name: string; description: string; at: number },
+    ) {
+      const { provider, providerId: provider_id, description, at } = tag
+      const name = tag.name.trim().slice(0, 80)
+      if (name === '') return
+      const known = await tx
+        .selectFrom('tags')
+        .select(['id', 'name', 'description'])
+        .where('provider', '=', provider)
+        .where('provider_id', '=', provider_id)
+        .executeTakeFirst()
+      const named = await tx
+        .selectFrom('tags')
+        .select(['id', 'description'])
+        .where('name', '=', name)
+        .executeTakeFirst()
+      const told = (kept: string) => (kept === '' ? { description } : {})
+      if (known && (!named || named.id === known.id)) {
+        if (known.name !== name || (known.description === '' && description !== ''))
+          await tx
+            .updateTable('tags')
+            .set({ name, ...told(known.description) })
+            .where('id', '=', known.id)
+            .execute()
+        return
+      }
+      // The name has moved on to a tag that is there already: contacts follow when their own tags are told.
+      if (known)
+        await tx
+          .updateTable('tags')
+          .set({ provider: null, provider_id: null })
+          .where('id', '=', known.id)
+          .execute()
+      if (named)
+        await tx
+          .updateTable('tags')
+          .set({ provider, provider_id, ...told(named.description) })
+          .where('id', '=', named.id)
+          .execute()
+      else
+        await tx
+          .insertInto('tags')
+          .values({ name, description, provider, provider_id, created_at: at })
+          .execute()
+    },
     /** All tags of a contact, with who gave them. */
     async of(tx: Db, contact_id: number) {
       return tx
