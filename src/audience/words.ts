@@ -26,15 +26,15 @@ export const mostWords = 50
 const mostReplies = 500
 
 /** Points of the score within 30 days that are worth a word. */
-const swing = 15
+export const swing = 15
 /** Who is at least active now rose to something; who was at least active had something to fade from. */
-const worthwhile = 35
+export const worthwhile = 35
 /** Days: what the score is compared over, and how far back replies and departures are looked at. */
 export const trendDays = 30
 export const replyDays = 14
 export const leaveDays = 30
 /** What makes an activity long: so many mailings, so many opens and clicks, so many days on the list. */
-const long = { mailings: 10, deeds: 10, days: 90 }
+export const long = { mailings: 10, deeds: 10, days: 90 }
 
 interface Scores {
   score: number | null

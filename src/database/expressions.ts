@@ -33,7 +33,8 @@ export function startOfPeriod(day: Expression<string>, unit: 'day' | 'week' | 'm
 
 /** A number divided by another, whole: 7 by 2 is 3. */
 export function wholeParts(number: Expression<number>, by: number) {
-  return sql<number>`${number} / ${sql.lit(by)}`
+  // Parameters are bound as floating-point numbers, and would make the division one.
+  return sql<number>`cast(${number} / ${sql.lit(by)} as integer)`
 }
 
 /**
