@@ -58,7 +58,7 @@ describe('the lists', () => {
     await app.subscriber(id, [200, 'subscribed'], [150, 'unsubscribed'], [2, 'subscribed'])
 
     const page = (await app.http.get('/audience/lists').expect(200)).text
-    const row = new RegExp(`<tr id="list-${id}">[sS]*?</tr>`).exec(page)![0]
+    const row = new RegExp(`<tr id="list-${id}">[\\s\\S]*?</tr>`).exec(page)![0]
     expect(row).toContain(`href="/audience?list=${id}"`)
     expect(row).toContain(`href="/audience/over-time?list=${id}"`)
     expect(row).toContain('>Buttondown<')

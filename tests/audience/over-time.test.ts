@@ -20,7 +20,7 @@ const daysAgo = (days: number) => testStart - days * dayLength
 
 /** The numbers of a chart's table, row by row: the name of the period, then its figures. */
 function rowsOf(page: string, label: string) {
-  const table = new RegExp(`aria-label="${label}[sS]*?</table>`).exec(page)![0]
+  const table = new RegExp(`aria-label="${label}[\\s\\S]*?</table>`).exec(page)![0]
   return [...table.matchAll(/<tr><th scope="row"><time[^>]*>([^<]*)<\/time><\/th>(.*?)<\/tr>/g)].map(
     ([, name, cells]) => [
       name,

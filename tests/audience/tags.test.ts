@@ -25,7 +25,7 @@ async function aRoom() {
 }
 
 const rowOf = (page: string, id: number) =>
-  new RegExp(`<tr id="tag-${id}">[sS]*?</tr>`).exec(page)?.[0].replace(/\s+/g, ' ') ?? ''
+  new RegExp(`<tr id="tag-${id}">[\\s\\S]*?</tr>`).exec(page)?.[0].replace(/\s+/g, ' ') ?? ''
 
 describe('the tags', () => {
   it('say what to do as long as there is none', async () => {

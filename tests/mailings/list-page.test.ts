@@ -46,7 +46,7 @@ describe('the mailings', () => {
 
     const page = await room.page()
     expect(order(page)).toEqual(['Issue 2', 'Issue 1'])
-    const row = new RegExp(`<tr id="mailing-${second.id}">[sS]*?</tr>`).exec(page)![0]
+    const row = new RegExp(`<tr id="mailing-${second.id}">[\\s\\S]*?</tr>`).exec(page)![0]
     expect(row).toContain('data-label="Delivered" data-value="1"')
     expect(row).toContain('data-label="Opens" data-value="1"')
     expect(row).toContain('1 by mail proxies')
