@@ -19,6 +19,7 @@ import { listPages } from './audience/list-pages.js'
 import { openNetworks } from './audience/networks.js'
 import { overTimePage } from './audience/over-time-page.js'
 import { privacySection } from './audience/privacy-section.js'
+import { scoreRecorder, scorer } from './audience/scoring.js'
 import { searchIndex } from './audience/search.js'
 import { tagPages } from './audience/tag-pages.js'
 import { wordsPage } from './audience/words-page.js'
@@ -38,6 +39,7 @@ import { settler } from './campaigns/settle.js'
 import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
+import { openButtondown } from './esp/buttondown/buttondown.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
@@ -83,6 +85,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
+  const scoring = scorer({ db, readers, rooms, write: ledger.register(scoreRecorder(db)), now })
+  const buttondown = openButtondown({
+    db,
+    ledger,
+    audience,
+    config,
+    secret: installationSecret(config.DATA_DIR),
+    score: () => scoring.runAll(),
+    now,
+    log,
+  })
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
   const remover = campaignRemover({ db, log })
@@ -97,6 +110,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.set('trust proxy', config.TRUST_PROXY)
 
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
+  app.use('/webhooks/buttondown', buttondown.webhook)
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)
@@ -188,11 +202,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const settling = settler({ db, readers, settle, now })
   const search = searchIndex({ db })
   const jobs: Job[] = [
+    { name: 'read deliveries of Buttondown', when: '*/5 * * * * *', run: () => buttondown.deliveries.run() },
+    { name: 'start a sync that waits', when: '* * * * * *', run: () => buttondown.performWaiting() },
+    { name: 'sync with Buttondown', when: '15 2 * * *', run: () => buttondown.nightly() },
+    { name: 'look at the webhook of Buttondown', when: '25 * * * *', run: () => buttondown.lookAtWebhook() },
+    { name: 'score whoever did something', when: '30 * * * * *', run: () => scoring.run() },
+    { name: 'score everybody', when: '40 3 * * *', run: () => scoring.runAll() },
     { name: 'destroy old salts', when: '10 0 * * *', run: () => destroyOldSalts(db, now()) },
     { name: 'remove old imports', when: '*/15 * * * *', run: () => removeOldImports({ config, now }) },
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
   ]
-  return { app, setup, jobs, remover, refusals, settle, settling, audience }
+  return { app, setup, jobs, remover, refusals, settle, settling, audience, buttondown, scoring }
 }

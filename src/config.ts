@@ -43,6 +43,16 @@ const BaseUrl = z.string().transform((text, context) => {
   return url.origin
 })
 
+/** Where a provider's API answers; keys travel there, so beyond this machine only under TLS. */
+const ApiUrl = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : null
+  const isHere = url && /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
+  if (url && (url.protocol === 'https:' || (url.protocol === 'http:' && isHere)) && !url.search && !url.hash)
+    return text.replace(/\/+$/, '')
+  context.addIssue('an https address, such as https://api.buttondown.com/v1')
+  return z.NEVER
+})
+
 /** `10.0.0.1`, `10.0.0.0/8`, or one of Express's names for private networks. */
 function isProxyAddress(text: string) {
   if (/^(loopback|linklocal|uniquelocal)$/.test(text)) return true
@@ -92,6 +102,14 @@ const Environment = z.object({
   ADMIN_USERNAME: z.string().optional(),
   ADMIN_PASSWORD: z.string().optional(),
   EXPECT_EXISTING_DATA: flag.default(false),
+  BUTTONDOWN_API_URL: ApiUrl.default('https://api.buttondown.com/v1'),
+  BUTTONDOWN_API_KEY: z.string().optional(),
+  BUTTONDOWN_WEBHOOK_SIGNING_KEY: z.string().max(255, 'at most 255 characters').optional(),
+  BUTTONDOWN_REQUESTS_PER_MINUTE: z
+    .string()
+    .regex(/^\d{1,6}$/, 'a number of requests, or 0 for no limit')
+    .transform(Number)
+    .default(600),
   NODE_ENV: z.string().optional(),
 })
 

@@ -1,0 +1,182 @@
+import type { Db } from '../database/open.js'
+import type { Row } from '../database/schema.js'
+
+/** How far a run has come, stage by stage; `of` is null as long as nobody knows. */
+export interface Progress {
+  stage: string
+  stages: Record<string, { done: number; of: number | null }>
+  /** Requests sent to the provider. */
+  requests: number
+}
+
+/** A sync as pages and the terminal show it. */
+export interface Run {
+  id: number
+  provider: string
+  kind: string
+  state: Row<'sync_runs'>['state']
+  askedBy: string
+  startedAt: number
+  seenAt: number
+  endedAt: number | null
+  checkpoint: Record<string, unknown>
+  progress: Progress
+  /** What it changed, by name: how many. */
+  changes: Record<string, number>
+  error: string | null
+}
+
+const noProgress: Progress = { stage: '', stages: {}, requests: 0 }
+
+const runOf = (row: Row<'sync_runs'>): Run => ({
+  id: row.id,
+  provider: row.provider,
+  kind: row.kind,
+  state: row.state,
+  askedBy: row.asked_by,
+  startedAt: row.started_at,
+  seenAt: row.seen_at,
+  endedAt: row.ended_at,
+  checkpoint: JSON.parse(row.checkpoint),
+  progress: { ...noProgress, ...JSON.parse(row.progress) },
+  changes: JSON.parse(row.changes),
+  error: row.error,
+})
+
+/** The run that waits or is under way; there is at most one of a provider. */
+export async function currentRun(db: Db, provider: string): Promise<Run | null> {
+  const row = await db
+    .selectFrom('sync_runs')
+    .selectAll()
+    .where('provider', '=', provider)
+    .where('state', 'in', ['waiting', 'running'])
+    .orderBy('started_at', 'desc')
+    .executeTakeFirst()
+  return row ? runOf(row) : null
+}
+
+export async function findRun(db: Db, id: number): Promise<Run | null> {
+  const row = await db.selectFrom('sync_runs').selectAll().where('id', '=', id).executeTakeFirst()
+  return row ? runOf(row) : null
+}
+
+/** Newest first. */
+export async function listRuns(db: Db, provider: string, limit: number): Promise<Run[]> {
+  const rows = await db
+    .selectFrom('sync_runs')
+    .selectAll()
+    .where('provider', '=', provider)
+    .orderBy('started_at', 'desc')
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
+  return rows.map(runOf)
+}
+
+/** The last run that came to its end. */
+export async function lastDoneRun(db: Db, provider: string, kinds: string[]): Promise<Run | null> {
+  const row = await db
+    .selectFrom('sync_runs')
+    .selectAll()
+    .where('provider', '=', provider)
+    .where('kind', 'in', kinds)
+    .where('state', '=', 'done')
+    .orderBy('started_at', 'desc')
+    .executeTakeFirst()
+  return row ? runOf(row) : null
+}
+
+/**
+ * Asks for a run. Where one waits or is under way, that is the answer.
+ * @param checkpoint where to begin, as an earlier run that did not end left it
+ */
+export async function askForRun(
+  db: Db,
+  run: { provider: string; kind: string; askedBy: string; now: number; checkpoint?: Record<string, unknown> },
+): Promise<{ run: Run; isNew: boolean }> {
+  return db.transaction().execute(async (tx) => {
+    const current = await currentRun(tx, run.provider)
+    if (current) return { run: current, isNew: false }
+    const row = await tx
+      .insertInto('sync_runs')
+      .values({
+        provider: run.provider,
+        kind: run.kind,
+        state: 'waiting',
+        asked_by: run.askedBy,
+        started_at: run.now,
+        seen_at: run.now,
+        checkpoint: JSON.stringify(run.checkpoint ?? {}),
+      })
+      .returningAll()
+      .executeTakeFirstOrThrow()
+    return { run: runOf(row), isNew: true }
+  })
+}
+
+/** A run that was under way when the process ended goes on from its checkpoint. @returns how many there are */
+export async function resumeRuns(db: Db, provider: string): Promise<number> {
+  const { numUpdatedRows } = await db
+    .updateTable('sync_runs')
+    .set({ state: 'waiting' })
+    .where('provider', '=', provider)
+    .where('state', '=', 'running')
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows)
+}
+
+/** @returns false when it was cancelled meanwhile */
+export async function keepRun(
+  db: Db,
+  { id, checkpoint, progress, changes }: Pick<Run, 'id' | 'checkpoint' | 'progress' | 'changes'>,
+  now: number,
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
+    .updateTable('sync_runs')
+    .set({
+      state: 'running',
+      seen_at: now,
+      checkpoint: JSON.stringify(checkpoint),
+      progress: JSON.stringify(progress),
+      changes: JSON.stringify(changes),
+    })
+    .where('id', '=', id)
+    .where('state', 'in', ['waiting', 'running'])
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows) > 0
+}
+
+export async function endRun(
+  db: Db,
+  id: number,
+  { state, error, now }: { state: 'done' | 'failed' | 'cancelled'; error: string | null; now: number },
+) {
+  await db
+    .updateTable('sync_runs')
+    .set({ state, error, ended_at: now, seen_at: now })
+    .where('id', '=', id)
+    .where('state', 'in', ['waiting', 'running'])
+    .execute()
+}
+
+/** What could not be fetched, though the rest of the run went on. */
+export async function addFailure(
+  db: Db,
+  failure: { run_id: number; provider: string; what: string; why: string; failed_at: number },
+) {
+  await db
+    .insertInto('sync_failures')
+    .values({ ...failure, settled_at: null })
+    .execute()
+}
+
+/** Failures that nobody has settled, newest first. */
+export const listFailures = (db: Db, provider: string, limit: number) =>
+  db
+    .selectFrom('sync_failures')
+    .selectAll()
+    .where('provider', '=', provider)
+    .where('settled_at', 'is', null)
+    .orderBy('id', 'desc')
+    .limit(limit)
+    .execute()
