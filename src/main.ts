@@ -80,6 +80,8 @@ async function start() {
   const link = await setup.address()
   if (link) console.log(`\nMake the first account here: ${link}\n`)
   void remover.run() // what a stop interrupted
+  const imported = await audience.finishImports()
+  if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
   const again = await audience.eraseAgain()
   if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
   const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })

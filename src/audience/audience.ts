@@ -5,6 +5,7 @@ import type { Calendar } from '../web/calendar.js'
 import { contactBook } from './contacts.js'
 import type { Countries } from './countries.js'
 import { erasureBook, erasureFile } from './erasures.js'
+import { importJournal } from './import-journal.js'
 import type { Networks } from './networks.js'
 import { type ImportRow, type PeopleFact, peopleRecorder } from './people.js'
 import { engagementRecorder } from './record.js'
@@ -39,6 +40,7 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
   const engage = ledger.register(engagements.engagements)
   const change = ledger.register(people.people)
   const file = erasureFile(dataDir)
+  const journal = importJournal(dataDir)
 
   /** Erasures and returns are told to the file beside the database too, so that an older copy knows of them. */
   async function write(fact: PeopleFact) {
@@ -46,6 +48,18 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
     if (receipt.erased.length > 0) file.append('+', receipt.erased, now())
     if (receipt.returned.length > 0) file.append('-', receipt.returned, now())
     return receipt
+  }
+
+  async function writeImport(rows: ImportRow[]) {
+    const counts = { added: 0, updated: 0, left: 0 }
+    for (let from = 0; from < rows.length; from += chunkSize) {
+      const part = rows.slice(from, from + chunkSize)
+      const { added, left } = await write({ do: 'import', rows: part, at: now() })
+      counts.added += added
+      counts.left += left
+      counts.updated += part.length - added - left
+    }
+    return counts
   }
 
   return {
@@ -78,12 +92,25 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
      * @throws Unknown when there is no such contact
      */
     erase: (contact: number) => write({ do: 'erase', contact, at: now() }),
-    /** Makes contacts of valid rows, or adds to those there are. @returns how many are new */
-    async importContacts(rows: ImportRow[]): Promise<{ added: number; updated: number }> {
-      let added = 0
-      for (let from = 0; from < rows.length; from += chunkSize)
-        added += (await write({ do: 'import', rows: rows.slice(from, from + chunkSize), at: now() })).added
-      return { added, updated: rows.length - added }
+    /**
+     * Makes contacts of valid rows, or adds to those there are. A crash on the way does not leave half of them out.
+     * @returns how many are new, how many were there, and how many were erased once and stay so
+     */
+    async importContacts(rows: ImportRow[]): Promise<{ added: number; updated: number; left: number }> {
+      const done = journal.keep(rows)
+      const counts = await writeImport(rows)
+      done()
+      return counts
+    },
+    /** Writes imports to their end that the last process began. @returns how many rows that were */
+    async finishImports(): Promise<number> {
+      let count = 0
+      for (const { rows, done } of journal.unfinished()) {
+        await writeImport(rows)
+        done()
+        count += rows.length
+      }
+      return count
     },
     /** Erases anew whom a database that was put back from an older copy knows again. @returns how many */
     async eraseAgain(): Promise<number> {

@@ -15,7 +15,7 @@ export type ColumnRole = (typeof columnRoles)[number]
 export type Mapping = (ColumnRole | null)[]
 
 /** Writes all rows in one go, or none of them. */
-export type ImportContacts = (rows: ImportRow[]) => Promise<{ added: number; updated: number }>
+export type ImportContacts = (rows: ImportRow[]) => Promise<{ added: number; updated: number; left: number }>
 
 /** A file that cannot be read as CSV at all, told in a sentence. */
 export class Unreadable extends Error {}

@@ -185,10 +185,10 @@ export function importPages({ config, calendar, importContacts, changed, now }: 
     const reading = await readContacts(path, given, { calendar, now: now() })
     if (reading.errorCount > 0 && !form.skip) return refuse('', reading)
     if (reading.rows.length === 0) return refuse('No line of this file holds a contact that can be imported.')
-    const { added, updated } = await importContacts(reading.rows)
+    const counts = await importContacts(reading.rows)
     await room.remove(path)
     changed()
-    tell(req, toldOf({ added, updated }, reading))
+    tell(req, toldOf(counts, reading))
     res.redirect(303, '/audience')
   })
 
@@ -243,10 +243,14 @@ function problemOf({ column, tag, list }: MappingForm): string {
   return ''
 }
 
-function toldOf({ added, updated }: { added: number; updated: number }, { errorCount, repeated }: Reading) {
+function toldOf(
+  { added, updated, left }: { added: number; updated: number; left: number },
+  { errorCount, repeated }: Reading) {
   const sentences = [
     `${plural(added, 'contact is new', 'contacts are new')}, ${plural(updated, 'was known and is', 'were known and are')} brought up to date.`,
   ]
+  if (left > 0)
+    sentences.push(`${plural(left, 'person was', 'people were')} erased once and stay forgotten.`)
   if (repeated > 0)
     sentences.push(`${plural(repeated, 'line repeats', 'lines repeat')} an address and went with the first.`)
   if (errorCount > 0)

@@ -70,6 +70,8 @@ export interface PeopleReceipt {
   contact: number | null
   /** How many rows of an import made a contact. */
   added: number
+  /** How many of them were of people who asked to be forgotten. */
+  left: number
   /** Hashes of what was erased, or of who came back. */
   erased: string[]
   returned: string[]
@@ -506,7 +508,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
 
   async function importRow(tx: Db, row: ImportRow, at: number) {
     const erased = await erasures.find(tx, row.email)
-    if (erased) return // an old file does not bring back who asked to be forgotten
+    if (erased) {
+      // An old file does not bring back who asked to be forgotten.
+      receipt.left++
+      return
+    }
     const { id, isNew } = await contacts.findOrAdd(tx, row.email, row.subscribedAt ?? at, 'csv')
     if (isNew) receipt.added++
     if (row.name !== '') await rename(tx, id, row.name)
@@ -561,7 +567,7 @@ export type PeopleRecorder = ReturnType<typeof peopleRecorder>
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
 
-const nothing = (): PeopleReceipt => ({ contact: null, added: 0, erased: [], returned: [] })
+const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [], returned: [] })
 
 /** Did the person subscribe of their own will after they were erased? */
 const isFreshSince = ({ subscribedAt, changes, status }: SubscriberFact, erasedAt: number) =>
