@@ -142,6 +142,7 @@ describe('the token bucket', () => {
           for (const { wait, urgent } of calls) {
             await clock.pass(wait)
             bucket.take({ priority: urgent ? 'urgent' : 'patient' }).then(() => times.push(clock.now()))
+            await settled()
           }
           await clock.pass(100_000)
           expect(times).toHaveLength(calls.length)

@@ -382,7 +382,7 @@ export class ButtondownStandIn {
     response.writeHead(status, {
       ...headers,
       Date: new Date(this.#now()).toUTCString(),
-      ...(body === null ? {} : { 'Content-Type': 'application/json' }),
+      ...(body === null ? {} : { 'Content-Type': status >= 500 ? 'text/html' : 'application/json' }),
     })
     response.end(body === null ? undefined : typeof body === 'string' ? body : JSON.stringify(body))
   }

@@ -103,6 +103,8 @@ interface Errand {
   doing: string
   /** "subscriber" */
   thing: string
+  /** Nothing of the answer is quoted: it may hold a signing key that we do not know, and so could not take out. */
+  secretive?: boolean
 }
 
 interface Call extends CallOptions {
@@ -233,13 +235,13 @@ export class ButtondownClient {
 
   /** @param ours our signing key, to learn which webhooks have it */
   async webhooks(ours: string | null = null, options?: CallOptions) {
-    const errand = { doing: 'read the webhooks', thing: 'webhook' }
+    const errand = { doing: 'read the webhooks', thing: 'webhook', secretive: true }
     return this.#all('/webhooks', {}, webhookAnswer(ours), errand, options)
   }
 
   /** @param ours our signing key, to learn whether the webhook has it */
   async webhook(id: string, ours: string | null = null, options?: CallOptions) {
-    const errand = { doing: 'read the webhooks', thing: 'webhook' }
+    const errand = { doing: 'read the webhooks', thing: 'webhook', secretive: true }
     return this.#one(`/webhooks/${encodeURIComponent(id)}`, webhookAnswer(ours), errand, options)
   }
 
@@ -257,14 +259,14 @@ export class ButtondownClient {
     await this.#call({
       method: 'POST',
       url: `${this.#base}/webhooks/${encodeURIComponent(id)}/test${query}`,
-      errand: { doing: 'test a webhook', thing: 'webhook' },
+      errand: { doing: 'test a webhook', thing: 'webhook', secretive: true },
       ...options,
     })
   }
 
   /** Deliveries tried lately, on the first page of Buttondown's list. */
   async attempts(id: string, options?: CallOptions) {
-    const errand = { doing: 'read the deliveries of a webhook', thing: 'webhook' }
+    const errand = { doing: 'read the deliveries of a webhook', thing: 'webhook', secretive: true }
     const path = `/webhooks/${encodeURIComponent(id)}/attempts`
     for await (const page of this.#pages(path, {}, AttemptAnswer, errand, options)) return page.items
     return []
@@ -501,7 +503,7 @@ export class ButtondownClient {
         'The API’s address leads elsewhere, and the API key is not sent there. Look at the address in the settings.',
         status,
       )
-    const reason = reasonOf(text, [this.#key, call.secret])
+    const reason = call.errand.secretive ? '' : reasonOf(text, [this.#key, call.secret])
     return new ProviderError(
       'invalid',
       `Buttondown does not accept the request to ${call.errand.doing} (HTTP ${status})${reason ? `: ${reason}` : '.'}`,
