@@ -166,8 +166,6 @@ export class ButtondownStandIn {
   readonly requests: StandInRequest[] = []
   /** The base URL, as BUTTONDOWN_API_URL wants it. */
   url = ''
-  /** How many requests are being answered at this moment, and how many were at most. */
-  readonly load = { now: 0, most: 0 }
   readonly #now: () => number
   readonly #pageLength: number
   readonly #pinnedVersion: string
@@ -370,15 +368,12 @@ export class ButtondownStandIn {
     }
     this.requests.push(logged)
     for (const look of [...this.#watchers]) look()
-    this.load.now++
-    this.load.most = Math.max(this.load.most, this.load.now)
     const headers: Record<string, string> = {}
-    const { status, body } = await this.#outcome(logged, text, headers)
-      .catch((error) => {
-        if (error instanceof Refusal) return error
-        throw error
-      })
-      .finally(() => this.load.now--)
+    const { status, body } = await this.#outcome(logged, text, headers).catch((error) => {
+      if (error instanceof Refusal) return error
+      throw error
+    })
+
     response.writeHead(status, {
       ...headers,
       Date: new Date(this.#now()).toUTCString(),
