@@ -8,11 +8,13 @@ import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
 import { activityPage } from './audience/activity-page.js'
+import { audienceApi } from './audience/api.js'
 import { openAudience } from './audience/audience.js'
 import { audienceBodies, audiencePages } from './audience/audience-page.js'
 import { contactPage } from './audience/contact-page.js'
 import { openCountries } from './audience/countries.js'
 import { engagementRoom } from './audience/engagement-room.js'
+import { audienceChapters } from './audience/glossary.js'
 import { removeOldImports } from './audience/import-page.js'
 import { destroyOldSalts } from './audience/internet-addresses.js'
 import { listPages } from './audience/list-pages.js'
@@ -41,6 +43,8 @@ import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
 import type { Ledger } from './ledger/ledger.js'
+import { mailingApi } from './mailings/api.js'
+import { mailingChapters } from './mailings/glossary.js'
 import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { healthDoor, healthOperations } from './operations/health.js'
@@ -119,6 +123,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const api = campaignApi({ db, readers, directory, now })
   app.use('/api/v1', requireToken({ db, now }))
   app.use(api.routes)
+  const peopleApi = audienceApi({ db, readers, calendar: days, now })
+  app.use(peopleApi.routes)
+  const newsletterApi = mailingApi({ db, readers, now })
+  app.use(newsletterApi.routes)
 
   // Pages for people.
   useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
@@ -131,7 +139,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         baseUrl: config.BASE_URL,
         description: 'Follows a reader from the inbox to the sale.',
       },
-      operations: [...eventOperations, ...api.operations, ...healthOperations],
+      operations: [
+        ...eventOperations,
+        ...api.operations,
+        ...peopleApi.operations,
+        ...newsletterApi.operations,
+        ...healthOperations,
+      ],
     }),
   )
   app.use('/api', notFound)
@@ -194,7 +208,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       now,
     }),
   )
-  app.use(glossaryPages({ chapters: campaignChapters }))
+  app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
 
   app.use(notFound)
   app.use(errorHandler(log))

@@ -20,7 +20,7 @@ interface Described {
 }
 type JsonSchema = Parameters<typeof z.fromJSONSchema>[0]
 interface Layer {
-  route?: { path: string; methods: Record<string, boolean> }
+  route?: { path: string | string[]; methods: Record<string, boolean> }
   handle?: { stack?: Layer[] }
 }
 
@@ -28,7 +28,9 @@ interface Layer {
 function routesOf(stack: Layer[]): string[] {
   return stack.flatMap(({ route, handle }) => {
     if (route)
-      return Object.keys(route.methods).map((method) => `${method} ${route.path.replace(/:(\w+)/g, '{$1}')}`)
+      return Object.keys(route.methods).flatMap((method) =>
+        [route.path].flat().map((path) => `${method} ${String(path).replace(/:(\w+)/g, '{$1}')}`),
+      )
     return handle?.stack ? routesOf(handle.stack) : []
   })
 }

@@ -1,0 +1,70 @@
+import type { Chapter } from '../web/glossary.js'
+import { trackingTold } from './metrics.js'
+
+/** What the numbers of mailings mean. All are of unique people, unless they are called opens and clicks. */
+export const mailingChapters: Chapter[] = [
+  {
+    id: 'mailings',
+    title: 'Mailings',
+    definitions: [
+      {
+        id: 'sent',
+        term: 'Sent',
+        text: ['Unique people to whom a mailing went out, as events or the provider’s report tell it.'],
+      },
+      {
+        id: 'delivered',
+        term: 'Delivered',
+        formula: 'sent − bounced',
+        text: [
+          'Unique people. Whoever opened or clicked got the mailing, whether or not anybody told of the delivery.',
+          'While the events of a past mailing are still being fetched, the provider’s own number of deliveries is taken where it is greater; the page says so.',
+        ],
+      },
+      {
+        id: 'bounce-rate',
+        term: 'Bounce rate',
+        formula: 'bounced ÷ sent',
+        text: ['Bounced is who could not be reached, or was refused, and did not get the mailing later.'],
+      },
+      {
+        id: 'open-rate',
+        term: 'Open rate',
+        formula: 'people who opened ÷ delivered',
+        text: ['Machines and mail proxies left out. Without a delivery there is no rate.'],
+      },
+      {
+        id: 'click-rate',
+        term: 'Click rate',
+        formula: 'people who clicked ÷ delivered',
+        text: ['Machines left out.'],
+      },
+      {
+        id: 'click-to-open',
+        term: 'Click-to-open',
+        formula: 'people who clicked ÷ people who opened',
+        text: ['Who reads without pictures clicks without an open, so it may be above 100%.'],
+      },
+      {
+        id: 'unsubscribe-rate',
+        term: 'Unsubscribe rate, complaint rate, reply rate',
+        formula: 'people who did it ÷ delivered',
+        text: ['As the provider ties the event to the mailing.'],
+      },
+      {
+        id: 'tracking',
+        term: 'Tracking may be off',
+        text: [
+          `Nobody and no machine opened or clicked, at ${trackingTold} deliveries or more, and the provider reports zero as well. Opens and clicks are counted only where the newsletter’s settings say so before it is sent. Then no rate is shown, since 0% would say that nobody cared.`,
+        ],
+      },
+      {
+        id: 'ours-and-theirs',
+        term: 'Ours and theirs',
+        text: [
+          'The provider’s report beside what events tell here. They differ for reasons that are told line by line: mail proxies and machines are left out here, events may not have come in yet, the provider’s numbers are cached and rise late, and it hides a second click on the same link within five minutes.',
+        ],
+      },
+    ],
+  },
+]
