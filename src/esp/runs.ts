@@ -5,6 +5,8 @@ import type { Row } from '../database/schema.js'
 export interface Progress {
   stage: string
   stages: Record<string, { done: number; of: number | null }>
+  /** When this process began with the stage, and how much was done of it by then; null before that. */
+  since: { at: number; done: number } | null
   /** Requests sent to the provider. */
   requests: number
 }
@@ -26,7 +28,7 @@ export interface Run {
   error: string | null
 }
 
-const noProgress: Progress = { stage: '', stages: {}, requests: 0 }
+const noProgress: Progress = { stage: '', stages: {}, since: null, requests: 0 }
 
 const runOf = (row: Row<'sync_runs'>): Run => ({
   id: row.id,
@@ -92,7 +94,15 @@ export async function lastDoneRun(db: Db, provider: string, kinds: string[]): Pr
  */
 export async function askForRun(
   db: Db,
-  run: { provider: string; kind: string; askedBy: string; now: number; checkpoint?: Record<string, unknown> },
+  run: {
+    provider: string
+    kind: string
+    askedBy: string
+    now: number
+    checkpoint?: Record<string, unknown>
+    /** How far that earlier run had come. */
+    stages?: Progress['stages']
+  },
 ): Promise<{ run: Run; isNew: boolean }> {
   return db.transaction().execute(async (tx) => {
     const current = await currentRun(tx, run.provider)
@@ -107,6 +117,7 @@ export async function askForRun(
         started_at: run.now,
         seen_at: run.now,
         checkpoint: JSON.stringify(run.checkpoint ?? {}),
+        progress: JSON.stringify({ stages: run.stages ?? {} }),
       })
       .returningAll()
       .executeTakeFirstOrThrow()
@@ -167,6 +178,21 @@ export async function addFailure(
   await db
     .insertInto('sync_failures')
     .values({ ...failure, settled_at: null })
+    .execute()
+}
+
+/** Nobody wants to see these any more. @param id null for all */
+export async function forgetFailures(
+  db: Db,
+  provider: string,
+  { id, now }: { id: number | null; now: number },
+) {
+  await db
+    .updateTable('sync_failures')
+    .set({ settled_at: now })
+    .where('provider', '=', provider)
+    .where('settled_at', 'is', null)
+    .$if(id !== null, (query) => query.where('id', '=', id!))
     .execute()
 }
 

@@ -8,7 +8,7 @@ import { inboxRecorder, tryAgain } from '../inbox.js'
 import { providerKey } from '../keys.js'
 import { ProviderError } from '../provider-error.js'
 import { WebhookRefusals } from '../refusals.js'
-import { askForRun, currentRun, endRun, lastDoneRun, resumeRuns } from '../runs.js'
+import { askForRun, currentRun, endRun, findRun, lastDoneRun, resumeRuns } from '../runs.js'
 import { deliveriesOf } from '../silence.js'
 import { buttondownConnection } from './connection.js'
 import { deliveryReader } from './deliveries.js'
@@ -110,7 +110,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
       kind: last ? (kind ?? 'manual') : 'first',
       askedBy,
       now: now(),
-      checkpoint: failed ?? {},
+      ...failed,
     })
   }
 
@@ -118,12 +118,13 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
   async function unfinishedFirst() {
     const row = await db
       .selectFrom('sync_runs')
-      .select('checkpoint')
+      .select('id')
       .where('provider', '=', provider)
       .where('kind', '=', 'first')
       .orderBy('id', 'desc')
       .executeTakeFirst()
-    return row ? (JSON.parse(row.checkpoint) as Record<string, unknown>) : null
+    const run = row && (await findRun(db, row.id))
+    return run ? { checkpoint: run.checkpoint, stages: run.progress.stages } : null
   }
 
   return {

@@ -4,7 +4,7 @@ import type { Db } from '../../database/open.js'
 import { readSetting, writeSetting } from '../../database/settings.js'
 import type { ProviderKey } from '../keys.js'
 import { ProviderError } from '../provider-error.js'
-import { ButtondownClient } from './client.js'
+import { ButtondownClient, type Newsletter } from './client.js'
 import { provider, readTypes } from './reading.js'
 
 /** What was last heard of our webhook at Buttondown. */
@@ -14,6 +14,17 @@ export interface WebhookState {
   status: string
   /** Does it sign with our key? */
   signing: 'none' | 'ours' | 'other'
+  checkedAt: number
+}
+
+/** What was last heard of the newsletter itself. */
+export interface NewsletterState {
+  id: string
+  name: string
+  /** All mail goes to the author while this is on, and the counts are the author's. */
+  testMode: boolean
+  /** Does it follow opens and clicks at all? Null when Buttondown does not say. */
+  tracking: boolean | null
   checkedAt: number
 }
 
@@ -30,6 +41,11 @@ interface Needs {
 }
 
 const webhookSetting = 'buttondown_webhook'
+const newsletterSetting = 'buttondown_newsletter'
+/** How often, and for how many milliseconds each, a key is tried while somebody waits for the page. */
+const whileSomebodyWaits = { tries: 2, timeout: 8_000 }
+/** A backfill at the limit of requests does not hold up what somebody waits for. */
+const urgent = { priority: 'urgent' as const }
 /** The list of a newsletter whose name nobody has told yet. */
 const unnamed = 'newsletter'
 
@@ -60,12 +76,16 @@ export function buttondownConnection({ db, apiKey, signingKey, apiUrl, perMinute
   }
 
   /** The first that is heard of the newsletter's name goes to the list that was there before it. */
-  async function nameList({ id, name }: { id: string; name: string }) {
+  async function nameList({ id, name, testMode, enabledFeatures }: Newsletter) {
     await db
       .updateTable('lists')
       .set({ provider_id: id, name: name || 'Buttondown' })
       .where('id', '=', await listId())
       .execute()
+    // A list of features that is empty may as well be one that could not be read.
+    const tracking = enabledFeatures.length === 0 ? null : enabledFeatures.includes('tracking')
+    const state: NewsletterState = { id, name, testMode, tracking, checkedAt: now() }
+    await writeSetting(db, newsletterSetting, JSON.stringify(state))
   }
 
   async function needApi() {
@@ -81,7 +101,7 @@ export function buttondownConnection({ db, apiKey, signingKey, apiUrl, perMinute
 
   /** Looks up whether our webhook is there and switched on. @throws ProviderError */
   async function checkWebhook(): Promise<WebhookState> {
-    const hooks = await (await needApi()).webhooks(await signingKey.read())
+    const hooks = await (await needApi()).webhooks(await signingKey.read(), urgent)
     const ours = hooks.find(({ url }) => url === webhookUrl)
     if (!ours) return keepWebhook({ id: '', status: 'missing', signing: 'none', checkedAt: now() })
     return keepWebhook({ id: ours.id, status: ours.status, signing: ours.signing, checkedAt: now() })
@@ -105,8 +125,10 @@ export function buttondownConnection({ db, apiKey, signingKey, apiUrl, perMinute
       description: 'Throughline',
       signingKey: key,
     }
-    const ours = (await caller.webhooks(key)).find(({ url }) => url === webhookUrl)
-    const hook = ours ? await caller.updateWebhook(ours.id, wanted) : await caller.createWebhook(wanted)
+    const ours = (await caller.webhooks(key, urgent)).find(({ url }) => url === webhookUrl)
+    const hook = ours
+      ? await caller.updateWebhook(ours.id, wanted, urgent)
+      : await caller.createWebhook(wanted, urgent)
     return keepWebhook({ id: hook.id, status: hook.status, signing: 'ours', checkedAt: now() })
   }
 
@@ -120,16 +142,26 @@ export function buttondownConnection({ db, apiKey, signingKey, apiUrl, perMinute
       const kept = await readSetting(db, webhookSetting)
       return kept ? JSON.parse(kept) : null
     },
-    /** Asks Buttondown whose key this is. @throws ProviderError */
-    async whose(): Promise<string | null> {
-      try {
-        return (await (await needApi()).account()).username
-      } catch (error) {
-        // A limited key may not read the account, and is right all the same.
-        if (error instanceof ProviderError && error.kind === 'missing-permission') return null
-        throw error
-      }
+    async newsletterState(): Promise<NewsletterState | null> {
+      const kept = await readSetting(db, newsletterSetting)
+      return kept ? JSON.parse(kept) : null
+    },
+    /**
+     * Asks Buttondown whose key this is, without keeping it.
+     * @returns null for what the key may not tell: a limited key is right all the same
+     * @throws ProviderError
+     */
+    async whose(key: string): Promise<{ username: string | null; newsletter: Newsletter | null }> {
+      const caller = new ButtondownClient({ key, baseUrl: apiUrl, perMinute, ...whileSomebodyWaits })
+      const account = await caller.account().catch(nullIfNotPermitted)
+      const newsletters = await caller.newsletters().catch(nullIfNotPermitted)
+      return { username: account?.username || null, newsletter: newsletters?.[0] ?? null }
     },
   }
 }
 export type ButtondownConnection = ReturnType<typeof buttondownConnection>
+
+function nullIfNotPermitted(error: unknown) {
+  if (error instanceof ProviderError && error.kind === 'missing-permission') return null
+  throw error
+}

@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import type { Db } from '../../database/open.js'
 import { ProviderError } from '../provider-error.js'
 import { addFailure, endRun, findRun, keepRun, lastDoneRun, type Run } from '../runs.js'
-import type { ButtondownEvent, Email, Subscriber } from './answers.js'
+import type { ButtondownEvent, Email, Newsletter, Subscriber } from './answers.js'
 import type { ButtondownClient, Page } from './client.js'
 import { toldByStore } from './mapping.js'
 import { provider } from './reading.js'
@@ -26,7 +26,7 @@ interface Needs {
   api: () => Promise<ButtondownClient | null>
   listId: () => Promise<number>
   /** Remembers what the newsletter is called. */
-  nameList: (newsletter: { id: string; name: string }) => Promise<void>
+  nameList: (newsletter: Newsletter) => Promise<void>
   /** Everything is in: scores are due. */
   ended: () => Promise<void>
   now: () => number
@@ -87,6 +87,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       const page = state.checkpoint.stage === stage ? (state.checkpoint.page ?? 1) : 1
       state.checkpoint = { stage, page }
       state.progress.stage = stage
+      state.progress.since = { at: now(), done: state.progress.stages[stage]?.done ?? 0 }
       await keep(state)
       // One page back: rows that were deleted meanwhile have moved the others forward.
       const from = { startPage: Math.max(1, page - 1), signal }
