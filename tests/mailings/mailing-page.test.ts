@@ -198,9 +198,9 @@ describe('the people behind the numbers', () => {
     await reader('delivered', { kind: 'opened', userAgent: 'Mozilla/5.0' })
     await reader('deferred')
     const sizes = (text: string) =>
-      Object.fromEntries(
+      Object.fromEntries<number>(
         [...text.matchAll(/who=([\w-]+)[^>]*>[^<]*<span class="count" data-value="(\d+)"/g)].map(
-          ([, group, size]) => [group, Number(size)],
+          ([, group, size]) => [String(group), Number(size)],
         ),
       )
     const text = await page()
