@@ -35,7 +35,7 @@ interface Needs {
 
 /** Facts that wait for one commit: a door waits for no more than these. */
 const chunkSize = 100
-const eventPage = 2_000
+const eventPage = 1_000
 /** Milliseconds before the last sync from which its events are looked at again: some are stored late. */
 const overlap = 3 * 86_400_000
 /** Subscribers who were not in the list any more are looked at one by one, so many in a run. */
