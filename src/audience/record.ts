@@ -39,6 +39,11 @@ export interface EngagementReceipt {
   repeated: boolean
 }
 
+/** Receptions to look at again, as the table has them: mailing 0 stands for those that nobody knows the mailing of. */
+export interface Judgement {
+  pairs: { contact_id: number; mailing_id: number }[]
+}
+
 /**
  * Milliseconds between an event and the last delivery that may tell it: providers try again for about 25 minutes, and
  * clocks differ by a little.
@@ -267,6 +272,13 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
         canary = undefined
       },
     } satisfies Recorder<EngagementFact, EngagementReceipt>,
+    /** Judges receptions of the past by the present rules: what hangs on timing and on the canary. */
+    judgements: {
+      record: (tx: Db, { pairs }: Judgement) =>
+        counted(async () => {
+          for (const { contact_id, mailing_id } of pairs) await recount(tx, contact_id, mailing_id || null)
+        }),
+    } satisfies Recorder<Judgement, void>,
     /** For recorders that stand on this one; inside {@link counted}. */
     record,
     counted,

@@ -1,10 +1,12 @@
-// `npm run judge [-- --since YYYY-MM-DD]`: judges the events of the past again by the rules of this version.
+// `npm run judge [-- --since YYYY-MM-DD]`: judges the events and engagements of the past again by the rules of this
+// version.
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
-import { contactBook } from '../audience/contacts.js'
+import { openAudience } from '../audience/audience.js'
 import { openCountries } from '../audience/countries.js'
 import { judgeAgentsAgain } from '../audience/devices.js'
-import { erasureBook } from '../audience/erasures.js'
+import { openNetworks } from '../audience/networks.js'
+import type { Judgement } from '../audience/record.js'
 import { campaignRecorder } from '../campaigns/record.js'
 import { settler } from '../campaigns/settle.js'
 import { ConfigError } from '../config.js'
@@ -19,6 +21,7 @@ import { command, openInstallation } from './installation.js'
 /** Its own, so that a server that runs meanwhile goes on settling what is new and neither disturbs the other. */
 const watermark = 'judged_event_id'
 const progressEvery = 500_000
+const chunkSize = 200
 
 await command(async () => {
   const since = sinceDay()
@@ -26,9 +29,19 @@ await command(async () => {
   const days = calendar(config.TIME_ZONE)
   const readers = openReaders(path, { threads: 1 })
   const ledger = new Ledger({ db })
-  const erasures = erasureBook({ secret: installationSecret(config.DATA_DIR) })
-  const contacts = contactBook({ db, erasures })
-  const recorder = campaignRecorder({ db, calendar: days, contacts, countryOf: openCountries() })
+  const countryOf = openCountries()
+  const { engagements, contacts } = openAudience({
+    db,
+    ledger,
+    calendar: days,
+    countryOf,
+    networks: openNetworks(config.DATA_DIR),
+    dataDir: config.DATA_DIR,
+    secret: installationSecret(config.DATA_DIR),
+    now: Date.now,
+  })
+  const judge = ledger.register(engagements.judgements)
+  const recorder = campaignRecorder({ db, calendar: days, contacts, countryOf })
   ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
 
@@ -57,6 +70,8 @@ await command(async () => {
       `Judged ${judged.toLocaleString('en')} events again in ${seconds.toFixed(1)} s; ` +
         `${changed.toLocaleString('en')} have another verdict or other reasons now.`,
     )
+    const receptions = await judgeReceptions(db, judge, since === null ? 0 : days.startOf(since))
+    console.log(`Judged the engagements of ${receptions.toLocaleString('en')} people with mailings again.`)
   } finally {
     // The thread of the readers keeps a command alive that has failed.
     await ledger.close()
@@ -93,4 +108,31 @@ async function lastBefore(db: Db, day: string, days: Calendar): Promise<number> 
     .select(({ fn }) => fn.max<number | null>('id').as('last'))
     .executeTakeFirstOrThrow()
   return last ?? 0
+}
+
+/** @param since only what was delivered, or first done, at this instant or later. @returns how many were looked at */
+async function judgeReceptions(
+  db: Db,
+  judge: (fact: Judgement) => Promise<void>,
+  since: number,
+): Promise<number> {
+  let judged = 0
+  for (let from = { contact: 0, mailing: -1 }; ; ) {
+    const pairs = await db
+      .selectFrom('receptions')
+      .select(['contact_id', 'mailing_id', 'delivered_at'])
+      .where(({ eb, refTuple, tuple }) =>
+        eb(refTuple('contact_id', 'mailing_id'), '>', tuple(from.contact, from.mailing)),
+      )
+      .orderBy('contact_id')
+      .orderBy('mailing_id')
+      .limit(chunkSize)
+      .execute()
+    const last = pairs[pairs.length - 1]
+    if (!last) return judged
+    const wanted = pairs.filter(({ delivered_at }) => (delivered_at ?? since) >= since)
+    await judge({ pairs: wanted })
+    judged += wanted.length
+    from = { contact: last.contact_id, mailing: last.mailing_id }
+  }
 }
