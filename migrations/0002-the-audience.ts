@@ -317,6 +317,12 @@ create table sync_failures (
   settled_at integer
 ) strict;
 
+create index sync_failures_of_run on sync_failures (run_id, settled_at);
+
+create index sync_failures_by_what on sync_failures (provider, what);
+
+create index sync_failures_open on sync_failures (provider) where settled_at is null;
+
 drop table contact_search;
 
 create virtual table contact_search using fts5 (
