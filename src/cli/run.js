@@ -28,6 +28,11 @@ await orSayWhy(async () => {
     return
   }
 
+  if (command === 'stand-in') {
+    process.exitCode = await run([tsx, 'tests/stand-ins/buttondown.ts', ...args])
+    return
+  }
+
   await build()
   process.env.NODE_ENV ??= 'production'
   if (command === 'bench') {
