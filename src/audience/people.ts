@@ -365,7 +365,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
       .returningAll()
       .execute())
       await putChange(tx, { ...row, contact_id: into })
-    for (const table of ['contact_identities', 'contact_aliases', 'inbox', 'erasures'] as const)
+    for (const table of ['contact_identities', 'contact_aliases', 'erasures'] as const)
       await tx.updateTable(table).set({ contact_id: into }).where('contact_id', '=', from).execute()
     for (const room of rooms.all) await room.merge?.(tx, from, into)
     for (const table of ['contact_words', 'contacts_to_score', 'contacts_to_index'] as const)
@@ -430,7 +430,6 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
       .execute()
     for (const email of [person.email, ...aliases.map((alias) => alias.email)])
       await forgetLinksThatName(tx, contact, email)
-    await tx.updateTable('inbox').set({ body: null }).where('contact_id', '=', contact).execute()
     await tx
       .updateTable('subscriptions')
       .set({ status: 'removed', provider_status: '', source: '' })

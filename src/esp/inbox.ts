@@ -88,8 +88,18 @@ export function deliverySettler(db: Db) {
       }))
       .where('id', '=', value('id')),
   )
-  return (tx: Db, { id, state, contact, reason, tryAt, tried, at }: DeliveryOutcome) =>
-    put(tx, {
+  /** What was told of somebody who was erased is read, and then not kept. */
+  const forget = compiled<{ id: number }>((value) =>
+    db
+      .updateTable('inbox')
+      .set({ body: null })
+      .where('id', '=', value('id'))
+      .where('contact_id', 'in', (query) =>
+        query.selectFrom('contacts').select('id').where('erased_at', 'is not', null),
+      ),
+  )
+  return async (tx: Db, { id, state, contact, reason, tryAt, tried, at }: DeliveryOutcome) => {
+    await put(tx, {
       id,
       state,
       reason,
@@ -98,6 +108,8 @@ export function deliverySettler(db: Db) {
       contact_id: contact,
       tries: tried ? 1 : 0,
     })
+    if (state === 'done') await forget(tx, { id })
+  }
 }
 
 /** Deliveries that are due, oldest first. */
