@@ -42,6 +42,7 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
+import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
@@ -210,6 +211,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       now,
     }),
   )
+  app.use(buttondownPages({ db, buttondown, audience, config, now }))
   app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
 
   app.use(notFound)

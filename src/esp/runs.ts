@@ -206,3 +206,13 @@ export const listFailures = (db: Db, provider: string, limit: number) =>
     .orderBy('id', 'desc')
     .limit(limit)
     .execute()
+
+/** How many of these runs' failures nobody has settled. */
+export const countFailures = (db: Db, runs: number[]) =>
+  db
+    .selectFrom('sync_failures')
+    .select(({ fn }) => ['run_id', fn.countAll<number>().as('count')])
+    .where('run_id', 'in', runs)
+    .where('settled_at', 'is', null)
+    .groupBy('run_id')
+    .execute()

@@ -1,0 +1,67 @@
+import type { Db } from '../../database/open.js'
+import { currentRun, lastDoneRun, listRuns } from '../runs.js'
+import type { Buttondown } from './buttondown.js'
+import { provider } from './reading.js'
+
+export type StepName = 'key' | 'sync' | 'webhook' | 'delivery'
+
+/** What connects an installation to Buttondown, in its order, and how far it is. Reads settings, runs and the inbox. */
+export async function stepsOf({ db, buttondown }: { db: Db; buttondown: Buttondown }) {
+  const { apiKey, signingKey, connection, refusals } = buttondown
+  const [keySource, signingSource, webhook, newsletter, silence, run, first, [last]] = await Promise.all([
+    apiKey.source(),
+    signingKey.source(),
+    connection.webhookState(),
+    connection.newsletterState(),
+    buttondown.silence(),
+    currentRun(db, provider),
+    lastDoneRun(db, provider, ['first']),
+    listRuns(db, provider, 1),
+  ])
+  const isKeyThere = keySource === 'environment' || keySource === 'page'
+  const isSigningKeyThere = signingSource === 'environment' || signingSource === 'page'
+  const hasDelivery = silence.lastAt !== null
+  // By hand nobody tells us that it is registered: then the first signed delivery does.
+  const isWebhookDone =
+    isSigningKeyThere &&
+    (webhook === null ? hasDelivery : webhook.status === 'enabled' && webhook.signing === 'ours')
+  const done: Record<StepName, boolean> = {
+    key: isKeyThere,
+    sync: first !== null,
+    webhook: isWebhookDone,
+    delivery: hasDelivery,
+  }
+  const now = (Object.keys(done) as StepName[]).find((name) => !done[name]) ?? null
+  return {
+    done,
+    /** The one to be done next; null when all are. */
+    now,
+    keySource,
+    signingSource,
+    isKeyThere,
+    isSigningKeyThere,
+    webhook,
+    newsletter,
+    silence,
+    run,
+    first,
+    /** The last run, whatever became of it. */
+    last: last ?? null,
+    refused: refusals.of(provider),
+  }
+}
+export type Steps = Awaited<ReturnType<typeof stepsOf>>
+
+/** What is wrong with the webhook, the most pressing first; null when nothing is known to be. */
+export function webhookTrouble({
+  webhook,
+  silence,
+  done,
+}: Steps): 'disabled' | 'missing' | 'unsigned' | 'other-key' | 'silent' | null {
+  if (webhook?.status === 'disabled') return 'disabled'
+  // Before anything has come it is not trouble but the next step.
+  if (webhook?.status === 'missing' && done.delivery) return 'missing'
+  if (webhook?.status === 'enabled' && webhook.signing === 'none') return 'unsigned'
+  if (webhook?.status === 'enabled' && webhook.signing === 'other') return 'other-key'
+  return silence.isSilent ? 'silent' : null
+}
