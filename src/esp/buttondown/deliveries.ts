@@ -50,17 +50,14 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     for (;;) {
       const due = await dueDeliveries(db, provider, { now: now(), limit: batchSize })
       if (due.length === 0 || stopping?.signal.aborted) return
-      const jobs = due.map(
-        (row): Job => ({
-          id: row.id,
-          received_at: row.received_at,
-          tries: row.tries,
-          reading: read(Envelope.parse(JSON.parse(Buffer.from(row.body ?? '').toString('utf8')))),
-          contact: null,
-          problem: null,
-          settled: false,
-        }),
-      )
+      const jobs = due.flatMap((row): Job[] => {
+        const reading = readingOf(row.body)
+        if (!reading) return []
+        const { id, received_at, tries } = row
+        return [{ id, received_at, tries, reading, contact: null, problem: null, settled: false }]
+      })
+      const blank = due.filter(({ id }) => !jobs.some((job) => job.id === id))
+      if (blank.length > 0) await record({ do: 'settle', settle: blank.map(({ id }) => unread(id)) })
       await readTogether(jobs)
     }
   }
@@ -214,6 +211,17 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     lacking.delete(event.eventId!)
   }
 
+  /** Whom it was about was erased meanwhile, and the delivery with them. */
+  const unread = (id: number): DeliveryOutcome => ({
+    id,
+    state: 'done',
+    contact: null,
+    reason: null,
+    tryAt: null,
+    tried: false,
+    at: now(),
+  })
+
   const urgent = () => ({ priority: 'urgent' as const, signal: stopping?.signal })
 
   function outcomeOf({ id, contact, problem, tries }: Job): DeliveryOutcome {
@@ -259,6 +267,10 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 
 const unknownSubscriber =
   'Nobody knows who this subscriber is: there is no API key for Buttondown to ask with, or it has not been synced.'
+
+function readingOf(body: Uint8Array | null): Reading | null {
+  return body === null ? null : read(Envelope.parse(JSON.parse(Buffer.from(body).toString('utf8'))))
+}
 
 /** A delivery tells of most events only that there was one. */
 const lacksDetails = ({ eventId, isInEventStore, at, emailId, engagement, url }: Reading) =>
