@@ -446,7 +446,7 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
     async ({ query }) => {
       const { range, machines } = query
       const whose = { tag: await tagId(query.tag), list: await listId(query.list) }
-      const { series, growth } = await readBoth(whose, range, unitOf({ range, by: query.by ?? '' }))
+      const { series, growth } = await readBoth(whose, machines, range, unitOf({ range, by: query.by ?? '' }))
       const engaged = new Map(series.points.map((point) => [point.on, point]))
       const grown = new Map(growth.points.map((point) => [point.on, point]))
       // All time begins where either of the two has something to tell.
@@ -461,7 +461,7 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
           return {
             begins_on: on,
             ...countsAnswer(did ?? noEngagements, { machines }),
-            active_people: (machines ? did?.allPeople : did?.people) ?? 0,
+            active_people: did?.people ?? 0,
             joined: came?.joined ?? 0,
             left: came?.left ?? 0,
             subscribed: Math.max(0, came?.subscribed ?? before),
@@ -474,17 +474,20 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
 
   async function readBoth(
     whose: Whose,
+    machines: boolean,
     range: Range,
     by: Unit,
   ): Promise<{ series: EngagementSeries; growth: Growth }> {
     const when = { range, by, now: now() }
     const key = `${whose.tag} ${whose.list} ${range} ${by}`
     const [series, growth] = await Promise.all([
-      remembered(`engagement ${key}`, () => engagementOverTime(readers, calendar, { ...whose, ...when })),
+      remembered(`engagement ${key} ${machines}`, () =>
+        engagementOverTime(readers, calendar, { ...whose, ...when, machines }),
+      ),
       remembered(`growth ${key}`, () => growthOverTime(readers, calendar, { ...whose, ...when })),
     ])
     // Too many weeks are gathered into months, and one of the two may have more of them.
-    if (series.unit !== growth.unit) return readBoth(whose, range, 'month')
+    if (series.unit !== growth.unit) return readBoth(whose, machines, range, 'month')
     return { series, growth }
   }
 

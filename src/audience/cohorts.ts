@@ -83,7 +83,12 @@ const subscribers = (readers: Readers, { tag, list }: Whose, { from, to }: Chunk
     .where(instantOf(list), '<', beginnings.at(-1)!)
     .$if(tag > 0, (query) =>
       query.where('contacts.id', 'in', (eb) =>
-        eb.selectFrom('contact_tags').select('contact_tags.contact_id').where('tag_id', '=', tag),
+        eb
+          .selectFrom('contact_tags')
+          .select('contact_tags.contact_id')
+          .where('tag_id', '=', tag)
+          .where('contact_tags.contact_id', '>', from)
+          .where('contact_tags.contact_id', '<=', to),
       ),
     )
 /** When somebody subscribed: to this list, or for the first time of all. */

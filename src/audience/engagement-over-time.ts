@@ -3,6 +3,7 @@ import { startOfPeriod as startOf } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts, Tables } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
+import type { Counting } from './counting.js'
 import { type Periods, periodsOf, type Range, startOfPeriod, type Unit } from './periods.js'
 import { engagementColumns, noEngagements } from './receptions.js'
 
@@ -18,10 +19,8 @@ export interface EngagementPoint extends EngagementCounts {
   on: string
   /** The instant at which it begins. */
   at: number
-  /** Unique people who opened, clicked or replied in the period. */
+  /** Unique people who opened, clicked or replied in the period; with machines, also those in whose name one did. */
   people: number
-  /** The same with those for whom only a machine or a proxy did. */
-  allPeople: number
 }
 
 export interface EngagementSeries {
@@ -41,7 +40,7 @@ const chunk = 20_000
 export async function engagementOverTime(
   readers: Readers,
   calendar: Calendar,
-  { range, by, now, ...whose }: Whose & { range: Range; by: Unit; now: number },
+  { range, by, machines, now, ...whose }: Whose & Counting & { range: Range; by: Unit; now: number },
 ): Promise<EngagementSeries> {
   const periods = periodsOf(calendar, {
     range,
@@ -53,8 +52,8 @@ export async function engagementOverTime(
   const found = new Map<string, Omit<EngagementPoint, 'on' | 'at'>>()
   const isEverybody = whose.tag === 0 && whose.list === 0
   if (isEverybody) await addSums(readers, calendar, periods, found)
-  if (isEverybody && unit === 'day') await addPeopleOfDays(readers, periods, found)
-  else await walkContacts(readers, periods, whose, found, { sums: !isEverybody })
+  if (isEverybody && unit === 'day') await addPeopleOfDays(readers, periods, found, { machines })
+  else await walkContacts(readers, periods, { ...whose, machines }, found, { sums: !isEverybody })
   return {
     unit,
     points: starts.map((on) => ({ on, at: calendar.startOf(on), ...(found.get(on) ?? nothing()) })),
@@ -62,7 +61,7 @@ export async function engagementOverTime(
 }
 
 type Found = Map<string, Omit<EngagementPoint, 'on' | 'at'>>
-const nothing = () => ({ ...noEngagements, people: 0, allPeople: 0 })
+const nothing = () => ({ ...noEngagements, people: 0 })
 
 function pointOf(found: Found, on: string) {
   const point = found.get(on) ?? nothing()
@@ -91,7 +90,7 @@ async function addSums(readers: Readers, calendar: Calendar, { unit, starts }: P
   }
 }
 
-async function addPeopleOfDays(readers: Readers, { starts }: Periods, found: Found) {
+async function addPeopleOfDays(readers: Readers, { starts }: Periods, found: Found, { machines }: Counting) {
   const rows = await readers
     .selectFrom('active_days')
     .select(['day_on', 'people', 'all_people'])
@@ -99,8 +98,7 @@ async function addPeopleOfDays(readers: Readers, { starts }: Periods, found: Fou
     .execute()
   for (const row of rows) {
     const point = pointOf(found, row.day_on)
-    point.people = row.people
-    point.allPeople = row.all_people
+    point.people = machines ? row.all_people : row.people
   }
 }
 
@@ -133,10 +131,11 @@ const peopleWho = (eb: Columns, did: (eb: Columns) => Expression<SqlBool>) =>
 async function walkContacts(
   readers: Readers,
   { unit, starts }: Periods,
-  { tag, list }: Whose,
+  { tag, list, machines }: Whose & Counting,
   found: Found,
   { sums }: { sums: boolean },
 ) {
+  const isActive = machines ? somethingHappened : didSomething
   for (const { from, to } of await contactChunks(readers)) {
     const rows = await readers
       .selectFrom('contact_days')
@@ -145,19 +144,30 @@ async function walkContacts(
       .where('day_on', '>=', starts[0]!)
       .$if(tag > 0, (query) =>
         query.where('contact_id', 'in', (eb) =>
-          eb.selectFrom('contact_tags').select('contact_id').where('tag_id', '=', tag),
+          eb
+            .selectFrom('contact_tags')
+            .select('contact_id')
+            .where('tag_id', '=', tag)
+            .where('contact_id', '>', from)
+            .where('contact_id', '<=', to),
         ),
       )
       .$if(list > 0, (query) =>
         query.where('contact_id', 'in', (eb) =>
-          eb.selectFrom('subscriptions').select('contact_id').where('list_id', '=', list),
+          eb
+            .selectFrom('subscriptions')
+            .select('contact_id')
+            .where('list_id', '=', list)
+            .where('contact_id', '>', from)
+            .where('contact_id', '<=', to),
         ),
       )
       .select((eb) => [
         startOf(eb.ref('day_on'), unit).as('period'),
-        peopleWho(eb as Columns, didSomething).as('people'),
-        peopleWho(eb as Columns, somethingHappened).as('allPeople'),
+        peopleWho(eb as Columns, isActive).as('people'),
       ])
+      // Where nothing is summed, only the days on which something was done need to be looked at.
+      .$if(!sums, (query) => query.where((eb) => isActive(eb as Columns)))
       .$if(sums, (query) =>
         query.select(({ fn }) => engagementColumns.map((column) => fn.sum<number>(column).as(column))),
       )
@@ -166,7 +176,6 @@ async function walkContacts(
     for (const row of rows as (Partial<EngagementCounts> & (typeof rows)[number])[]) {
       const point = pointOf(found, row.period)
       point.people += row.people
-      point.allPeople += row.allPeople
       if (sums) for (const column of engagementColumns) point[column] += row[column] ?? 0
     }
   }

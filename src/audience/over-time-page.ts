@@ -36,8 +36,8 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
     const key = `${whose.tag} ${whose.list}`
     const when = { range: view.range, by, now: now() }
     const [series, growth, cohorts, hours, choices] = await Promise.all([
-      remembered(`engagement ${key} ${view.range} ${by}`, () =>
-        engagementOverTime(readers, calendar, { ...whose, ...when }),
+      remembered(`engagement ${key} ${view.range} ${by} ${view.machines}`, () =>
+        engagementOverTime(readers, calendar, { ...whose, ...when, machines: view.machines }),
       ),
       remembered(`growth ${key} ${view.range} ${by}`, () =>
         growthOverTime(readers, calendar, { ...whose, ...when }),
@@ -112,7 +112,7 @@ function shownSeries({ unit, points }: EngagementSeries, view: OverTimeView, dat
     name: periodName(dates, point.at, unit),
     opens: opensOf(point, view),
     clicks: clicksOf(point, view),
-    people: view.machines ? point.allPeople : point.people,
+    people: point.people,
     replies: point.replies,
   }))
   const total = (what: 'opens' | 'clicks') => shown.reduce((sum, point) => sum + point[what], 0)
