@@ -58,6 +58,7 @@ export function together(outcomes: Outcome[]): Outcome {
     perSecond: middle('perSecond'),
     p50: middle('p50'),
     p99: middle('p99'),
+    p999: middle('p999'),
     max: Math.max(...outcomes.map((outcome) => outcome.max)),
   }
 }

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net'
-import { type Mix, traffic } from './traffic.js'
+import { type Deliveries, deliveries, type Mix, traffic } from './traffic.js'
 
 /** One spell of load: how hard, how long, on whom. */
 export interface Spell {
@@ -8,7 +8,8 @@ export interface Spell {
   /** Ends after so many milliseconds or, when given, so many requests. */
   milliseconds: number
   requests?: number
-  mix: Mix
+  /** What is asked: events told to the door, or deliveries of a provider. */
+  mix: Mix | Deliveries
 }
 /** What came of it; latencies in milliseconds. */
 export interface Outcome {
@@ -17,6 +18,7 @@ export interface Outcome {
   perSecond: number
   p50: number
   p99: number
+  p999: number
   max: number
 }
 
@@ -31,7 +33,7 @@ async function run({
   requests = Number.POSITIVE_INFINITY,
   mix,
 }: Spell): Promise<Outcome> {
-  const next = mixes.get(mix.seed) ?? traffic(mix)
+  const next = mixes.get(mix.seed) ?? ('newsletter' in mix ? deliveries(mix) : traffic(mix))
   mixes.set(mix.seed, next)
   const latencies: number[] = []
   let refused = 0
@@ -82,6 +84,7 @@ async function run({
     perSecond: latencies.length / seconds,
     p50: at(0.5),
     p99: at(0.99),
+    p999: at(0.999),
     max: at(1),
   }
 }

@@ -13,8 +13,13 @@ export interface Running {
   pid: number
   /** The largest resident memory seen since the last call, in bytes. */
   memory(): number
+  /** The longest wait for a turn of its event loop since the last call, in milliseconds, where {@link watched} is loaded. */
+  longestWait(): number
   stop(): Promise<void>
 }
+
+/** Options for Node that make a server tell of its event loop. */
+export const watched = ['--import', join(here, 'event-loop.js')]
 
 /** Starts a program that logs `{"msg":"listening","port":…}` in a process of its own, and waits for that. */
 export async function start(file: string, { env = {}, nodeOptions = [] as string[] } = {}): Promise<Running> {
@@ -25,12 +30,14 @@ export async function start(file: string, { env = {}, nodeOptions = [] as string
   const closed = once(child, 'close')
   const kill = () => child.kill()
   process.on('exit', kill)
+  let waited = 0
   const port = await new Promise<number>((found, fail) => {
     closed.then(([code]) => fail(new Error(`${file} ended with ${code} before it listened.`)))
     createInterface(child.stdout!).on('line', (line) => {
       if (!line.startsWith('{')) return
       const entry = JSON.parse(line)
       if (entry.msg === 'listening') found(entry.port)
+      else if (entry.msg === 'event loop') waited = Math.max(waited, entry.longest)
       else if (entry.level >= 50) console.error(line)
     })
   })
@@ -44,6 +51,11 @@ export async function start(file: string, { env = {}, nodeOptions = [] as string
     memory() {
       const seen = Math.max(largest, residentBytes(child.pid!))
       largest = 0
+      return seen
+    },
+    longestWait() {
+      const seen = waited
+      waited = 0
       return seen
     },
     async stop() {

@@ -1,3 +1,6 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { makeNewsletter, type NewsletterSize } from './newsletter.js'
+
 /** Requests as landing pages and senders' servers make them, the same for the same seed. */
 export interface Mix {
   /** Makes every person of this client a stranger to those of another. */
@@ -55,6 +58,46 @@ export function traffic({ seed, campaigns, domains }: Mix): () => Buffer {
         : `GET /api/event?${query}&eid=${seed}-${count}&utm_content=hero HTTP/1.1\r\nHost: track.example\r\n` +
             `User-Agent: ${browser.text}\r\nAccept: */*\r\nAccept-Language: en-GB,en;q=0.9\r\n` +
             `Referer: https://news${domain}.sender.example/\r\nX-Forwarded-For: ${address}\r\n\r\n`,
+    )
+  }
+}
+
+/** Deliveries of Buttondown's webhook about the subscribers of a newsletter. */
+export interface Deliveries {
+  seed: number
+  /** The signing key. */
+  key: string
+  newsletter: NewsletterSize
+}
+
+/** @returns a function that writes the next delivery: signed, of an event of its own, with all that Buttondown could tell */
+export function deliveries({ key, newsletter }: Deliveries): () => Buffer {
+  const world = makeNewsletter({ ...newsletter, events: 0 }, Date.now())
+  const [people, sent] = [world.subscribers.rows, world.emails.rows]
+  let count = 0
+  return () => {
+    const turn = count++
+    const type = turn % 10 < 2 ? 'subscriber.clicked' : 'subscriber.opened'
+    const body = JSON.stringify({
+      id: randomUUID(),
+      event_type: type,
+      data: {
+        newsletter: world.newsletter.id,
+        subscriber: people[(turn * 7919) % people.length]!.id,
+        email: sent[(turn * 31) % sent.length]!.id,
+        creation_date: new Date().toISOString(),
+        metadata: {
+          ip_address: `12.${turn % 251}.${turn % 241}.9`,
+          os: 'Windows',
+          browser: 'Firefox',
+          ...(type === 'subscriber.clicked' ? { url: 'https://longline.example/tide' } : {}),
+        },
+      },
+    })
+    const signature = createHmac('sha256', key).update(body).digest('hex')
+    return Buffer.from(
+      'POST /webhooks/buttondown HTTP/1.1\r\nHost: track.example\r\nContent-Type: application/json\r\n' +
+        `X-Buttondown-Signature: sha256=${signature}\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     )
   }
 }
