@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { isUnavailable } from '../../database/errors.js'
 import type { Db } from '../../database/open.js'
 import type { Row } from '../../database/schema.js'
 import { LedgerFull, LedgerUnavailable } from '../../ledger/ledger.js'
@@ -6,7 +7,7 @@ import { type DeliveryOutcome, dueDeliveries } from '../inbox.js'
 import { ProviderError } from '../provider-error.js'
 import type { ButtondownClient } from './client.js'
 import { type ToldEvent, toldByStore } from './mapping.js'
-import { Envelope, provider, type Reading, read } from './reading.js'
+import { envelopeIn, provider, type Reading, read } from './reading.js'
 import type { ButtondownFact, ButtondownReceipt } from './record.js'
 
 interface Needs {
@@ -32,6 +33,8 @@ type Delivery = Pick<Row<'inbox'>, 'id' | 'received_at' | 'tries'>
 interface Job extends Delivery {
   reading: Reading
   contact: number | null
+  /** What it tells of an engagement is recorded. */
+  told: boolean
   /** What stood in the way, if anything did. */
   problem: string | null
   /** Settled already, in the transaction that recorded it. */
@@ -46,15 +49,20 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   let running: Promise<void> | null = null
   let stopping: AbortController | null = null
 
+  /** What stands in the way of all that is asked of Buttondown until all that is due is read; null for nothing. */
+  let trouble: string | null = null
+
   async function readDue() {
+    trouble = null
     for (;;) {
       const due = await dueDeliveries(db, provider, { now: now(), limit: batchSize })
       if (due.length === 0 || stopping?.signal.aborted) return
       const jobs = due.flatMap((row): Job[] => {
         const reading = readingOf(row.body)
         if (!reading) return []
-        const { id, received_at, tries } = row
-        return [{ id, received_at, tries, reading, contact: null, problem: null, settled: false }]
+        const { id, received_at, tries, contact_id: contact } = row
+        const told = contact !== null
+        return [{ id, received_at, tries, reading, contact, told, problem: null, settled: false }]
       })
       const blank = due.filter(({ id }) => !jobs.some((job) => job.id === id))
       if (blank.length > 0) await record({ do: 'settle', settle: blank.map(({ id }) => unread(id)) })
@@ -73,6 +81,9 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     )
     await askForEmails(jobs, client, list)
     await askForDetails(jobs, client, list)
+    for (const job of jobs)
+      if (job.reading.engagement !== null && !job.told && job.contact === null)
+        job.problem ??= 'It does not tell whom it is about.'
     await record({ do: 'settle', settle: jobs.filter(({ settled }) => !settled).map(outcomeOf) })
   }
 
@@ -80,18 +91,52 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   async function recordEvents(jobs: Job[], list: number): Promise<Job[]> {
     const strangers: Job[] = []
     await Promise.all(
-      jobs.map(async (job) => {
-        const event = toldByDelivery(job)
-        if (!event) return
-        // Without an id the same event would not be known again, so it is settled by what records it.
-        const settle = event.eventId === null && !job.reading.changesSubscriber ? [outcomeOf(job)] : undefined
-        const receipt = await record({ do: 'event', event, listId: list, settle })
-        if (receipt.stranger) strangers.push(job)
-        else job.settled = settle !== undefined
-        job.contact = receipt.contact
-      }),
+      jobs.map((job) =>
+        attempt([job], async () => {
+          const event = toldByDelivery(job)
+          if (!event || (job.told && event.eventId === null)) return
+          const { settle, settled } = settlingWith(job)
+          const receipt = await record({ do: 'event', event, listId: list, settle })
+          if (receipt.stranger) return void strangers.push(job)
+          job.told = true
+          job.settled = settled
+          job.contact = receipt.contact
+        }),
+      ),
     )
     return strangers
+  }
+
+  /**
+   * Without an id the same event would not be known again: what records it settles its delivery, or notes whom it is
+   * about where more has to be asked, by which the next try knows that it is recorded.
+   */
+  function settlingWith(job: Job): { settle?: DeliveryOutcome[]; settled: boolean } {
+    if (job.reading.eventId !== null) return { settled: false }
+    if (!job.reading.changesSubscriber) return { settle: [outcomeOf(job)], settled: true }
+    const { id } = job
+    const waits = { state: 'waiting', contact: null, reason: null, tryAt: now(), tried: false } as const
+    return { settle: [{ id, ...waits, at: now() }], settled: false }
+  }
+
+  /** What goes wrong with some deliveries must not keep the others from being read: they wait, and the others go on. */
+  async function attempt(jobs: { values(): Iterable<Job> }, work: () => Promise<void>) {
+    try {
+      await work()
+    } catch (error) {
+      if (stopping?.signal.aborted || isDatabaseBusy(error)) throw error
+      const told = error instanceof ProviderError ? error : null
+      if (told && (told.passes || told.kind === 'refused-key')) trouble = told.message
+      if (!told) log.error({ err: error }, 'delivery not read')
+      for (const job of jobs.values())
+        job.problem = told?.message ?? 'Something went wrong here; the log has the details.'
+    }
+  }
+
+  /** Asks Buttondown, unless it has been found out of reach: each call tries for minutes before it gives up. */
+  async function ask<Answer>(call: () => Promise<Answer>): Promise<Answer> {
+    if (trouble !== null) throw new ProviderError('unavailable', trouble)
+    return call()
   }
 
   async function askForSubscribers(
@@ -106,29 +151,33 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
       if (subscriberId === null || job.settled || !(changesSubscriber || strangers.includes(job))) continue
       wanted.set(subscriberId, [...(wanted.get(subscriberId) ?? []), job])
     }
-    for (const [id, about] of wanted) {
-      if (client) await askForSubscriber(client, id, about, list)
-      else for (const job of about) await takeAtItsWord(job, list)
-    }
+    for (const [id, about] of wanted)
+      await attempt(about, async () => {
+        if (client) await askForSubscriber(client, id, about, list)
+        else for (const job of about) await takeAtItsWord(job, list)
+      })
   }
 
   async function askForSubscriber(client: ButtondownClient, id: string, about: Job[], listId: number) {
-    try {
-      const seenAt = now()
-      const subscriber = await client.subscriber(id, urgent())
+    const seenAt = now()
+    const subscriber = await ask(() => client.subscriber(id, urgent())).catch(nullIfNotFound)
+    if (subscriber) {
       const { contact } = await record({ do: 'subscriber', subscriber, listId, seenAt })
       for (const job of about) job.contact = contact
-    } catch (error) {
-      if (!(error instanceof ProviderError)) throw error
-      if (error.kind === 'not-found' && about.some(({ reading }) => reading.isDeletion))
-        for (const job of about) await takeAtItsWord(job, listId)
-      else
-        for (const job of about)
-          job.problem =
-            error.kind === 'not-found'
-              ? 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'
-              : error.message
+      return
     }
+    // Whoever was known here and is not there any more was deleted, by this delivery or by one that is on its way.
+    const deletion = about.find(({ reading }) => reading.isDeletion)
+    const at = deletion ? (deletion.reading.at ?? deletion.received_at) : seenAt
+    const exact = deletion ? deletion.reading.at !== null : false
+    const { stranger, contact } = await record({
+      do: 'subscription',
+      change: { providerId: id, listId, status: 'removed', at, exact },
+    })
+    for (const job of about)
+      if (!stranger) job.contact = contact
+      // Who was never known here and is gone there needs no row.
+      else if (!job.reading.isDeletion) job.problem = madeUp
   }
 
   /** Nobody can be asked, so what the delivery says of the subscription is all there is. */
@@ -156,16 +205,14 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     }
     if (!client) return
     for (const [id, about] of ids)
-      try {
+      await attempt(about, async () => {
         const seenAt = now()
-        const email = await client.email(id, urgent())
-        await record({ do: 'email', email, analytics: email.analytics, listId, seenAt })
-      } catch (error) {
-        if (!(error instanceof ProviderError)) throw error
-        const isGone = error.kind === 'not-found'
-        for (const job of about)
-          if (!(isGone && job.reading.eventType === 'email.deleted')) job.problem = error.message
-      }
+        const email = await ask(() => client.email(id, urgent())).catch((error) => {
+          if (about.some(({ reading }) => reading.eventType === 'email.deleted')) return nullIfNotFound(error)
+          throw error
+        })
+        if (email) await record({ do: 'email', email, analytics: email.analytics, listId, seenAt })
+      })
   }
 
   /** When it happened, in which mailing, which link: what a delivery lacks stands in Buttondown's event store. */
@@ -177,37 +224,49 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
           lacking.set(job.reading.eventId!, job)
     if (lacking.size === 0) return
     const oldest = Math.min(...[...lacking.values()].map(({ received_at }) => received_at)) - sweepBefore
-    try {
+    const take = (event: ToldEvent | null) => complete(lacking, event, client!, list)
+    await attempt(lacking, async () => {
       if (lacking.size <= fewDetails) {
         for (const id of [...lacking.keys()]) {
-          const event = await client!.event(id, urgent()).catch(nullIfNotFound)
-          if (event) await complete(lacking, toldByStore({ ...event, id }), list)
+          const event = await ask(() => client!.event(id, urgent())).catch(nullIfNotFound)
+          if (event) await take(toldByStore({ ...event, id }))
         }
-      } else {
-        let pages = 0
-        for await (const { items } of client!.events({
-          ordering: '-creation_date',
-          pageSize: 500,
-          ...urgent(),
-        })) {
-          const found = items.filter(({ id }) => lacking.has(id))
-          await Promise.all(found.map((event) => complete(lacking, toldByStore(event), list)))
-          const last = items[items.length - 1]
-          if (lacking.size === 0 || ++pages >= sweepPages || !last || last.at < oldest) break
-        }
+        return
       }
-      for (const job of lacking.values())
-        job.problem = 'Buttondown does not know this event. What the delivery told of it is kept.'
-    } catch (error) {
-      if (!(error instanceof ProviderError)) throw error
-      for (const job of lacking.values()) job.problem = error.message
-    }
+      const pages = await ask(async () =>
+        client!.events({ ordering: '-creation_date', pageSize: 500, ...urgent() }),
+      )
+      for await (const { items, page } of pages) {
+        const found = items.filter(({ id }) => lacking.has(id))
+        await Promise.all(found.map((event) => take(toldByStore(event))))
+        const last = items[items.length - 1]
+        if (lacking.size === 0 || page >= sweepPages || !last || last.at < oldest) break
+      }
+    })
+    for (const job of lacking.values())
+      job.problem ??= 'Buttondown does not know this event. What the delivery told of it is kept.'
   }
 
-  async function complete(lacking: Map<string, Job>, event: ToldEvent | null, listId: number) {
+  async function complete(
+    lacking: Map<string, Job>,
+    event: ToldEvent | null,
+    client: ButtondownClient,
+    listId: number,
+  ) {
     if (!event) return
-    const receipt = await record({ do: 'event', event, listId })
-    if (receipt.stranger) return
+    const fact = { do: 'event', event, listId } as const
+    let receipt = await record(fact)
+    if (receipt.stranger) {
+      const seenAt = now()
+      const subscriber = await ask(() => client.subscriber(event.subscriberId, urgent())).catch(
+        nullIfNotFound,
+      )
+      if (!subscriber) return
+      await record({ do: 'subscriber', subscriber, listId, seenAt })
+      receipt = await record(fact)
+    }
+    const job = lacking.get(event.eventId!)!
+    Object.assign(job, { contact: receipt.contact, told: true })
     lacking.delete(event.eventId!)
   }
 
@@ -224,8 +283,10 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 
   const urgent = () => ({ priority: 'urgent' as const, signal: stopping?.signal })
 
-  function outcomeOf({ id, contact, problem, tries }: Job): DeliveryOutcome {
+  function outcomeOf({ id, reading, told, problem, tries, ...job }: Job): DeliveryOutcome {
     const at = now()
+    // By its contact the next try knows that an event without an id is recorded.
+    const contact = reading.engagement === null || reading.eventId !== null || told ? job.contact : null
     if (problem === null) return { id, state: 'done', contact, reason: null, tryAt: null, tried: true, at }
     const pause = tryAgainAfter[tries]
     return {
@@ -247,9 +308,8 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
         .catch((error) => {
           if (stopping?.signal.aborted) return
           // The database is busy, or full: the deliveries are safe, and are read at the next call.
-          if (error instanceof LedgerFull || error instanceof LedgerUnavailable)
-            return log.warn({ reason: error.message }, 'deliveries not read')
-          throw error
+          if (!isDatabaseBusy(error)) throw error
+          log.warn({ reason: (error as Error).message }, 'deliveries not read')
         })
         .finally(() => {
           running = null
@@ -267,10 +327,17 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 
 const unknownSubscriber =
   'Nobody knows who this subscriber is: there is no API key for Buttondown to ask with, or it has not been synced.'
+const madeUp = 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'
 
+/** @returns null where there is nothing to read */
 function readingOf(body: Uint8Array | null): Reading | null {
-  return body === null ? null : read(Envelope.parse(JSON.parse(Buffer.from(body).toString('utf8'))))
+  const envelope = body === null ? null : envelopeIn(body)
+  return envelope && read(envelope)
 }
+
+/** Then the same can be done a moment later. */
+const isDatabaseBusy = (error: unknown) =>
+  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
 
 /** A delivery tells of most events only that there was one. */
 const lacksDetails = ({ eventId, isInEventStore, at, emailId, engagement, url }: Reading) =>

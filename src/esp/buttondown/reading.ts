@@ -7,12 +7,21 @@ import { canonicalId } from './ids.js'
 export const provider = 'buttondown'
 
 /** A webhook's request: one object with a type and open-ended data. The id came into it in June 2026. */
-export const Envelope = z.object({
+const Envelope = z.object({
   id: z.string().min(1).max(200).optional(),
   event_type: z.string().min(1).max(200),
   data: z.record(z.string(), z.unknown()),
 })
 export type Envelope = z.infer<typeof Envelope>
+
+/** @returns null for what is no delivery */
+export function envelopeIn(body: Uint8Array): Envelope | null {
+  try {
+    return Envelope.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body)))
+  } catch {
+    return null
+  }
+}
 
 /** What a subscriber did, or what was done to them, with an email. */
 const engagements: Record<string, EngagementKind> = {
