@@ -1,6 +1,7 @@
 import type { Db } from '../../database/open.js'
 import { currentRun, lastDoneRun, listRuns } from '../runs.js'
 import type { Buttondown } from './buttondown.js'
+import type { WebhookState } from './connection.js'
 import { provider } from './reading.js'
 
 export type StepName = 'key' | 'sync' | 'webhook' | 'delivery'
@@ -8,7 +9,7 @@ export type StepName = 'key' | 'sync' | 'webhook' | 'delivery'
 /** What connects an installation to Buttondown, in its order, and how far it is. Reads settings, runs and the inbox. */
 export async function stepsOf({ db, buttondown }: { db: Db; buttondown: Buttondown }) {
   const { apiKey, signingKey, connection, refusals } = buttondown
-  const [keySource, signingSource, webhook, newsletter, silence, run, first, [last]] = await Promise.all([
+  const [keySource, signingSource, heard, newsletter, silence, run, first, [last]] = await Promise.all([
     apiKey.source(),
     signingKey.source(),
     connection.webhookState(),
@@ -21,6 +22,8 @@ export async function stepsOf({ db, buttondown }: { db: Db; buttondown: Buttondo
   const isKeyThere = keySource === 'environment' || keySource === 'page'
   const isSigningKeyThere = signingSource === 'environment' || signingSource === 'page'
   const hasDelivery = silence.lastAt !== null
+  // A signed delivery that came since then knows better than what was heard of the webhook before.
+  const webhook = heard && (silence.lastAt ?? 0) > heard.checkedAt ? alive(heard) : heard
   // By hand nobody tells us that it is registered: then the first signed delivery does.
   const isWebhookDone =
     isSigningKeyThere &&
@@ -50,6 +53,7 @@ export async function stepsOf({ db, buttondown }: { db: Db; buttondown: Buttondo
     refused: refusals.of(provider),
   }
 }
+const alive = (state: WebhookState): WebhookState => ({ ...state, status: 'enabled', signing: 'ours' })
 export type Steps = Awaited<ReturnType<typeof stepsOf>>
 
 /** What is wrong with the webhook, the most pressing first; null when nothing is known to be. */
