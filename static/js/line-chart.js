@@ -129,7 +129,8 @@ class LineChart extends HTMLElement {
         },
         {
           ...axis,
-          size: 46,
+          // As wide as its longest number: 46 px hold five characters.
+          size: (_plot, values) => Math.max(46, ...(values ?? []).map((text) => 14 + text.length * 7)),
           gap: 10,
           space: 44,
           incrs: [
