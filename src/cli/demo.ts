@@ -5,9 +5,13 @@ import { join, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ConfigError, environment, projectRoot, readConfig } from '../config.js'
 import { lockDataFolder } from '../database/lock.js'
+import { openDatabase } from '../database/open.js'
+import { inboxRecorder } from '../esp/inbox.js'
+import { Ledger } from '../ledger/ledger.js'
 import { makeDataFolder } from '../secret.js'
 import { guest, makeDemo } from './demo/make.js'
 import { dice } from './demo/readers.js'
+import { deliveryOf, type Told } from './demo/record-provider.js'
 import { stories } from './demo/stories.js'
 import { trickle } from './demo/trickle.js'
 import { command } from './installation.js'
@@ -29,12 +33,15 @@ await command(async () => {
   const unlock = lockDataFolder(dataDir)
   if (!unlock) throw new ConfigError(`A demo is already running on ${dataDir}.`)
 
-  console.log('Making up four months of campaigns.')
+  console.log('Making up four months of campaigns, and a newsletter with its readers.')
   const now = Date.now()
-  const { campaigns, readers, events } = await makeDemo({ dataDir, now, timeZone: config.TIME_ZONE, seed })
+  const made = await makeDemo({ dataDir, now, timeZone: config.TIME_ZONE, seed })
+  const { campaigns, events, subscribers, engagements } = made
   const took = ((Date.now() - now) / 1000).toFixed(1)
+  const number = (count: number) => count.toLocaleString('en')
   console.log(
-    `${campaigns.length} campaigns with ${events.toLocaleString('en')} events are ready after ${took} s.`,
+    `${campaigns.length} campaigns with ${number(events)} events, and ${number(subscribers.length)} subscribers with ` +
+      `${number(engagements)} more, are ready after ${took} s.`,
   )
 
   const origin = `http://${host}:${config.PORT}`
@@ -50,8 +57,16 @@ await command(async () => {
 Open http://localhost:${config.PORT} and log in as ${guest.username} with the password "${guest.password}".
 A few events a minute go on coming in. Press Ctrl-C to stop; the next start begins afresh.
 `)
-  await trickle({ stories, campaigns, readers, dice: dice(now), origin })
+  const deliver = openInbox(join(dataDir, 'throughline.db'))
+  await trickle({ ...made, stories, dice: dice(now), deliver, now: Date.now, origin })
 })
+
+/** Deliveries lie in the inbox as if the webhook had let them in, for which there is no key here; the server reads them. */
+function openInbox(path: string) {
+  const db = openDatabase(path)
+  const receive = new Ledger({ db }).register(inboxRecorder(db))
+  return (told: Told) => receive(deliveryOf(told, Date.now())).catch(() => null) // shutting down
+}
 
 /** Before anything is thrown away: a demo that already runs keeps its data. */
 function mustBeFree(port: number) {

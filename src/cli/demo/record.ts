@@ -1,7 +1,6 @@
 import type { Countries } from '../../audience/countries.js'
 import { agentBook } from '../../audience/devices.js'
 import { addressKeeper } from '../../audience/internet-addresses.js'
-import { searchIndex } from '../../audience/search.js'
 import { kindNumber } from '../../campaigns/kinds.js'
 import { rebuildCounts } from '../../campaigns/rebuild.js'
 import { settledSetting } from '../../campaigns/record.js'
@@ -105,7 +104,6 @@ export async function recordHistory(happenings: Happening[], campaigns: number[]
     await writeSetting(tx, settledSetting, String(settled?.id ?? 0))
   })
   await rebuildCounts(db, calendar)
-  while ((await searchIndex({ db }).run()) > 0);
 }
 
 type EventRow = Omit<NewRow<'events'>, 'id'> & { id: number }

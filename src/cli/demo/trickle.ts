@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises'
+import { traces } from './engagements.js'
 import type { Dice, Reader } from './readers.js'
+import { type Told, toldAs } from './record-provider.js'
 import { publishers, type Story } from './stories.js'
+import { type Subscriber, uuid } from './subscribers.js'
 
 interface Needs {
   stories: Story[]
@@ -8,6 +11,12 @@ interface Needs {
   campaigns: number[]
   readers: Reader[]
   dice: Dice
+  /** Everybody who ever subscribed to the newsletter, and the issue that they read now. */
+  subscribers: Subscriber[]
+  issue: { id: string; links: string[] }
+  /** Puts what the provider's webhook would bring where the webhook puts it. */
+  deliver: (told: Told) => Promise<unknown>
+  now: () => number
   /** Where the server listens, such as `http://127.0.0.1:3000`. */
   origin: string
   /** Waits so many milliseconds. By default it keeps no process alive. */
@@ -17,10 +26,18 @@ interface Needs {
 const unheld = (milliseconds: number) => pause(milliseconds, undefined, { ref: false })
 
 /**
- * Goes on telling a few events a minute through the event door, as a landing page's server would, for as long as the
- * process lives, so that the pages move.
+ * Goes on telling a few events a minute through the event door, as a landing page's server would, and now and then of
+ * an open or a click of the newsletter, for as long as the process lives, so that the pages move.
  */
-export async function trickle({ stories, campaigns, readers, dice, origin, sleep = unheld }: Needs) {
+export async function trickle({
+  stories,
+  campaigns,
+  readers,
+  dice,
+  origin,
+  sleep = unheld,
+  ...letter
+}: Needs) {
   const { pick, below, chance } = dice
   const live = stories
     .map((story, index) => ({ story, cid: campaigns[index]! }))
@@ -53,6 +70,26 @@ export async function trickle({ stories, campaigns, readers, dice, origin, sleep
     await tell({ ...who, event: 'conversion', order: `A-${++order}`, value: '39.00', currency: 'EUR' })
   }
 
+  const reading = letter.subscribers.filter(
+    ({ manner, mail, status, reader }) =>
+      status === 'subscribed' &&
+      mail === 'own' &&
+      !reader.scanned &&
+      (manner === 'champion' || manner === 'active' || manner === 'rising'),
+  )
+  async function read() {
+    const subscriber = pick(reading)
+    const told = { subscriber: subscriber.id, email: letter.issue.id }
+    const seen = traces(subscriber)
+    await letter.deliver(
+      toldAs({ ...seen, id: uuid(dice), kind: 'opened', at: letter.now(), url: null }, told),
+    )
+    if (!chance(0.4)) return
+    await sleep(6_000 + below(30_000))
+    const url = pick(letter.issue.links)
+    await letter.deliver(toldAs({ ...seen, id: uuid(dice), kind: 'clicked', at: letter.now(), url }, told))
+  }
+
   // The empty campaign's integration page has something to explain: a mailing tool that did not know a field.
   const empty = stories.findIndex((story) => story.domains.length === 0)
   await tell({
@@ -63,6 +100,7 @@ export async function trickle({ stories, campaigns, readers, dice, origin, sleep
   })
   for (;;) {
     void visit()
+    if (reading.length > 0 && chance(0.5)) void read()
     await sleep(4_000 + below(12_000))
   }
 }
