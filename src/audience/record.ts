@@ -117,12 +117,14 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     }
     const near =
       providerId === null ? await query.nearWithId(tx, sought) : await query.nearWithoutId(tx, sought)
-    return near.rows.find(
-      (row) =>
-        isSameInstant(row, fact) &&
-        (row.mailing_id === null || fact.mailingId === null || row.mailing_id === fact.mailingId) &&
-        (row.url === null || fact.url === null || row.url === fact.url),
-    )
+    return near.rows
+      .sort(byInstant)
+      .find(
+        (row) =>
+          isSameInstant(row, fact) &&
+          (row.mailing_id === null || fact.mailingId === null || row.mailing_id === fact.mailingId) &&
+          (row.url === null || fact.url === null || row.url === fact.url),
+      )
   }
 
   /** What is told for the second time, or more exactly, stands beside what was known; nothing known is forgotten. */
@@ -306,16 +308,19 @@ function isSameInstant(
   return delivery >= event - clockSkew && delivery <= event + longestDelay
 }
 
+const byInstant = (one: NearRow, other: NearRow) => one.happened_at - other.happened_at || one.id - other.id
+
 const same = (one: Row<'engagements'>, other: Row<'engagements'>) =>
   (Object.keys(one) as (keyof Row<'engagements'>)[]).every((name) => one[name] === other[name])
 
+type NearRow = Row<'engagements'> & { url: string | null }
 type Judged = CountedEngagement & { url: string | null }
 
 function queries(db: Db) {
   type Pair = { contact_id: number; mailing_id: number }
   type New = Required<Omit<NewRow<'engagements'>, 'id'>>
   type Near = { contact_id: number; provider: string; kind: number; since: number; until: number }
-  type NearRow = Row<'engagements'> & { url: string | null }
+  // Not put in order here: for an order's sake SQLite would walk through all engagements of the kind.
   const near = (value: <Name extends keyof Near>(name: Name) => Near[Name]) =>
     db
       .selectFrom('engagements')
@@ -323,12 +328,9 @@ function queries(db: Db) {
       .selectAll('engagements')
       .select('links.url')
       .where('contact_id', '=', value('contact_id'))
-      .where('kind', '=', value('kind'))
       .where(({ eb, ref }) => eb(unindexed(ref('happened_at')), '>=', value('since')))
       .where(({ eb, ref }) => eb(unindexed(ref('happened_at')), '<=', value('until')))
-      .where(({ eb, ref }) => eb(ref('provider'), '=', value('provider')))
-      .orderBy('happened_at')
-      .orderBy('engagements.id')
+      .where(({ eb, ref }) => eb(unindexed(ref('provider')), '=', value('provider')))
   const judged = db
     .selectFrom('engagements')
     .leftJoin('links', 'links.id', 'link_id')
@@ -371,8 +373,14 @@ function queries(db: Db) {
         .where('provider', '=', value('provider'))
         .where('provider_id', '=', value('provider_id')),
     ),
-    nearWithoutId: compiled<Near, NearRow>((value) => near(value).where('provider_id', 'is', null)),
-    nearWithId: compiled<Near, NearRow>((value) => near(value).where('provider_id', 'is not', null)),
+    nearWithoutId: compiled<Near, NearRow>((value) =>
+      near(value).where('kind', '=', value('kind')).where('provider_id', 'is', null),
+    ),
+    nearWithId: compiled<Near, NearRow>((value) =>
+      near(value)
+        .where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind')))
+        .where('provider_id', 'is not', null),
+    ),
     insert: compiled<New, { id: number }>((value) =>
       db
         .insertInto('engagements')

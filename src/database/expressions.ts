@@ -10,9 +10,9 @@ export function isAmong(number: Expression<number>, numbers: number[]) {
   return sql<SqlBool>`${number} in (select value from json_each(${JSON.stringify(numbers)}))`
 }
 
-/** The number itself, but no index is looked up by it: for a column by which another index is the better way. */
-export function unindexed(number: Expression<number>) {
-  return sql<number>`+${number}`
+/** The value itself, but no index is looked up by it: for a column by which another index is the better way. */
+export function unindexed<Value extends number | string>(column: Expression<Value>) {
+  return sql<Value>`+${column}`
 }
 
 /** Does the text end in this part, letter for letter? */
