@@ -88,6 +88,21 @@ export async function lastDoneRun(db: Db, provider: string, kinds: string[]): Pr
   return row ? runOf(row) : null
 }
 
+/** What all runs of a kind have brought together, by name: one that was interrupted counts with those that went on. */
+export async function changesOfAll(db: Db, provider: string, kind: string): Promise<Run['changes']> {
+  const rows = await db
+    .selectFrom('sync_runs')
+    .select('changes')
+    .where('provider', '=', provider)
+    .where('kind', '=', kind)
+    .execute()
+  const sums: Run['changes'] = {}
+  for (const { changes } of rows)
+    for (const [name, count] of Object.entries(JSON.parse(changes) as Run['changes']))
+      sums[name] = (sums[name] ?? 0) + count
+  return sums
+}
+
 /**
  * Asks for a run. Where one waits or is under way, that is the answer.
  * @param checkpoint where to begin, as an earlier run that did not end left it

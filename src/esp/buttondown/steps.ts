@@ -1,5 +1,5 @@
 import type { Db } from '../../database/open.js'
-import { currentRun, lastDoneRun, listRuns } from '../runs.js'
+import { changesOfAll, currentRun, lastDoneRun, listRuns } from '../runs.js'
 import type { Buttondown } from './buttondown.js'
 import type { WebhookState } from './connection.js'
 import { provider } from './reading.js'
@@ -48,6 +48,8 @@ export async function stepsOf({ db, buttondown }: { db: Db; buttondown: Buttondo
     silence,
     run,
     first,
+    /** What the first sync has brought. */
+    brought: first ? await changesOfAll(db, provider, 'first') : {},
     /** The last run, whatever became of it. */
     last: last ?? null,
     refused: refusals.of(provider),
@@ -61,11 +63,12 @@ export function webhookTrouble({
   webhook,
   silence,
   done,
-}: Steps): 'disabled' | 'missing' | 'unsigned' | 'other-key' | 'silent' | null {
+}: Steps): 'disabled' | 'missing' | 'unsigned' | 'other-key' | 'silent' | 'silent-but-on' | null {
   if (webhook?.status === 'disabled') return 'disabled'
   // Before anything has come it is not trouble but the next step.
   if (webhook?.status === 'missing' && done.delivery) return 'missing'
   if (webhook?.status === 'enabled' && webhook.signing === 'none') return 'unsigned'
   if (webhook?.status === 'enabled' && webhook.signing === 'other') return 'other-key'
-  return silence.isSilent ? 'silent' : null
+  if (!silence.isSilent) return null
+  return webhook?.status === 'enabled' && webhook.checkedAt > silence.lastAt! ? 'silent-but-on' : 'silent'
 }

@@ -183,7 +183,7 @@ describe('the sync', () => {
     await app.buttondown.performWaiting()
     const done = await app.page('/sync')
     expect(done).toContain('hx-trigger="every 10s, refresh"')
-    expect(words(done)).toContain('Up to date')
+    expect(words(done)).toContain('Synced just now')
     expect(words(done)).toContain('2 new contacts, 1 new mailing, 1 event')
     expect(words(done)).toContain('Every night at 02:15 (UTC)')
     expect(words(await app.page())).toContain('2 contacts, 1 mailing and 1 event of the past are here.')
