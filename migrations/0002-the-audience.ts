@@ -290,6 +290,8 @@ create index inbox_by_arrival on inbox (provider, received_at);
 
 create index inbox_of_contact on inbox (contact_id) where contact_id is not null;
 
+create index inbox_of_nobody on inbox (id) where contact_id is null;
+
 create table sync_runs (
   id integer primary key autoincrement,
   provider text not null,

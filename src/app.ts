@@ -42,6 +42,7 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
+import { spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
@@ -91,7 +92,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements)
-  rooms.enter(deliveriesRoom())
+  rooms.enter(deliveriesRoom(spellingsOf))
   const scoring = scorer({ db, readers, rooms, write: ledger.register(scoreRecorder(db)), now })
   const buttondown = openButtondown({
     db,

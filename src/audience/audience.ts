@@ -31,22 +31,28 @@ interface Needs {
 
 /** The room of people: its recorders, entered in the ledger, and what may be done to contacts. */
 export function openAudience({ db, ledger, calendar, countryOf, networks, dataDir, secret, now }: Needs) {
-  const erasures = erasureBook({ secret })
+  const erasures = erasureBook({ db, secret })
   const contacts = contactBook({ db, erasures })
   const rooms = new ContactRooms()
   const canaryUrl = async (tx: Db) => (await readSetting(tx, canarySetting)) || null
   const engagements = engagementRecorder({ db, calendar, contacts, countryOf, networks, canaryUrl })
-  const people = peopleRecorder({ db, contacts, erasures, rooms, engagements })
+  const file = erasureFile(dataDir)
+  const people = peopleRecorder({
+    db,
+    contacts,
+    erasures,
+    rooms,
+    engagements,
+    returned: (hashes, at) => file.append('-', hashes, at),
+  })
   const engage = ledger.register(engagements.engagements)
   const change = ledger.register(people.people)
-  const file = erasureFile(dataDir)
   const journal = importJournal(dataDir)
 
-  /** Erasures and returns are told to the file beside the database too, so that an older copy knows of them. */
+  /** Erasures are told to the file beside the database too, so that an older copy knows of them. */
   async function write(fact: PeopleFact) {
     const receipt = await change(fact)
-    if (receipt.erased.length > 0) file.append('+', receipt.erased, now())
-    if (receipt.returned.length > 0) file.append('-', receipt.returned, now())
+    if (fact.do === 'erase') file.append('+', receipt.erased, fact.at)
     return receipt
   }
 
@@ -72,9 +78,6 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
     engage,
     /** Records what became of somebody. */
     write,
-    noteReturns(hashes: string[]) {
-      if (hashes.length > 0) file.append('-', hashes, now())
-    },
 
     /** Gives contacts our tags, by name, and takes them off; a name that is none yet becomes one. */
     async retag({ contacts: ids, add, remove }: { contacts: number[]; add: string[]; remove: string[] }) {
@@ -112,34 +115,46 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
       }
       return count
     },
-    /** Erases anew whom a database that was put back from an older copy knows again. @returns how many */
+    /**
+     * Makes the database and the file of erasures agree: whom a database that was put back from an older copy knows
+     * again is erased anew, whom it has not met yet stays unknown.
+     * @returns how many were erased
+     */
     async eraseAgain(): Promise<number> {
       const wanted = file.read()
-      const known = new Set(
-        (await db.selectFrom('erasures').select('hash').execute()).map(({ hash }) => hash),
-      )
-      const missing = new Set([...wanted.keys()].filter((hash) => !known.has(hash)))
-      let erased = 0
-      for (let after = 0; missing.size > 0; ) {
-        const page = await db
-          .selectFrom('contacts')
-          .select(['id', 'email'])
-          .where('id', '>', after)
-          .where('erased_at', 'is', null)
-          .orderBy('id')
-          .limit(2_000)
-          .execute()
-        if (page.length === 0) break
-        for (const { id, email } of page) {
-          if (!missing.has(erasures.hashOf(email))) continue
-          await write({ do: 'erase', contact: id, at: now() })
-          erased++
-        }
-        after = page[page.length - 1]!.id
-        await new Promise((resolve) => setImmediate(resolve))
-      }
+      const known = await db.selectFrom('erasures').select(['hash', 'erased_at']).execute()
+      for (const { hash, erased_at } of known) if (!wanted.delete(hash)) file.append('+', [hash], erased_at)
+      const erased = await eraseKnown(wanted)
+      const unseen = new Map<number, string[]>()
+      for (const [hash, at] of wanted) unseen.set(at, [...(unseen.get(at) ?? []), hash])
+      for (const [at, hashes] of unseen) await write({ do: 'erase unseen', hashes, at })
       return erased
     },
+  }
+
+  /** Erases all contacts whose address is among these hashes. */
+  async function eraseKnown(wanted: Map<string, number>): Promise<number> {
+    let erased = 0
+    for (let after = 0; wanted.size > 0; ) {
+      const page = await db
+        .selectFrom('contacts')
+        .select(['id', 'email'])
+        .where('id', '>', after)
+        .where('erased_at', 'is', null)
+        .orderBy('id')
+        .limit(2_000)
+        .execute()
+      if (page.length === 0) break
+      for (const { id, email } of page) {
+        const at = wanted.get(erasures.hashOf(email))
+        if (at === undefined) continue
+        await write({ do: 'erase', contact: id, at })
+        erased++
+      }
+      after = page[page.length - 1]!.id
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    return erased
   }
 }
 export type Audience = ReturnType<typeof openAudience>

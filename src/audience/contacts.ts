@@ -65,6 +65,7 @@ export function contactBook({ db, erasures }: { db: Db; erasures: ErasureBook })
   }
 
   return {
+    isErased: erasures.isErased,
     /** @param email in its one spelling, see {@link normaliseEmail}. @returns null for a stranger */
     find,
     /**

@@ -1,14 +1,18 @@
 import { createHmac } from 'node:crypto'
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 
 /**
  * Remembers who was erased without knowing who it was: a hash of the address, keyed with the installation's secret,
  * beside the row that goes on counting for nobody. What a provider calls a person is remembered the same way.
  */
-export function erasureBook({ secret }: { secret: string }) {
+export function erasureBook({ db, secret }: { db: Db; secret: string }) {
   let any: boolean | null = null
+  const erasedAt = compiled<{ id: number }, { erased_at: number | null }>((value) =>
+    db.selectFrom('contacts').select('erased_at').where('id', '=', value('id')),
+  )
 
   const hashOf = (text: string) => createHmac('sha256', secret).update(`erased ${text}`).digest('base64url')
 
@@ -27,6 +31,11 @@ export function erasureBook({ secret }: { secret: string }) {
         .where('hash', '=', hashOf(text))
         .executeTakeFirst()
       return found ?? null
+    },
+    /** Does this contact count for somebody who was erased? Nothing that tells who it was may come to it again. */
+    async isErased(tx: Db, contact: number): Promise<boolean> {
+      if (!(await exist(tx))) return false
+      return (await erasedAt(tx, { id: contact })).rows[0]?.erased_at != null
     },
     async add(tx: Db, hash: string, contact_id: number, erased_at: number) {
       await tx
@@ -53,11 +62,16 @@ export const identityText = (provider: string, providerId: string) => `${provide
 /**
  * Beside the database, one line for each erasure (`+ hash instant`) and each return (`- hash instant`): a database
  * that is put back from a copy is older than they are, and would bring the person back.
+ *
+ * An erasure is told here once it is certain, a return just before: what a crash leaves out in between is an erasure
+ * that the database knows and the file does not, and a start puts that right.
  */
 export function erasureFile(dataDir: string) {
   const path = join(dataDir, 'erasures')
   return {
+    /** @param at for an erasure its own instant, which decides what is newer than it */
     append(sign: '+' | '-', hashes: string[], at: number) {
+      if (hashes.length === 0) return
       appendFileSync(path, hashes.map((hash) => `${sign} ${hash} ${at}\n`).join(''), { mode: 0o600 })
     },
     /** @returns the hashes that are erased by the last word on them, with the instant */

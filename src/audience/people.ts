@@ -63,6 +63,7 @@ export type PeopleFact =
   | { do: 'delete tag'; tag: number }
   | { do: 'merge'; from: number; into: number }
   | { do: 'erase'; contact: number; at: number }
+  | { do: 'erase unseen'; hashes: string[]; at: number }
   | { do: 'import'; rows: ImportRow[]; at: number }
 
 export interface PeopleReceipt {
@@ -72,9 +73,8 @@ export interface PeopleReceipt {
   added: number
   /** How many of them were of people who asked to be forgotten. */
   left: number
-  /** Hashes of what was erased, or of who came back. */
+  /** Hashes of what was erased. */
   erased: string[]
-  returned: string[]
 }
 
 /** There is nobody of whom this could be recorded. */
@@ -86,10 +86,12 @@ interface Needs {
   erasures: ErasureBook
   rooms: ContactRooms
   engagements: EngagementRecorder
+  /** Somebody came back after an erasure; told before it is certain, see erasureFile. */
+  returned: (hashes: string[], at: number) => void
 }
 
 /** The recorder of what becomes of people: subscriptions, tags, changes of address, imports, erasure. */
-export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: Needs) {
+export function peopleRecorder({ db, contacts, erasures, rooms, engagements, returned }: Needs) {
   const tags = tagBook(db)
   const identity = compiled<
     { provider: string; provider_id: string },
@@ -129,6 +131,8 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
         return merge(tx, fact.from, fact.into)
       case 'erase':
         return erase(tx, fact.contact, fact.at)
+      case 'erase unseen':
+        return eraseUnseen(tx, fact.hashes, fact.at)
       case 'import':
         for (const row of fact.rows) await importRow(tx, row, fact.at)
     }
@@ -144,18 +148,21 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
 
   /**
    * Takes in all that a provider says of a subscriber.
-   * @param returned gets the hashes of somebody who came back after an erasure
    * @returns the contact
    */
-  async function subscriber(tx: Db, fact: SubscriberFact, returned = receipt.returned): Promise<number> {
+  async function subscriber(tx: Db, fact: SubscriberFact): Promise<number> {
     const { provider, providerId, email, seenAt } = fact
     const called = identityText(provider, providerId)
     const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, called))
     if (erased) {
-      if (!isFreshSince(fact, erased.erased_at)) return erased.contact_id
-      await erasures.lift(tx, email)
-      await erasures.lift(tx, called)
-      returned.push(erasures.hashOf(email), erasures.hashOf(called))
+      if (!isFreshSince(fact, erased.erased_at)) {
+        // Whatever else the person is called is theirs too: events name nothing but the identity.
+        for (const name of [email, called])
+          if (!(await erasures.find(tx, name))) await remember(tx, name, erased)
+        return erased.contact_id
+      }
+      for (const name of [email, called]) await erasures.lift(tx, name)
+      returned([email, called].map(erasures.hashOf), seenAt)
       contacts.forget()
     }
     const known = await byIdentity(tx, provider, providerId)
@@ -198,13 +205,15 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
     const { contact_id } = known
     if (await isErased(tx, contact_id)) return contact_id
     const { listId: list_id, status, at } = fact
-    await putChange(tx, { list_id, contact_id, changed_at: at, exact: fact.exact ? 1 : 0, status })
     const before = await tx
       .selectFrom('subscriptions')
       .select(['subscribed_at', 'seen_at', 'source', 'unsubscribed_at'])
       .where('list_id', '=', list_id)
       .where('contact_id', '=', contact_id)
       .executeTakeFirst()
+    // To wait for the person's yes is how a subscription begins: one that has begun is further.
+    if (before && status === 'unconfirmed') return contact_id
+    await putChange(tx, { list_id, contact_id, changed_at: at, exact: fact.exact ? 1 : 0, status })
     if (before && before.seen_at > at) return contact_id
     await putSubscription(tx, {
       list_id,
@@ -220,14 +229,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
     return contact_id
   }
 
-  async function isErased(tx: Db, id: number) {
-    const contact = await tx
-      .selectFrom('contacts')
-      .select('erased_at')
-      .where('id', '=', id)
-      .executeTakeFirst()
-    return contact?.erased_at != null
-  }
+  const { isErased } = erasures
 
   async function putSubscription(tx: Db, row: Omit<Row<'subscriptions'>, 'id'>) {
     const { list_id, contact_id, ...columns } = row
@@ -408,16 +410,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
       .where('contact_id', '=', contact)
       .returning(['provider', 'provider_id'])
       .execute()
-    const names = [
-      person.email,
-      ...aliases.map(({ email }) => email),
-      ...identities.map(({ provider, provider_id }) => identityText(provider, provider_id)),
-    ]
-    for (const name of names) {
-      const hash = erasures.hashOf(name)
-      await erasures.add(tx, hash, contact, at)
-      receipt.erased.push(hash)
-    }
+    const addresses = [person.email, ...aliases.map(({ email }) => email)]
+    const called = identities.map(({ provider, provider_id }) => identityText(provider, provider_id))
+    for (const name of [...addresses, ...called])
+      receipt.erased.push(await remember(tx, name, { contact_id: contact, erased_at: at }))
+    const names = [...addresses, ...identities.map(({ provider_id }) => provider_id)]
     for (const { tag_id, origin } of await tags.of(tx, contact))
       await tags.remove(tx, { contact_id: contact, tag_id }, { origin })
     await removeFromSearch(tx, contact)
@@ -428,8 +425,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
       .set({ address: null, user_agent_id: null, os: null, browser: null, country: null, metadata: null })
       .where('contact_id', '=', contact)
       .execute()
-    for (const email of [person.email, ...aliases.map((alias) => alias.email)])
-      await forgetLinksThatName(tx, contact, email)
+    for (const name of names) await forgetLinksThatName(tx, contact, name)
     await tx
       .updateTable('subscriptions')
       .set({ status: 'removed', provider_status: '', source: '' })
@@ -454,8 +450,42 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
     contacts.forget()
   }
 
-  /** Some links carry the address of whom they were sent to. */
-  async function forgetLinksThatName(tx: Db, contact: number, email: string) {
+  async function remember(tx: Db, name: string, erased: { contact_id: number; erased_at: number }) {
+    const hash = erasures.hashOf(name)
+    await erasures.add(tx, hash, erased.contact_id, erased.erased_at)
+    return hash
+  }
+
+  /** Somebody was erased whom this database has not met yet: the facts that may come shall count for nobody. */
+  async function eraseUnseen(tx: Db, hashes: string[], erased_at: number) {
+    const known = await tx
+      .selectFrom('erasures')
+      .select(['hash', 'contact_id'])
+      .where('hash', 'in', hashes)
+      .execute()
+    const unknown = hashes.filter((hash) => !known.some((one) => one.hash === hash))
+    if (unknown.length === 0) return
+    const contact = known[0]?.contact_id ?? (await addNobody(tx, unknown[0]!, erased_at))
+    for (const hash of unknown) await erasures.add(tx, hash, contact, erased_at)
+    contacts.forget()
+  }
+
+  async function addNobody(tx: Db, hash: string, at: number): Promise<number> {
+    const { id } = await tx
+      .insertInto('contacts')
+      .values({ email: `erased:${hash}`, created_at: at, erased_at: at })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    await tx
+      .updateTable('contacts')
+      .set({ email: `erased:${id}` })
+      .where('id', '=', id)
+      .execute()
+    return id
+  }
+
+  /** Some links carry the address of whom they were sent to, or what a provider calls them. */
+  async function forgetLinksThatName(tx: Db, contact: number, name: string) {
     const own = await tx
       .selectFrom('engagements')
       .innerJoin('links', 'links.id', 'link_id')
@@ -464,7 +494,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
       .where('contact_id', '=', contact)
       .execute()
     for (const { id, url } of own) {
-      if (!mentions(url, email)) continue
+      if (!mentions(url, name)) continue
       await tx
         .updateTable('engagements')
         .set({ link_id: null })
@@ -476,7 +506,9 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements }: N
         .select('id')
         .where('link_id', '=', id)
         .executeTakeFirst()
-      if (!used) await tx.deleteFrom('links').where('id', '=', id).execute()
+      if (used) continue
+      await tx.deleteFrom('links').where('id', '=', id).execute()
+      engagements.forgetLinks()
     }
   }
 
@@ -566,15 +598,22 @@ export type PeopleRecorder = ReturnType<typeof peopleRecorder>
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
 
-const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [], returned: [] })
+const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [] })
 
-/** Did the person subscribe of their own will after they were erased? */
-const isFreshSince = ({ subscribedAt, changes, status }: SubscriberFact, erasedAt: number) =>
-  (isReached(status) || status === 'unconfirmed') &&
-  (subscribedAt > erasedAt ||
-    changes.some(
-      (change) => change.at > erasedAt && (isReached(change.status) || change.status === 'unconfirmed'),
-    ))
+/** Did the person subscribe of their own will after they were erased? Who goes on after a pause has not left before. */
+function isFreshSince({ changes, status }: SubscriberFact, erasedAt: number) {
+  const isIn = (other?: string) => other === 'unconfirmed' || (other !== undefined && isReached(other))
+  const inOrder = [...changes].sort((one, other) => one.at - other.at)
+  return (
+    isIn(status) &&
+    inOrder.some((change, index) => {
+      const before = inOrder[index - 1]?.status
+      const stayed = isIn(before) || before === 'bounced'
+      const isNew = !stayed || (before === 'unconfirmed' && isReached(change.status))
+      return change.at > erasedAt && isIn(change.status) && isNew
+    })
+  )
+}
 
 /** Does a link, or whatever else was kept, name this address, plainly or encoded? */
 export function mentions(text: string, email: string) {

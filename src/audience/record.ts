@@ -166,6 +166,10 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   /** What of the fact may be kept, and what speaks for or against a person in it. */
   async function traces(tx: Db, fact: EngagementFact) {
     const { url, userAgent, address, os, browser, metadata, kind, happenedAt } = fact
+    const reasons = staticReasons({ kind, userAgent, address, os, browser, metadata, networks })
+    // An erased person's deeds count, and tell nothing: a link that only they were sent could name them.
+    if (await contacts.isErased(tx, fact.contactId))
+      return { ...noTraces, link_id: url === null ? null : await knownLink(tx, url), reasons }
     const agent = userAgent === null ? null : await agents.findOrAdd(tx, userAgent)
     return {
       link_id: url === null ? null : await linkId(tx, url),
@@ -175,7 +179,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       browser,
       country: countryOf(address),
       metadata: metadata === null ? null : JSON.stringify(metadata),
-      reasons: staticReasons({ kind, userAgent, address, os, browser, metadata, networks }),
+      reasons,
     }
   }
 
@@ -212,15 +216,19 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     if (before || after) changes.reception(before, after)
   }
 
-  async function linkId(tx: Db, url: string): Promise<number> {
+  async function knownLink(tx: Db, url: string): Promise<number | null> {
     const text = url.slice(0, 2_000)
-    let id = links.get(text)
-    if (id === undefined) {
-      id =
-        (await query.link(tx, { url: text })).rows[0]?.id ??
-        (await query.addLink(tx, { url: text })).rows[0]!.id
-      links.set(text, id)
-    }
+    const id = links.get(text) ?? (await query.link(tx, { url: text })).rows[0]?.id ?? null
+    if (id !== null) links.set(text, id)
+    return id
+  }
+
+  async function linkId(tx: Db, url: string): Promise<number> {
+    const known = await knownLink(tx, url)
+    if (known !== null) return known
+    const text = url.slice(0, 2_000)
+    const { id } = (await query.addLink(tx, { url: text })).rows[0]!
+    links.set(text, id)
     return id
   }
 
@@ -286,6 +294,8 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     counted,
     move,
     recount,
+    /** Links are gone that were known. */
+    forgetLinks: () => links.clear(),
     /** The privacy setting or the canary changed. */
     forgetSettings() {
       addresses.forget()
@@ -294,6 +304,15 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   }
 }
 export type EngagementRecorder = ReturnType<typeof engagementRecorder>
+
+const noTraces = {
+  address: null,
+  user_agent_id: null,
+  os: null,
+  browser: null,
+  country: null,
+  metadata: null,
+}
 
 /** A delivery comes after its event, by up to half an hour; of two deliveries nobody can tell. */
 function isSameInstant(

@@ -101,19 +101,22 @@ export function campaignRecorder({ db, calendar, contacts, countryOf }: Needs) {
       fact.kind === 'email_click' ? burstsAmong([...recent, { ...click, id: Number.MAX_SAFE_INTEGER }]) : null
     if (burst?.has(Number.MAX_SAFE_INTEGER)) reasons |= reason.burst
 
+    // Who was erased is counted, and nothing is kept by which they could be known again.
+    const isErased = !contact.isNew && (await contacts.isErased(tx, contact.id))
+    const kept = isErased ? nameless(fact) : fact
     const row: NewRow<'events'> = {
       campaign_id: fact.campaignId,
       contact_id: contact.id,
       domain_id: domainId,
       kind: kindNumber(fact.kind),
       happened_at: at,
-      caller_id: fact.callerId,
-      link: fact.link,
-      address: await addresses.keep(tx, fact.address, at),
-      user_agent_id: agent?.id ?? null,
-      country: countryOf(fact.address),
+      caller_id: kept.callerId,
+      link: kept.link,
+      address: await addresses.keep(tx, kept.address, at),
+      user_agent_id: isErased ? null : (agent?.id ?? null),
+      country: countryOf(kept.address),
       device: agent?.device ?? null,
-      extra: fact.extra === null ? null : JSON.stringify(fact.extra),
+      extra: kept.extra === null ? null : JSON.stringify(kept.extra),
       verdict: judge(reasons),
       reasons,
     }
@@ -269,6 +272,13 @@ export function campaignRecorder({ db, calendar, contacts, countryOf }: Needs) {
     /** The privacy setting changed. */
     forgetSettings: () => addresses.forget(),
   }
+}
+
+function nameless(fact: EventFact): EventFact {
+  const { email, callerId, link } = fact
+  const keep = (text: string | null) =>
+    text !== null && email !== null && mentions(text, email) ? null : text
+  return { ...fact, callerId: keep(callerId), link: keep(link), address: null, userAgent: null, extra: null }
 }
 
 const isHasty = (landing: Omit<Click, 'id'>, clicks: Click[]) =>

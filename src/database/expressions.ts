@@ -5,6 +5,11 @@ export function holds(text: Expression<string>, part: string) {
   return sql<SqlBool>`instr(${text}, ${part}) > 0`
 }
 
+/** Do these bytes, read as UTF-8, hold this part in whatever case? @param part in lower case */
+export function bytesHold(bytes: Expression<Uint8Array | null>, part: string) {
+  return sql<SqlBool>`instr(lower(cast(${bytes} as text)), ${part}) > 0`
+}
+
 /** Is the number one of these? However many there are, they are one parameter. */
 export function isAmong(number: Expression<number>, numbers: number[]) {
   return sql<SqlBool>`${number} in (select value from json_each(${JSON.stringify(numbers)}))`

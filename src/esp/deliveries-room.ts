@@ -1,7 +1,13 @@
 import type { ContactRoom } from '../audience/rooms.js'
+import { bytesHold } from '../database/expressions.js'
+import type { Db } from '../database/open.js'
+import type { Row } from '../database/schema.js'
 
-/** What providers delivered about a contact, as it came. */
-export function deliveriesRoom(): ContactRoom {
+/**
+ * What providers delivered about a contact, as it came.
+ * @param spellings all ways in which a delivery may name what a provider calls somebody, in lower case
+ */
+export function deliveriesRoom(spellings: (providerId: string) => string[]): ContactRoom {
   return {
     name: 'deliveries',
     async export(db, contact) {
@@ -16,11 +22,33 @@ export function deliveriesRoom(): ContactRoom {
         body: body === null ? null : Buffer.from(body).toString('utf8'),
       }))
     },
-    async erase(tx, contact) {
-      await tx.updateTable('inbox').set({ body: null }).where('contact_id', '=', contact).execute()
+    async erase(tx, contact, names) {
+      await empty(tx).where('contact_id', '=', contact).execute()
+      // Nobody has read whom these are about: they failed, or are of a type that is only kept. What still waits is read.
+      for (const spelling of names.flatMap(spellings))
+        await empty(tx)
+          .where('contact_id', 'is', null)
+          .where('state', 'in', ['kept', 'failed'])
+          .where(({ ref }) => bytesHold(ref('body'), spelling))
+          .execute()
+      for (const name of names)
+        await tx.deleteFrom('sync_failures').where('what', '=', `Subscriber ${name}`).execute()
     },
     async merge(tx, from, into) {
       await tx.updateTable('inbox').set({ contact_id: into }).where('contact_id', '=', from).execute()
     },
   }
 }
+
+/** A delivery without its body cannot be read any more, so it has not failed either. */
+const empty = (tx: Db) =>
+  tx.updateTable('inbox').set(({ eb, ref }) => ({
+    body: null,
+    state: eb
+      .case()
+      .when('state', '=', 'failed')
+      .then('done')
+      .else(ref('state'))
+      .end()
+      .$castTo<Row<'inbox'>['state']>(),
+  }))

@@ -88,11 +88,11 @@ export function deliverySettler(db: Db) {
       }))
       .where('id', '=', value('id')),
   )
-  /** What was told of somebody who was erased is read, and then not kept. */
-  const forget = compiled<{ id: number }>((value) =>
+  /** What was told of somebody who was erased is read once, and then not kept, whatever it lacks. */
+  const forget = compiled<{ id: number; at: number }>((value) =>
     db
       .updateTable('inbox')
-      .set({ body: null })
+      .set({ body: null, state: 'done', reason: null, try_at: null, settled_at: value('at') })
       .where('id', '=', value('id'))
       .where('contact_id', 'in', (query) =>
         query.selectFrom('contacts').select('id').where('erased_at', 'is not', null),
@@ -108,7 +108,7 @@ export function deliverySettler(db: Db) {
       contact_id: contact,
       tries: tried ? 1 : 0,
     })
-    if (state === 'done') await forget(tx, { id })
+    await forget(tx, { id, at })
   }
 }
 

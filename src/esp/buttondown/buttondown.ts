@@ -13,7 +13,7 @@ import { deliveriesOf } from '../silence.js'
 import { buttondownConnection } from './connection.js'
 import { deliveryReader } from './deliveries.js'
 import { provider } from './reading.js'
-import { type ButtondownFact, buttondownRecorder } from './record.js'
+import { buttondownRecorder } from './record.js'
 import { buttondownSync, type RunKind } from './sync.js'
 import { buttondownWebhook } from './webhook.js'
 
@@ -52,12 +52,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
   })
   const refusals = new WebhookRefusals()
   const receive = ledger.register(inboxRecorder(db))
-  const write = ledger.register(buttondownRecorder({ db, audience }))
-  async function record(fact: ButtondownFact) {
-    const receipt = await write(fact)
-    audience.noteReturns(receipt.returned)
-    return receipt
-  }
+  const record = ledger.register(buttondownRecorder({ db, audience }))
   const { api, listId, nameList } = connection
   const deliveries = deliveryReader({ db, record, api, listId, now, log })
   const sync = buttondownSync({

@@ -23,6 +23,19 @@ export function canonicalId(text: string): string | null {
   return suffix.test(rest) ? decode(rest) : null
 }
 
+/**
+ * What a text that names this UUID holds, in lower case: the UUID itself, or its 26 digits of base32.
+ * @returns nothing for what is no UUID
+ */
+export function spellingsOf(id: string): string[] {
+  if (!uuid.test(id)) return []
+  const hex = id.replaceAll('-', '')
+  let text = ''
+  for (let number = BigInt(`0x${hex}`), at = 0; at < 26; at++, number >>= 5n)
+    text = digits[Number(number & 31n)]! + text
+  return [id, text]
+}
+
 /** Five bits in, four bits out. The first digit brings three, which makes 128. */
 function decode(text: string) {
   let bits = digitValues[text.charCodeAt(0)]!

@@ -24,11 +24,9 @@ export interface ButtondownReceipt {
   stranger: boolean
   /** It was known before; what was new in it was added. */
   repeated: boolean
-  /** Hashes of people who came back after an erasure. */
-  returned: string[]
 }
 
-const nothing: ButtondownReceipt = { contact: null, stranger: false, repeated: false, returned: [] }
+const nothing: ButtondownReceipt = { contact: null, stranger: false, repeated: false }
 
 /** The recorder of Buttondown: its words become ours inside one transaction with what they settle. */
 export function buttondownRecorder({ db, audience }: { db: Db; audience: Audience }) {
@@ -50,9 +48,8 @@ export function buttondownRecorder({ db, audience }: { db: Db; audience: Audienc
         return event(tx, fact.event, fact.listId)
       case 'subscriber': {
         const known = await people.byIdentity(tx, provider, fact.subscriber.id)
-        const returned: string[] = []
-        const contact = await people.subscriber(tx, subscriberFact(fact.subscriber, fact), returned)
-        return { ...nothing, contact, repeated: known !== null, returned }
+        const contact = await people.subscriber(tx, subscriberFact(fact.subscriber, fact))
+        return { ...nothing, contact, repeated: known !== null }
       }
       case 'subscription':
         try {

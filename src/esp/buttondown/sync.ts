@@ -49,10 +49,13 @@ class Cancelled extends Error {}
 /** Brings in what Buttondown knows, page by page, so that a crash costs one page and a second look doubles nothing. */
 export function buttondownSync({ db, record, api, listId, nameList, ended, now, log }: Needs) {
   let stopping: AbortController | null = null
+  /** Subscribers who cannot be had: they are asked for once in a run. */
+  let gone = new Set<string>()
 
   /** @param run one that waits, perhaps with a checkpoint */
   async function perform(run: Run) {
     stopping = new AbortController()
+    gone = new Set()
     const state: State = {
       ...run,
       checkpoint: run.checkpoint as Checkpoint,
@@ -128,15 +131,17 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     from: { startPage: number; signal: AbortSignal },
   ) {
     const startedAt = now()
+    // An answer is as old as its question: what a webhook has told meanwhile is newer.
+    let seenAt = startedAt
     let done = from.startPage === 1 ? 0 : (state.progress.stages.subscribers?.done ?? 0)
-    for await (const page of client.subscribers(from)) {
-      const seenAt = now()
+    for await (const page of steadily((startPage) => client.subscribers({ ...from, startPage }), from)) {
       const receipts = await inChunks(page.items, (subscriber: Subscriber) =>
         record({ do: 'subscriber', subscriber, listId: list, seenAt }),
       )
       add(state, 'subscribers', receipts.filter(({ repeated }) => !repeated).length)
       done += page.items.length
       await turn(state, 'subscribers', page, done)
+      seenAt = now()
     }
     if (from.startPage === 1) await missing(state, client, list, startedAt, from.signal)
   }
@@ -165,9 +170,11 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       .execute()
     for (const { provider_id } of unseen) {
       const seenAt = now()
-      const subscriber = await client.subscriber(provider_id, { signal }).catch(nullIfNotFound)
+      const found = await client.subscriber(provider_id, { signal }).catch(whyNot)
       state.progress.requests++
-      if (subscriber) await record({ do: 'subscriber', subscriber, listId: list, seenAt })
+      if (typeof found !== 'string')
+        await record({ do: 'subscriber', subscriber: found, listId: list, seenAt })
+      else if (found !== forgotten) await listFailure(state, provider_id, found)
       else {
         await record({
           do: 'subscription',
@@ -185,8 +192,8 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     from: { startPage: number; signal: AbortSignal },
   ) {
     let done = from.startPage === 1 ? 0 : (state.progress.stages.emails?.done ?? 0)
-    for await (const page of client.emails(from)) {
-      const seenAt = now()
+    let seenAt = now()
+    for await (const page of steadily((startPage) => client.emails({ ...from, startPage }), from)) {
       const withCounts: { email: Email; analytics: Email['analytics'] }[] = []
       for (const email of page.items) {
         let { analytics } = email
@@ -202,6 +209,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       add(state, 'mailings', receipts.filter(({ repeated }) => !repeated).length)
       done += page.items.length
       await turn(state, 'emails', page, done)
+      seenAt = now()
     }
   }
 
@@ -213,7 +221,9 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     from: { startPage: number; signal: AbortSignal },
   ) {
     let done = from.startPage === 1 ? 0 : (state.progress.stages.events?.done ?? 0)
-    for await (const page of client.events({ ordering: 'creation_date', pageSize: eventPage, ...from })) {
+    const walk = (startPage: number) =>
+      client.events({ ordering: 'creation_date', pageSize: eventPage, ...from, startPage })
+    for await (const page of steadily(walk, from)) {
       await takeEvents(state, client, list, page.items, from.signal)
       done += page.items.length
       await turn(state, 'events', page, done)
@@ -261,19 +271,28 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     await take(told, strangers)
     for (const id of new Set(strangers.map(({ subscriberId }) => subscriberId))) {
       const seenAt = now()
-      const subscriber = await client.subscriber(id, { signal }).catch(nullIfNotFound)
+      const events = strangers.filter(({ subscriberId }) => subscriberId === id).length
+      if (gone.has(id)) {
+        add(state, 'nobody', events)
+        continue
+      }
+      const found = await client.subscriber(id, { signal }).catch(whyNot)
       state.progress.requests++
-      if (subscriber) await record({ do: 'subscriber', subscriber, listId: list, seenAt })
-      else await forgotten(state, id, strangers.filter(({ subscriberId }) => subscriberId === id).length)
+      if (typeof found !== 'string')
+        await record({ do: 'subscriber', subscriber: found, listId: list, seenAt })
+      else {
+        gone.add(id)
+        add(state, 'nobody', events)
+        await listFailure(state, id, found)
+      }
     }
     await take(strangers, null)
     add(state, 'events', fresh)
     return fresh
   }
 
-  /** Buttondown keeps events of subscribers whom it has forgotten: they have nobody to hang on. */
-  async function forgotten(state: State, id: string, events: number) {
-    add(state, 'nobody', events)
+  /** What is told of this subscriber has nobody to hang on; it is listed once. */
+  async function listFailure(state: State, id: string, why: string) {
     const what = `Subscriber ${id}`
     const known = await db
       .selectFrom('sync_failures')
@@ -282,13 +301,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       .where('what', '=', what)
       .executeTakeFirst()
     if (known) return
-    await addFailure(db, {
-      run_id: state.id,
-      provider,
-      what,
-      why: 'Buttondown has events of this subscriber and no longer knows who it was. They are left out.',
-      failed_at: now(),
-    })
+    await addFailure(db, { run_id: state.id, provider, what, why, failed_at: now() })
   }
 
   async function turn(state: State, stage: Stage, page: Page<unknown>, done: number) {
@@ -338,6 +351,38 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     /** The process ends. */
     stop: () => stopping?.abort(),
   }
+}
+
+/**
+ * Walks through the pages of a list. Rows that are deleted meanwhile move those behind them forward, across the edge of
+ * a page that was read already: then the walk goes back over as many pages.
+ */
+async function* steadily<Item>(
+  walk: (startPage: number) => AsyncIterable<Page<Item>>,
+  { startPage }: { startPage: number },
+) {
+  let before: Page<Item> | null = null
+  for (let from: number | null = startPage; from !== null; ) {
+    const start: number = from
+    from = null
+    for await (const page of walk(start)) {
+      const gone: number = before === null ? 0 : before.count - page.count
+      if (gone > 0) from = Math.max(1, page.page - Math.ceil(gone / Math.max(1, before!.items.length)))
+      before = page
+      yield page
+      if (from !== null) break
+    }
+  }
+}
+
+const forgotten =
+  'Buttondown has events of this subscriber and no longer knows who it was. They are left out.'
+
+/** @returns why a subscriber cannot be had, where that is no reason for the run to end */
+function whyNot(error: unknown): string {
+  if (error instanceof ProviderError && error.kind === 'not-found') return forgotten
+  if (error instanceof ProviderError && error.kind === 'invalid') return error.message
+  throw error
 }
 
 function nullIfNotFound(error: unknown) {
