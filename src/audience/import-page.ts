@@ -245,12 +245,12 @@ function problemOf({ column, tag, list }: MappingForm): string {
 
 function toldOf(
   { added, updated, left }: { added: number; updated: number; left: number },
-  { errorCount, repeated }: Reading) {
+  { errorCount, repeated }: Reading,
+) {
   const sentences = [
     `${plural(added, 'contact is new', 'contacts are new')}, ${plural(updated, 'was known and is', 'were known and are')} brought up to date.`,
   ]
-  if (left > 0)
-    sentences.push(`${plural(left, 'person was', 'people were')} erased once and stay forgotten.`)
+  if (left > 0) sentences.push(`${plural(left, 'person was', 'people were')} erased once and stay forgotten.`)
   if (repeated > 0)
     sentences.push(`${plural(repeated, 'line repeats', 'lines repeat')} an address and went with the first.`)
   if (errorCount > 0)
