@@ -118,6 +118,7 @@ function isFree({ DATA_DIR }: Config) {
 }
 
 function tellEnd(run: Run, meter: Meter) {
+  meter.show(run)
   meter.end()
   const took = duration((run.endedAt ?? run.seenAt) - run.startedAt)
   if (run.state === 'done')
