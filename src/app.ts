@@ -91,9 +91,15 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   rooms.enter(engagementRoom())
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
-  const settle = ledger.register(recorder.settlements)
+  const settle = ledger.register(recorder.settlements, { patient: true })
   rooms.enter(deliveriesRoom(spellingsOf))
-  const scoring = scorer({ db, readers, rooms, write: ledger.register(scoreRecorder(db)), now })
+  const scoring = scorer({
+    db,
+    readers,
+    rooms,
+    write: ledger.register(scoreRecorder(db), { patient: true }),
+    now,
+  })
   const buttondown = openButtondown({
     db,
     ledger,

@@ -46,7 +46,7 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
     returned: (hashes, at) => file.append('-', hashes, at),
   })
   const engage = ledger.register(engagements.engagements)
-  const change = ledger.register(people.people)
+  const change = ledger.register(people.people, { patient: true })
   const journal = importJournal(dataDir)
 
   /** Erasures are told to the file beside the database too, so that an older copy knows of them. */

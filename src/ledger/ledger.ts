@@ -36,6 +36,7 @@ export class LedgerUnavailable extends HttpError {
 
 interface Waiting {
   recorder: Recorder<unknown, unknown>
+  patient: boolean
   fact: unknown
   resolve: (receipt: unknown) => void
   reject: (error: unknown) => void
@@ -48,6 +49,8 @@ interface Options {
   capacity?: number
   /** The most facts of one transaction: it bounds how long the process is busy with one. */
   batch?: number
+  /** Milliseconds that the patient facts of one transaction may take; one is always written. */
+  patientShare?: number
   /** Milliseconds to keep trying while another process holds the lock. */
   patience?: number
 }
@@ -63,37 +66,49 @@ export class Ledger {
   readonly #db: Db
   readonly #capacity: number
   readonly #batch: number
+  readonly #patientShare: number
   readonly #patience: number
   readonly #recorders = new Set<Recorder<never, unknown>>()
   #queue: Waiting[] = []
+  #patient: Waiting[] = []
   #inFlight = 0
   #running: Promise<void> | null = null
   #closed = false
 
-  constructor({ db, capacity = 10_000, batch = 500, patience = 2_000 }: Options) {
+  constructor({ db, capacity = 10_000, batch = 500, patientShare = 10, patience = 2_000 }: Options) {
     this.#db = db
     this.#capacity = capacity
     this.#batch = batch
+    this.#patientShare = patientShare
     this.#patience = patience
   }
 
   /** How many facts are not yet on disk. */
   get depth() {
-    return this.#queue.length + this.#inFlight
+    return this.#waiting + this.#inFlight
+  }
+  get #waiting() {
+    return this.#queue.length + this.#patient.length
   }
 
   /**
    * Enters a kind of fact.
+   * @param patient nobody stands at a door for facts of this kind: they come after those that arrived by the same time,
+   *   and only so many of them go into one transaction that whoever comes meanwhile is served soon
    * @returns a function that takes one fact and answers once it is on disk, with what the recorder made of it.
    *   It rejects with LedgerFull, LedgerUnavailable, or what the recorder threw.
    */
-  register<Fact, Receipt>(recorder: Recorder<Fact, Receipt>): (fact: Fact) => Promise<Receipt> {
+  register<Fact, Receipt>(
+    recorder: Recorder<Fact, Receipt>,
+    { patient = false }: { patient?: boolean } = {},
+  ): (fact: Fact) => Promise<Receipt> {
     this.#recorders.add(recorder as Recorder<never, unknown>)
+    const queue = () => (patient ? this.#patient : this.#queue)
     return (fact) =>
       new Promise<Receipt>((resolve, reject) => {
         if (this.#closed) return reject(new LedgerUnavailable('Throughline is shutting down.'))
         if (this.depth >= this.#capacity) return reject(new LedgerFull())
-        this.#queue.push({ recorder, fact, resolve, reject } as unknown as Waiting)
+        queue().push({ recorder, patient, fact, resolve, reject } as unknown as Waiting)
         this.#running ??= this.#run()
       })
   }
@@ -105,12 +120,13 @@ export class Ledger {
   }
 
   async #run() {
-    while (this.#queue.length > 0) {
+    while (this.#waiting > 0) {
       await this.#gather()
-      const batch = this.#queue.splice(0, this.#batch)
+      const batch = [...this.#queue.splice(0, this.#batch), ...this.#patient.splice(0, this.#batch)]
       this.#inFlight = batch.length
       const outcomes = await this.#write(batch)
       this.#inFlight = 0
+      this.#patient.unshift(...batch.splice(outcomes.length))
       batch.forEach((waiting, index) => {
         const outcome = outcomes[index]!
         if ('error' in outcome) waiting.reject(outcome.error)
@@ -126,12 +142,13 @@ export class Ledger {
    */
   async #gather() {
     for (let turns = 0; turns < 4; turns++) {
-      const before = this.#queue.length
+      const before = this.#waiting
       await new Promise(setImmediate)
-      if (this.#queue.length === before || this.#queue.length >= this.#batch) return
+      if (this.#waiting === before || this.#queue.length >= this.#batch) return
     }
   }
 
+  /** @returns what became of the facts, in their order; where it is shorter, the rest has to wait for the next one */
   async #write(batch: Waiting[]): Promise<Outcome[]> {
     const giveUpAt = performance.now() + this.#patience
     for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
@@ -150,10 +167,20 @@ export class Ledger {
     }
   }
 
+  /** The facts in their order, until the patient ones have had their share of time. */
+  *#inTime(batch: Waiting[]) {
+    let until: number | null = null
+    for (const waiting of batch) {
+      if (waiting.patient && until !== null && performance.now() > until) return
+      if (waiting.patient) until ??= performance.now() + this.#patientShare
+      yield waiting
+    }
+  }
+
   async #writeTogether(batch: Waiting[]): Promise<Outcome[]> {
     return this.#transaction(async (tx) => {
       const outcomes: Outcome[] = []
-      for (const { recorder, fact } of batch) {
+      for (const { recorder, fact } of this.#inTime(batch)) {
         try {
           outcomes.push({ receipt: await recorder.record(tx, fact) })
         } catch (error) {
@@ -168,7 +195,7 @@ export class Ledger {
   async #writeOneByOne(batch: Waiting[]): Promise<Outcome[]> {
     return this.#transaction(async (tx) => {
       const outcomes: Outcome[] = []
-      for (const { recorder, fact } of batch) {
+      for (const { recorder, fact } of this.#inTime(batch)) {
         await tx.executeQuery(savepoint)
         try {
           outcomes.push({ receipt: await recorder.record(tx, fact) })

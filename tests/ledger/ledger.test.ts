@@ -6,7 +6,9 @@ import { type Db, openDatabase } from '../../src/database/open.js'
 import { FactRefused, Ledger, LedgerFull, LedgerUnavailable, type Recorder } from '../../src/ledger/ledger.js'
 import { aFolder } from '../support/app.js'
 
-async function aLedger(options: { capacity?: number; batch?: number; patience?: number } = {}) {
+async function aLedger(
+  options: { capacity?: number; batch?: number; patientShare?: number; patience?: number } = {},
+) {
   const path = join(aFolder(), 'ledger.db')
   const db = openDatabase(path, { patience: 1 })
   onTestFinished(() => db.destroy())
@@ -77,6 +79,52 @@ describe('the ledger', () => {
     expect(await Promise.all(late)).toEqual([2])
     expect(recorder.transactions).toBe(2)
     expect(await wordsOf(db)).toEqual(['early', 'late'])
+  })
+
+  it('lets patient facts wait for those that somebody waits for', async () => {
+    const { db, ledger } = await aLedger()
+    const write = ledger.register(words())
+    const writeLater = ledger.register(words(), { patient: true })
+    await Promise.all([writeLater('background'), write('door'), writeLater('more background')])
+    expect(await wordsOf(db)).toEqual(['door', 'background', 'more background'])
+  })
+
+  it('gives patient facts a share of each transaction, and lets the doors in between', async () => {
+    const { db, ledger } = await aLedger({ patientShare: 0 })
+    const patient = words()
+    const { record } = patient
+    const write = ledger.register(words())
+    const writeLater = ledger.register(patient, { patient: true })
+    const doors: Promise<number>[] = []
+    patient.record = async (tx, word) => {
+      doors.push(write(`door after ${word}`))
+      const begun = performance.now()
+      while (performance.now() === begun); // the share is used up
+      return record(tx, word)
+    }
+    await Promise.all(['one', 'two', 'three'].map(writeLater))
+    await Promise.all(doors)
+    expect(await wordsOf(db)).toEqual([
+      'one',
+      'door after one',
+      'two',
+      'door after two',
+      'three',
+      'door after three',
+    ])
+  })
+
+  it('singles out a bad patient fact within its share of time', async () => {
+    const { db, ledger } = await aLedger({ patientShare: 0 })
+    const writeLater = ledger.register(words(), { patient: true })
+    const outcomes = await Promise.allSettled(['', 'good', '', 'better'].map(writeLater))
+    expect(outcomes.map((outcome) => outcome.status)).toEqual([
+      'rejected',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+    ])
+    expect(await wordsOf(db)).toEqual(['good', 'better'])
   })
 
   it('refuses a bad fact and keeps its neighbours', async () => {

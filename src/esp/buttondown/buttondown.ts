@@ -52,7 +52,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
   })
   const refusals = new WebhookRefusals()
   const receive = ledger.register(inboxRecorder(db))
-  const record = ledger.register(buttondownRecorder({ db, audience }))
+  const record = ledger.register(buttondownRecorder({ db, audience }), { patient: true })
   const { api, listId, nameList } = connection
   const deliveries = deliveryReader({ db, record, api, listId, now, log })
   const sync = buttondownSync({
