@@ -121,7 +121,7 @@ export function tellEngagements({ subscribers, happenings, stories, dice, now }:
     })
     for (let count = 0; count < 40; count++) {
       const number = pick(keen)
-      const at = now - 30 * second - below(110) * minute
+      const at = now - 30 * second - below(6_600) * second - below(1_000)
       const found = { ...traces(subscribers[number]!), subscriber: number, issue: last, metadata: null }
       deeds.push({ ...found, at, kind: 'opened', id: uuid(dice), url: null })
       if (chance(0.4)) {
@@ -209,7 +209,7 @@ export function tellEngagements({ subscribers, happenings, stories, dice, now }:
       }
     }
     const keen = manner === 'champion' || manner === 'rising' || manner === 'active'
-    if (chance(keen ? 0.009 : 0.0015))
+    if (chance(keen ? 0.007 : 0.0015))
       tell(opened + 3 * minute + delay(50 * minute), 'replied', {
         metadata: { subject: `Re: ${issue.name}` },
       })
@@ -217,9 +217,9 @@ export function tellEngagements({ subscribers, happenings, stories, dice, now }:
 
   /** In the morning or in the evening, as they are used to, mostly on the first day; nobody reads asleep. */
   function readingTime({ reader, hours }: Subscriber, sent: number, delivered: number) {
-    const days = chance(0.66) ? 0 : chance(0.6) ? 1 : 2 + Math.floor(delay(1, 0.8))
+    const days = chance(0.56) ? 0 : chance(0.5) ? 1 : 2 + Math.floor(delay(1.3, 0.9))
     const midnight = Math.floor((sent + reader.ahead * hour) / day) * day - reader.ahead * hour
-    const habit = hours[Number(chance(0.42))]!
+    const habit = hours[Number(chance(0.47))]!
     const at = midnight + days * day + habit * hour + (random() + random() - 1) * 70 * minute
     if (at > delivered + 40 * second) return at
     const soon = delivered + 30 * second + delay(100 * minute, 1.1)

@@ -67,7 +67,7 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
     const recorded = await recordNewsletter(subscribers, deeds, audience)
     await scoreEverybody({ db, path, now })
     await annotate(audience)
-    await recordProvider({ db, subscribers, deeds, recorded, dice: fortune, now })
+    await recordProvider({ ...audience, subscribers, deeds, recorded })
     while ((await searchIndex({ db }).run()) > 0);
     const newest = { id: recorded.issueIds[issues.length - 1]!, links: issues.at(-1)!.links }
     return {

@@ -138,8 +138,8 @@ export const segments = [
 
 /** What one writes down about readers; each goes to somebody who reads a lot. */
 export const notes = [
-  'Met at the brew-along in March. Roasts at home, asked for the sheet with the curves.',
-  'Runs a small café with her sister. Would take 4 kg a month from January on, call after the 10th.',
+  'Met at a brew-along. Roasts at home, asked for the sheet with the curves.',
+  'Runs a small café with her sister. Would take 4 kg a month from January on.',
   'Wrote about us in the Tuesday supplement. Prefers mail to telephone.',
   'Sent the windowsill picture we printed. Ask before using it again.',
   'Left-handed, hence the question about the kettle. Answered.',

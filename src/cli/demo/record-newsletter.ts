@@ -11,6 +11,7 @@ import { ContactRooms } from '../../audience/rooms.js'
 import { scoredUpToSetting, scoreRecorder, scorer } from '../../audience/scoring.js'
 import { bestStatus, isReached } from '../../audience/subscriptions.js'
 import { ours } from '../../audience/tag-book.js'
+import { swing } from '../../audience/words.js'
 import { campaignRoom } from '../../campaigns/contact-room.js'
 import { compiled } from '../../database/compiled.js'
 import type { Db } from '../../database/open.js'
@@ -87,8 +88,10 @@ async function recordList(tx: Db, { dice, now }: Needs) {
   return id
 }
 
-async function recordIssues(tx: Db, listId: number, { dice, now }: Needs) {
-  const common = { provider, list_id: listId, seen_at: lastSync(now) }
+async function recordIssues(tx: Db, listId: number, needs: Needs) {
+  const { dice, now } = needs
+  const synced = lastSync(needs)
+  const common = { provider, list_id: listId, seen_at: synced }
   const slug = (name: string) => name.toLowerCase().replace(/[^\p{L}\d]+/gu, '-')
   const rows: NewRow<'mailings'>[] = issues.map((issue) => {
     const at = sentAt(issue, now)
@@ -101,7 +104,7 @@ async function recordIssues(tx: Db, listId: number, { dice, now }: Needs) {
       name,
       status,
       sent_at: null,
-      created_at: lastSync(now),
+      created_at: synced,
       provider_id: uuid(dice),
       url: '',
     })
@@ -112,10 +115,15 @@ async function recordIssues(tx: Db, listId: number, { dice, now }: Needs) {
   }
 }
 
-/** The nightly sync, in which everything was last seen. */
-export const lastSync = (now: number) => now - 8 * 60 * minute - 12 * minute
+/** The nightly sync, in which everything was last seen; src/app.ts says when it begins. */
+export function lastSync({ calendar, now }: Pick<Needs, 'calendar' | 'now'>) {
+  const today = calendar.dayOf(now)
+  const at = (day: string) => calendar.startOf(day) + 135 * minute
+  return at(today) < now - 5 * minute ? at(today) : at(calendar.shift(today, -1))
+}
 
-async function recordSubscribers(tx: Db, subscribers: Subscriber[], listId: number, { now }: Needs) {
+async function recordSubscribers(tx: Db, subscribers: Subscriber[], listId: number, needs: Needs) {
+  const synced = lastSync(needs)
   const known = new Map(
     (await tx.selectFrom('contacts').select(['id', 'email', 'created_at']).execute()).map((row) => [
       row.email,
@@ -178,7 +186,7 @@ async function recordSubscribers(tx: Db, subscribers: Subscriber[], listId: numb
     if (id === undefined) id = (await add(tx, { ...person, email: reader.email })).rows[0]!.id
     else await update(tx, { ...person, id })
     contacts.push(id)
-    const seen_at = Math.max(lastSync(now), rest.changes.at(-1)!.at)
+    const seen_at = Math.max(synced, rest.changes.at(-1)!.at)
     identities.push({ provider, provider_id, contact_id: id, seen_at })
     const ended = isReached(rest.status) || rest.status === 'unconfirmed' ? null : rest.changes.at(-1)!.at
     subscriptions.push({
@@ -400,6 +408,13 @@ export async function annotate({ db, account, dice, now }: Needs) {
     const { id } = best[index * 4 + dice.below(3)]!
     await db.updateTable('contacts').set({ notes: text }).where('id', '=', id).execute()
   }
+  const swung = await db
+    .selectFrom('contacts')
+    .select(['id', 'score', 'score_before'])
+    .where('score_before', 'is not', null)
+    .where(({ eb, fn }) => eb(fn('abs', [eb('score', '-', eb.ref('score_before'))]), '>=', swing))
+    .orderBy('id')
+    .execute()
   const replied = await db
     .selectFrom('engagements')
     .select('contact_id')
@@ -408,18 +423,20 @@ export async function annotate({ db, account, dice, now }: Needs) {
     .where('happened_at', '<', now - 2 * day)
     .where('happened_at', '>', now - 12 * day)
     .orderBy('contact_id')
-    .limit(3)
+    .limit(6)
     .execute()
-  for (const [index, { contact_id }] of replied.entries())
-    await db
-      .insertInto('contact_words')
-      .values({
-        contact_id,
-        reason: 'replied',
-        done_at: now - (1 + index) * 7 * 60 * minute,
-        done_by: account,
-      })
-      .execute()
+  const had = [
+    ...replied.map(({ contact_id }) => ({ contact_id, reason: 'replied' })),
+    ...swung
+      .filter((_, index) => index % 2 === 0)
+      .map((row) => ({ contact_id: row.id, reason: row.score! > row.score_before! ? 'rose' : 'faded' })),
+  ]
+  const rows = had.map((word, index) => ({
+    ...word,
+    done_at: now - (1 + (index % 9)) * 4 * 60 * minute,
+    done_by: account,
+  }))
+  await db.insertInto('contact_words').values(rows).execute()
 }
 
 /** SQLite takes so many values in one statement. */

@@ -2,6 +2,7 @@ import type { Db } from '../../database/open.js'
 import type { NewRow } from '../../database/schema.js'
 import { provider } from '../../esp/buttondown/reading.js'
 import type { DeliveryFact } from '../../esp/inbox.js'
+import type { Calendar } from '../../web/calendar.js'
 import type { Deed } from './engagements.js'
 import { guest } from './guest.js'
 import { issues, sentAt, tags } from './newsletter.js'
@@ -24,6 +25,7 @@ interface Needs {
   deeds: Deed[]
   recorded: Recorded
   dice: Dice
+  calendar: Calendar
   now: number
 }
 
@@ -70,12 +72,14 @@ export async function recordProvider(needs: Needs) {
 }
 
 /** The provider counts people too, but with most proxies among them, and its numbers are some hours old. */
-async function recordReports({ db, recorded, dice, now }: Needs) {
+async function recordReports(needs: Needs) {
+  const { db, recorded, dice, now } = needs
+  const synced = lastSync(needs)
   const { below, chance } = dice
   const counts = await db.selectFrom('mailing_counts').selectAll().orderBy('mailing_id').execute()
   const rows = issues.flatMap((issue, index): NewRow<'mailing_reports'>[] => {
     const ours = counts.find(({ mailing_id }) => mailing_id === recorded.mailings[index])
-    if (!ours) return []
+    if (!ours || sentAt(issue, now) > synced) return []
     const isFresh = issue.daysAgo < 5
     const delivered = ours.people_sent - ours.people_bounced
     const machinesLeft = Math.round((ours.all_people_clicked - ours.people_clicked) * 0.3)
@@ -94,14 +98,16 @@ async function recordReports({ db, recorded, dice, now }: Needs) {
         unsubscriptions: ours.people_unsubscribed,
         complaints: issue.daysAgo > 150 ? null : ours.people_complained,
         replies: isFresh ? Math.max(0, ours.people_replied - 1) : ours.people_replied,
-        checked_at: lastSync(now) + 90 * second,
+        checked_at: synced + 20 * second,
       },
     ]
   })
   await db.insertInto('mailing_reports').values(rows).execute()
 }
 
-async function recordRuns({ db, subscribers, deeds, dice, now }: Needs) {
+async function recordRuns(needs: Needs) {
+  const { db, subscribers, deeds, dice, now } = needs
+  const synced = lastSync(needs)
   const { below, chance } = dice
   type NewRun = NewRow<'sync_runs'>
   const sends = issues.map((issue) => ({ at: sentAt(issue, now) }))
@@ -145,7 +151,7 @@ async function recordRuns({ db, subscribers, deeds, dice, now }: Needs) {
   })
   const runs: NewRun[] = []
   for (let daysAgo = connectedDaysAgo - 1; daysAgo >= 0; daysAgo--) {
-    const at = lastSync(now) - daysAgo * day
+    const at = synced - daysAgo * day
     const here = until(at)
     // It looks at the events of three days again.
     const looked = { ...here, events: here.events - until(at - 3 * day).events }
@@ -302,6 +308,7 @@ async function recordInbox(tx: Db, { subscribers, deeds, recorded, dice, now }: 
     now - 22 * minute,
     {
       state: 'waiting',
+      ...about(other),
       tries: 3,
       try_at: now + 14 * minute,
       reason: 'Buttondown takes no more requests at the moment. It asks to wait 60 seconds.',

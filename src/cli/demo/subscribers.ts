@@ -31,25 +31,29 @@ export interface Subscriber {
   tags: TagName[]
 }
 
-/** Chances to open and to click a mailing, at first and (for those who change) afterwards. */
+/**
+ * Chances to open and to click a mailing, at first and (for those who change) afterwards. What is left of them after
+ * each month is less by `tires`.
+ */
 const manners = {
-  champion: { share: 0.07, first: [0.96, 0.82], later: null },
-  active: { share: 0.14, first: [0.86, 0.38], later: null },
-  passive: { share: 0.31, first: [0.76, 0.09], later: null },
-  fading: { share: 0.24, first: [0.3, 0.02], later: null },
-  dormant: { share: 0.13, first: [0.6, 0.1], later: [0, 0] },
-  absent: { share: 0.065, first: [0, 0], later: null },
-  rising: { share: 0.016, first: [0.4, 0.02], later: [0.98, 0.97] },
-  falling: { share: 0.029, first: [0.95, 0.85], later: [0.05, 0] },
+  champion: { share: 0.07, first: [0.96, 0.82], later: null, tires: 0 },
+  active: { share: 0.13, first: [0.86, 0.32], later: null, tires: 0.015 },
+  passive: { share: 0.315, first: [0.76, 0.06], later: null, tires: 0.04 },
+  fading: { share: 0.255, first: [0.4, 0.015], later: null, tires: 0.14 },
+  dormant: { share: 0.135, first: [0.6, 0.08], later: [0, 0], tires: 0.02 },
+  absent: { share: 0.065, first: [0, 0], later: null, tires: 0 },
+  rising: { share: 0.006, first: [0.4, 0.02], later: [0.98, 0.97], tires: 0 },
+  falling: { share: 0.024, first: [0.95, 0.85], later: [0.05, 0], tires: 0 },
 } as const
 export type Manner = keyof typeof manners
 const mannerNames = Object.keys(manners) as Manner[]
 
 /** How likely a subscriber is to open and to click something sent at that instant. */
-export function chancesOf({ manner, turnsAt, zeal }: Subscriber, at: number) {
-  const { first, later } = manners[manner]
+export function chancesOf({ manner, turnsAt, zeal, createdAt }: Subscriber, at: number) {
+  const { first, later, tires } = manners[manner]
   const [opens, clicks] = later && at >= turnsAt ? later : first
-  return { opens: Math.min(0.99, opens * zeal), clicks: Math.min(0.97, clicks * zeal) }
+  const left = zeal * (1 - tires) ** Math.max(0, (at - createdAt) / (30 * day))
+  return { opens: Math.min(0.99, opens * left), clicks: Math.min(0.97, clicks * left) }
 }
 
 const second = 1000
@@ -58,7 +62,7 @@ const hour = 60 * minute
 const day = 24 * hour
 
 /** How many there ever were, and how many of them click what the tracker counts. */
-const many = { ever: 2_850, tracked: 950, scanned: 24 }
+const many = { ever: 2_850, tracked: 950, scanned: 24, lately: 150 }
 /** Mailboxes of these are kept by Google, whose proxy loads the pictures. */
 const googleMail = /@(inbox|correio)\.example$/
 const sources = ['embedded_form', 'embedded_form', 'embedded_form', 'organic', 'organic', 'api', 'form']
@@ -89,8 +93,14 @@ export function inviteSubscribers({ readers, happenings, dice, networks, now }: 
   const others = readers.filter((reader) => !seen.has(reader) && isFit(reader))
   const watched = (some: Reader[]) => some.filter(({ scanned }) => scanned)
   const alone = (some: Reader[]) => some.filter(({ scanned }) => !scanned)
+  // Who clicks for the first time now has a score that jumps: few are enough.
+  const isOld = (reader: Reader) => clicking.get(reader)!.first < now - 40 * day
   const chosen = [
-    ...sample(alone(tracked), many.tracked - many.scanned / 2),
+    ...sample(alone(tracked).filter(isOld), many.tracked - many.lately - many.scanned / 2),
+    ...sample(
+      alone(tracked).filter((reader) => !isOld(reader)),
+      many.lately,
+    ),
     ...sample(watched(tracked), many.scanned / 2),
     ...sample(watched(others), many.scanned / 2),
   ]
@@ -125,7 +135,7 @@ export function inviteSubscribers({ readers, happenings, dice, networks, now }: 
       const clicks = clicking.get(reader)
       const { at, moved } = arrival(clicks ? clicks.first - 2 * day : Number.POSITIVE_INFINITY)
       const manner = mannerOf(reader, clicks !== undefined)
-      const createdAt = Math.floor(at)
+      const createdAt = Math.floor(awake(at, reader))
       // Reading does not change on one day for everybody.
       const turnsAt =
         manner === 'dormant' ? now - (97 + below(90)) * day : now - (manner === 'rising' ? 33 : 36) * day
@@ -151,6 +161,12 @@ export function inviteSubscribers({ readers, happenings, dice, networks, now }: 
       return subscriber
     })
     .sort((one, other) => one.createdAt - other.createdAt)
+
+  function awake(at: number, { ahead }: Reader) {
+    const local = new Date(at + ahead * hour).getUTCHours()
+    const later = local < 7 ? at + (7 - local + 2 * random()) * hour : at
+    return later < now - 10 * minute ? later : at
+  }
 
   function mannerOf({ keen }: Reader, clicks: boolean): Manner {
     let left = random() - (clicks ? 0.1 * (keen - 0.5) : -0.04)
@@ -198,7 +214,7 @@ export function inviteSubscribers({ readers, happenings, dice, networks, now }: 
     const weary = manner === 'dormant' || manner === 'fading' || manner === 'absent'
     // The longer somebody is there the likelier they have left.
     const exposure = Math.min(1, (now - stays) / (150 * day))
-    const leaves = (weary ? 0.24 : 0.12) * exposure
+    const leaves = (weary ? 0.24 : 0.1) * exposure
     if (fate < leaves) return become(some(), 'unsubscribed', 'unsubscribed')
     if (fate < leaves + 0.02) return become(some(20 * second), 'bounced', 'undeliverable')
     if (fate < leaves + 0.024) return become(some(), 'complained', 'complained')
