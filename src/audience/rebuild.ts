@@ -73,6 +73,9 @@ const statements = [
       where engagements.mailing_id = receptions.mailing_id and ${deeds})
    from receptions where mailing_id > 0 group by mailing_id`,
 
+  // What other rooms add to the last activity comes back with the next scoring.
+  'insert or ignore into contacts_to_score (contact_id) select id from contacts where last_active_at is not null',
+
   `update contacts set (mailings, ${names}, last_active_at, machine_last_active_at) = (
      select coalesce(sum(mailing_id > 0 and delivered_at is not null), 0), ${sumsOfSums},
        max(last_active_at), max(machine_last_active_at)

@@ -62,7 +62,8 @@ function changesOf(subscriber: Subscriber, status: SubscriptionStatus): Subscrib
   // Whoever has confirmed was waiting before; whoever never had to was subscribed from the start.
   const confirmed = changes.some((change) => change.status === 'subscribed')
   const begun = confirmed || status === 'unconfirmed' ? 'unconfirmed' : 'subscribed'
-  changes.push({ at: subscriber.createdAt, status: begun })
+  if (!changes.some(({ at }) => at <= subscriber.createdAt))
+    changes.push({ at: subscriber.createdAt, status: begun })
   return changes
     .sort((one, other) => one.at - other.at)
     .filter((change, index, all) => index === 0 || change.status !== all[index - 1]!.status)

@@ -1,8 +1,18 @@
-import { onTestFinished } from 'vitest'
+import { onTestFinished, vi } from 'vitest'
+import { realClock } from '../../../src/esp/clock.js'
 import { aFolder, testApp } from '../../support/app.js'
 import { type StandInOptions, startButtondown } from '../../support/buttondown.js'
 
 export const signingKey = 'local-test-signing-key-001'
+
+/** From now on what a client waits for between two tries is over at once; the time that a request may take is not. */
+export function skipBackoff() {
+  const after = realClock.after
+  vi.spyOn(realClock, 'after').mockImplementation((milliseconds, run) =>
+    after(milliseconds >= 8_000 ? milliseconds : 0, run),
+  )
+  onTestFinished(() => void vi.restoreAllMocks())
+}
 
 /** An application that is connected to a stand-in Buttondown. */
 export async function aConnectedApp({
