@@ -17,14 +17,17 @@ export function compiled<Parameters extends object, Row = never>(
 ) {
   const template = build((name) => new Placeholder(name) as never).compile()
   const slots = template.parameters.map((value) => (value instanceof Placeholder ? value.name : null))
-  return async (tx: Db, parameters: Parameters): Promise<QueryResult<Row>> => {
+  return (tx: Db, parameters: Parameters): Promise<QueryResult<Row>> => {
     const values = slots.map((name, index) =>
       name === null ? template.parameters[index] : (parameters as Record<string, unknown>)[name],
     )
     const query = { ...template, parameters: values } as CompiledQuery<Row>
     if (!tx.isTransaction) return tx.executeQuery<Row>(query)
-    const connection = connections.get(tx) ?? (await connectionOf(tx))
-    return await connection.executeQuery<Row>(query)
+    // No promise more than the connection's own: they cost as much as a small query.
+    const connection = connections.get(tx)
+    return connection
+      ? connection.executeQuery<Row>(query)
+      : connectionOf(tx).then((lent) => lent.executeQuery<Row>(query))
   }
 }
 

@@ -202,7 +202,8 @@ export class Ledger {
         } catch (error) {
           if (isUnavailable(error)) throw error
           await tx.executeQuery(rollbackToSavepoint)
-          recorder.forget?.()
+          // Recorders stand on each other: what one of them remembers may be a row that another one's fact made.
+          for (const known of this.#recorders) known.forget?.()
           outcomes.push({ error })
         }
         await tx.executeQuery(releaseSavepoint)

@@ -144,6 +144,15 @@ describe('the ledger', () => {
     expect(recorder.forgotten).toBe(3) // the whole transaction once, then each bad fact
   })
 
+  it('lets every recorder forget what a bad fact of any of them had written', async () => {
+    const { ledger } = await aLedger()
+    const [one, other] = [words(), words()]
+    const write = ledger.register(one)
+    ledger.register(other)
+    await Promise.allSettled([write('good'), write('')])
+    expect([one.forgotten, other.forgotten]).toEqual([2, 2])
+  })
+
   it('passes on a refusal that wrote nothing without running the batch again', async () => {
     const { db, ledger } = await aLedger()
     const recorder = words()

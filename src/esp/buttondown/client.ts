@@ -60,6 +60,8 @@ export interface CallOptions {
 export interface PageOptions extends CallOptions {
   /** The page to begin with; 1 unless told. */
   startPage?: number
+  /** Each page is asked for while whoever walks them works on the one before. */
+  ahead?: boolean
 }
 
 export interface EventOptions extends PageOptions {
@@ -309,16 +311,17 @@ export class ButtondownClient {
     query: Record<string, string>,
     row: Row,
     errand: Errand,
-    { startPage = 1, ...options }: PageOptions = {},
+    { startPage = 1, ahead = false, ...options }: PageOptions = {},
   ): AsyncGenerator<Page<z.output<Row>>, void, undefined> {
     const first = new URLSearchParams(query)
     if (startPage > 1) first.set('page', String(startPage))
     let url = `${this.#base}${path}${first.size > 0 ? `?${first}` : ''}`
     let number = startPage
+    let asked: Promise<unknown> | null = null
     const walked = new Set<string>()
     for (;;) {
       walked.add(url)
-      const answer = await this.#page({ url, errand, ...options }, number)
+      const answer = await (asked ?? this.#page({ url, errand, ...options }, number))
       if (!answer) return
       const page = read(PageAnswer, answer, errand)
       const items: z.output<Row>[] = []
@@ -330,6 +333,11 @@ export class ButtondownClient {
       if (next !== null && walked.has(next))
         throw new ProviderError('invalid', 'The pages of Buttondown’s answer run in a circle.')
       const nextNumber = next === null ? null : pageNumber(next, number + 1)
+      asked = null
+      if (ahead && next !== null && nextNumber !== null) {
+        asked = this.#page({ url: next, errand, ...options }, nextNumber)
+        asked.catch(() => {}) // told where it is waited for, if the walk goes so far
+      }
       yield {
         items,
         page: number,

@@ -222,7 +222,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
   ) {
     let done = from.startPage === 1 ? 0 : (state.progress.stages.events?.done ?? 0)
     const walk = (startPage: number) =>
-      client.events({ ordering: 'creation_date', pageSize: eventPage, ...from, startPage })
+      client.events({ ordering: 'creation_date', pageSize: eventPage, ahead: true, ...from, startPage })
     for await (const page of steadily(walk, from)) {
       await takeEvents(state, client, list, page.items, from.signal)
       done += page.items.length

@@ -301,6 +301,22 @@ describe('walking pages', () => {
     expect(seen).toEqual(world.events.rows.map(({ id }) => id))
   })
 
+  it('asks ahead for the next page, and tells of its failure when it is its turn', async () => {
+    const { client, world, buttondown } = await aButtondown({ client: { tries: 1 } })
+    const ada = world.addSubscriber({ email: 'ada@example.com' })
+    for (let number = 1; number <= 6; number++) world.addEvent({ type: 'opened', subscriber: ada })
+    const pages: number[] = []
+    const walk = async () => {
+      for await (const { page } of client.events({ pageSize: 2, ahead: true })) {
+        pages.push(page)
+        if (page < 3) await buttondown.arrived(page + 1) // it would wait for ever otherwise
+        if (page === 1) buttondown.weather.faults = 1
+      }
+    }
+    await expect(walk()).rejects.toThrow('fault')
+    expect(pages).toEqual([1, 2])
+  })
+
   it.each(['empty', 404] as const)('ends where a page is gone and the answer is %s', async (beyond) => {
     const { client } = await aButtondown({ weather: { beyond } })
     expect(await everything(client.events({ startPage: 9 }))).toEqual([])
