@@ -1,8 +1,6 @@
 import type { EngagementCounts } from '../database/schema.js'
 import { engagementColumns, noEngagements } from './receptions.js'
 
-export { engagementColumns, noEngagements }
-
 /** Whether opens and clicks of machines and mail proxies are counted in. */
 export interface Counting {
   machines: boolean

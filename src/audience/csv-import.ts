@@ -5,7 +5,7 @@ import type { Calendar } from '../web/calendar.js'
 import { EmailAddress } from './contacts.js'
 import type { ImportRow } from './people.js'
 
-/** The most contacts of one file: they are written in one go, and the doors wait for it. */
+/** The most contacts of one file: its rows are held in memory until they are written. */
 export const mostRows = 50_000
 
 /** What a column of a file can hold. */
@@ -14,7 +14,7 @@ export type ColumnRole = (typeof columnRoles)[number]
 /** The role of each column in turn; null for one that is passed over. */
 export type Mapping = (ColumnRole | null)[]
 
-/** Writes all rows in one go, or none of them. */
+/** Writes all rows, also when a crash comes in between; see `importContacts` in audience.ts. */
 export type ImportContacts = (rows: ImportRow[]) => Promise<{ added: number; updated: number; left: number }>
 
 /** A file that cannot be read as CSV at all, told in a sentence. */

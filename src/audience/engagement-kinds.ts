@@ -14,5 +14,6 @@ export const engagementKinds = [
 ] as const
 export type EngagementKind = (typeof engagementKinds)[number]
 
+/** What the database keeps, from 1: kinds that come later go to the end of the list. */
 export const engagementNumber = (kind: EngagementKind) => engagementKinds.indexOf(kind) + 1
 export const engagementKind = (number: number) => engagementKinds[number - 1]!

@@ -8,8 +8,10 @@ import type { Networks } from './networks.js'
  */
 export const engagementVerdict = { person: 0, suspected: 1, machine: 2, proxy: 3 } as const
 export type EngagementVerdict = (typeof engagementVerdict)[keyof typeof engagementVerdict]
+/** Their names; the database keeps the place in this list. */
 export const verdicts = ['person', 'suspected', 'machine', 'proxy'] as const
 export const verdictOf = (number: number) => verdicts[number]!
+/** Is it in the numbers that leave machines and mail proxies out? */
 export const counts = (verdict: number) => verdict < engagementVerdict.machine
 
 /** Why. Each is a bit, so that an engagement keeps all its reasons in one number. */

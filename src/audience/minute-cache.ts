@@ -19,4 +19,3 @@ export function minuteCache(now: () => number) {
     return value
   }
 }
-export type MinuteCache = ReturnType<typeof minuteCache>

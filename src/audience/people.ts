@@ -592,7 +592,6 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     tags,
   }
 }
-export type PeopleRecorder = ReturnType<typeof peopleRecorder>
 
 /** See src/audience/record.ts: a delivery comes up to so much later than what it tells. */
 const longestDelay = 35 * 60_000

@@ -50,7 +50,7 @@ export interface Signal {
  * they enter themselves.
  */
 export interface ContactRoom {
-  /** Unique, in the order of the pages: `engagements`, `campaigns`. */
+  /** Unique, and the key of its part of an export: `audience`, `campaigns`. */
   name: string
   /** How the page of a contact calls its part of the timeline: "Campaigns". */
   title?: string

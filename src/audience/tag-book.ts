@@ -160,4 +160,3 @@ export function tagBook(db: Db) {
     },
   }
 }
-export type TagBook = ReturnType<typeof tagBook>

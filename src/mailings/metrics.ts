@@ -108,7 +108,7 @@ export const trackingMayBeOff = (
   counts.all_people_clicked === 0 &&
   deliveredOf(counts, report) >= trackingTold
 
-/** The rates that say nothing where tracking may be off. */
+/** Shares of one; null where there is no whole. `open`, `click` and `clickToOpen` are null too where tracking may be off. */
 export interface Rates {
   delivery: number | null
   open: number | null

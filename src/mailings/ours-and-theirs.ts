@@ -1,6 +1,5 @@
-import { noEngagements } from '../audience/counting.js'
 import { originName } from '../audience/origins.js'
-import { engagementColumns, receptionColumns } from '../audience/receptions.js'
+import { engagementColumns, noEngagements, receptionColumns } from '../audience/receptions.js'
 import type { Readers } from '../database/readers.js'
 import type { ReceptionCounts } from '../database/schema.js'
 import { type Comparison, explain, type Measure } from './differences.js'

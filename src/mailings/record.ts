@@ -116,4 +116,3 @@ export function mailingBook(db: Db) {
     forget: () => known.clear(),
   }
 }
-export type MailingBook = ReturnType<typeof mailingBook>

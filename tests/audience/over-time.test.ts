@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { heatOf, leadIsReal } from '../../src/audience/best-hour.js'
-import { noEngagements } from '../../src/audience/counting.js'
 import { nextPeriod, periodsOf, startOfPeriod } from '../../src/audience/periods.js'
+import { noEngagements } from '../../src/audience/receptions.js'
 import { calendar, dayLength, hourLength } from '../../src/web/calendar.js'
 import { testApp, testStart } from '../support/app.js'
 import { aContact, aList, aMailing, anEngagement } from '../support/audience.js'

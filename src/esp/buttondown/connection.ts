@@ -159,7 +159,6 @@ export function buttondownConnection({ db, apiKey, signingKey, apiUrl, perMinute
     },
   }
 }
-export type ButtondownConnection = ReturnType<typeof buttondownConnection>
 
 function nullIfNotPermitted(error: unknown) {
   if (error instanceof ProviderError && error.kind === 'missing-permission') return null
