@@ -37,6 +37,8 @@ export interface EngagementReceipt {
   id: number
   /** It was told before; whatever was new in this telling was added, and nothing was counted twice. */
   repeated: boolean
+  /** Nothing is missing any more: when it happened, in which mailing, and the link of a click. */
+  whole: boolean
 }
 
 /** Receptions to look at again, as the table has them: mailing 0 stands for those that nobody knows the mailing of. */
@@ -94,10 +96,10 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       ).rows[0]!
       changes.engagement({ ...row, id, verdict }, await listOf(tx, row.mailing_id), 1)
       await recount(tx, row.contact_id, row.mailing_id)
-      return { id, repeated: false }
+      return { id, repeated: false, whole: isWhole(row) }
     }
-    await complete(tx, told, fact, known)
-    return { id: told.id, repeated: true }
+    const completed = await complete(tx, told, fact, known)
+    return { id: told.id, repeated: true, whole: isWhole(completed) }
   }
 
   /** @returns the row of the same event, if it was told before */
@@ -154,13 +156,14 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     after.reasons =
       ((told.reasons | known.reasons) & ~engagementReason.unjudged) |
       (told.reasons & known.reasons & engagementReason.unjudged)
-    if (same(told, after)) return
+    if (same(told, after)) return told
     after.verdict = judge(after.kind, after.reasons)
     await query.put(tx, after)
     changes.engagement(told, await listOf(tx, told.mailing_id), -1)
     changes.engagement(after, await listOf(tx, after.mailing_id), 1)
     if (told.mailing_id !== after.mailing_id) await recount(tx, told.contact_id, told.mailing_id)
     await recount(tx, after.contact_id, after.mailing_id)
+    return after
   }
 
   /** What of the fact may be kept, and what speaks for or against a person in it. */
@@ -304,6 +307,14 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   }
 }
 export type EngagementRecorder = ReturnType<typeof engagementRecorder>
+
+const isWhole = ({
+  exact,
+  mailing_id,
+  kind,
+  link_id,
+}: Pick<Row<'engagements'>, 'exact' | 'mailing_id' | 'kind' | 'link_id'>) =>
+  exact === 1 && mailing_id !== null && (link_id !== null || kind !== engagementNumber('clicked'))
 
 const noTraces = {
   address: null,

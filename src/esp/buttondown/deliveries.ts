@@ -1,9 +1,7 @@
 import type { Logger } from 'pino'
-import { isUnavailable } from '../../database/errors.js'
 import type { Db } from '../../database/open.js'
 import type { Row } from '../../database/schema.js'
-import { LedgerFull, LedgerUnavailable } from '../../ledger/ledger.js'
-import { type DeliveryOutcome, dueDeliveries } from '../inbox.js'
+import { type DeliveryOutcome, dueDeliveries, isDatabaseBusy } from '../inbox.js'
 import { ProviderError } from '../provider-error.js'
 import type { ButtondownClient } from './client.js'
 import { type ToldEvent, toldByStore } from './mapping.js'
@@ -35,6 +33,8 @@ interface Job extends Delivery {
   contact: number | null
   /** What it tells of an engagement is recorded. */
   told: boolean
+  /** Nothing of that is missing. */
+  whole: boolean
   /** What stood in the way, if anything did. */
   problem: string | null
   /** Settled already, in the transaction that recorded it. */
@@ -62,7 +62,9 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
         if (!reading) return []
         const { id, received_at, tries, contact_id: contact } = row
         const told = contact !== null
-        return [{ id, received_at, tries, reading, contact, told, problem: null, settled: false }]
+        return [
+          { id, received_at, tries, reading, contact, told, whole: false, problem: null, settled: false },
+        ]
       })
       const blank = due.filter(({ id }) => !jobs.some((job) => job.id === id))
       if (blank.length > 0) await record({ do: 'settle', settle: blank.map(({ id }) => unread(id)) })
@@ -99,6 +101,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
           const receipt = await record({ do: 'event', event, listId: list, settle })
           if (receipt.stranger) return void strangers.push(job)
           job.told = true
+          job.whole = receipt.whole
           job.settled = settled
           job.contact = receipt.contact
         }),
@@ -172,7 +175,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     const exact = deletion ? deletion.reading.at !== null : false
     const { stranger, contact } = await record({
       do: 'subscription',
-      change: { providerId: id, listId, status: 'removed', at, exact },
+      change: { providerId: id, listId, status: 'removed', at, exact, gone: true },
     })
     for (const job of about)
       if (!stranger) job.contact = contact
@@ -220,31 +223,40 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     const lacking = new Map<string, Job>()
     if (client)
       for (const job of jobs)
-        if (job.problem === null && !job.settled && lacksDetails(job.reading))
+        if (job.problem === null && !job.settled && !job.whole && mayBeAsked(job.reading))
           lacking.set(job.reading.eventId!, job)
     if (lacking.size === 0) return
-    const oldest = Math.min(...[...lacking.values()].map(({ received_at }) => received_at)) - sweepBefore
     const take = (event: ToldEvent | null) => complete(lacking, event, client!, list)
     await attempt(lacking, async () => {
-      if (lacking.size <= fewDetails) {
-        for (const id of [...lacking.keys()]) {
-          const event = await ask(() => client!.event(id, urgent())).catch(nullIfNotFound)
-          if (event) await take(toldByStore({ ...event, id }))
-        }
-        return
-      }
-      const pages = await ask(async () =>
-        client!.events({ ordering: '-creation_date', pageSize: 500, ...urgent() }),
-      )
-      for await (const { items, page } of pages) {
-        const found = items.filter(({ id }) => lacking.has(id))
-        await Promise.all(found.map((event) => take(toldByStore(event))))
-        const last = items[items.length - 1]
-        if (lacking.size === 0 || page >= sweepPages || !last || last.at < oldest) break
+      const isMany = lacking.size > fewDetails
+      if (isMany) await sweep(client!, lacking, take)
+      for (const [id, { tries }] of [...lacking]) {
+        // What the newest events do not hold yet may come a moment later; at the second look it is older than they are.
+        if (isMany && tries === 0) continue
+        const event = await ask(() => client!.event(id, urgent())).catch(nullIfNotFound)
+        if (event) await take(toldByStore({ ...event, id }))
       }
     })
     for (const job of lacking.values())
       job.problem ??= 'Buttondown does not know this event. What the delivery told of it is kept.'
+  }
+
+  /** Walks through the newest events until all that are lacking are found, or could not be among the next. */
+  async function sweep(
+    client: ButtondownClient,
+    lacking: Map<string, Job>,
+    take: (event: ToldEvent | null) => Promise<void>,
+  ) {
+    const oldest = Math.min(...[...lacking.values()].map(({ received_at }) => received_at)) - sweepBefore
+    const pages = await ask(async () =>
+      client.events({ ordering: '-creation_date', pageSize: 500, ...urgent() }),
+    )
+    for await (const { items, page } of pages) {
+      const found = items.filter(({ id }) => lacking.has(id))
+      await Promise.all(found.map((event) => take(toldByStore(event))))
+      const last = items[items.length - 1]
+      if (lacking.size === 0 || page >= sweepPages || !last || last.at < oldest) return
+    }
   }
 
   async function complete(
@@ -335,15 +347,8 @@ function readingOf(body: Uint8Array | null): Reading | null {
   return envelope && read(envelope)
 }
 
-/** Then the same can be done a moment later. */
-const isDatabaseBusy = (error: unknown) =>
-  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
-
-/** A delivery tells of most events only that there was one. */
-const lacksDetails = ({ eventId, isInEventStore, at, emailId, engagement, url }: Reading) =>
-  eventId !== null &&
-  isInEventStore &&
-  (at === null || emailId === null || (engagement === 'clicked' && url === null))
+/** A delivery tells of most events only that there was one; the event store knows more of some. */
+const mayBeAsked = ({ eventId, isInEventStore }: Reading) => eventId !== null && isInEventStore
 
 function toldByDelivery({ reading, received_at }: Job): ToldEvent | null {
   const { engagement, subscriberId, at } = reading

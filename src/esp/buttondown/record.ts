@@ -24,9 +24,11 @@ export interface ButtondownReceipt {
   stranger: boolean
   /** It was known before; what was new in it was added. */
   repeated: boolean
+  /** Nothing of an event is missing any more. */
+  whole: boolean
 }
 
-const nothing: ButtondownReceipt = { contact: null, stranger: false, repeated: false }
+const nothing: ButtondownReceipt = { contact: null, stranger: false, repeated: false, whole: false }
 
 /** The recorder of Buttondown: its words become ours inside one transaction with what they settle. */
 export function buttondownRecorder({ db, audience }: { db: Db; audience: Audience }) {
@@ -87,7 +89,7 @@ export function buttondownRecorder({ db, audience }: { db: Db; audience: Audienc
         ? null
         : await mailings.findOrAdd(tx, { provider, providerId: told.emailId, listId, at: told.at })
     const { eventId, kind, at, exact, url, address, userAgent, os, browser, metadata } = told
-    const { repeated } = await engagements.record(tx, {
+    const { repeated, whole } = await engagements.record(tx, {
       provider,
       providerId: eventId,
       contactId,
@@ -102,7 +104,7 @@ export function buttondownRecorder({ db, audience }: { db: Db; audience: Audienc
       browser,
       metadata,
     })
-    return { ...nothing, contact: contactId, repeated }
+    return { ...nothing, contact: contactId, repeated, whole }
   }
 
   return { record, forget: () => mailings.forget() } satisfies Recorder<ButtondownFact, ButtondownReceipt>
