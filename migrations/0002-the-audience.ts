@@ -54,6 +54,7 @@ create table contact_identities (
   provider_id text not null,
   contact_id integer not null references contacts (id),
   seen_at integer not null default 0,
+  gone_at integer,
   primary key (provider, provider_id)
 ) strict, without rowid;
 

@@ -257,7 +257,7 @@ export async function countActivity(readers: Readers, { contact, mailing, tag }:
       ? sql`tag_counts where tag_id = ${tag}`
       : mailing
         ? sql`mailing_counts where mailing_id = ${mailing}`
-        : sql`mailing_counts`
+        : sql`engagement_days`
   const { rows } = await sql<EngagementCounts>`select ${sums} from ${from}`.execute(readers)
   return rows[0]!
 }

@@ -56,6 +56,11 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
     return receipt
   }
 
+  /** A fact that is done in parts. */
+  async function writeAll(fact: PeopleFact) {
+    while ((await write(fact)).more);
+  }
+
   async function writeImport(rows: ImportRow[]) {
     const counts = { added: 0, updated: 0, left: 0 }
     for (let from = 0; from < rows.length; from += chunkSize) {
@@ -86,8 +91,8 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
     },
     /** All contacts of a tag get another one, and the first is gone. */
     mergeTags: ({ from, into }: { from: number; into: number }) =>
-      write({ do: 'merge tags', from, into, at: now() }),
-    deleteTag: (tag: number) => write({ do: 'delete tag', tag }),
+      writeAll({ do: 'merge tags', from, into, at: now() }),
+    deleteTag: (tag: number) => writeAll({ do: 'delete tag', tag }),
     /** Two contacts turn out to be one person. */
     mergeContacts: ({ from, into }: { from: number; into: number }) => write({ do: 'merge', from, into }),
     /**

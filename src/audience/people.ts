@@ -42,6 +42,8 @@ export interface SubscriptionFact {
   at: number
   /** Is `at` the instant of the change, rather than that of the delivery which told it? */
   exact: boolean
+  /** The provider knows nobody of this id any more. Who came back goes by another one, and stays. */
+  gone?: boolean
 }
 
 /** A row of an import. */
@@ -75,7 +77,12 @@ export interface PeopleReceipt {
   left: number
   /** Hashes of what was erased. */
   erased: string[]
+  /** The fact is done in part, so that no door waits for long: it has to be written again. */
+  more: boolean
 }
+
+/** Contacts that change a tag in one fact. */
+const movedAtOnce = 100
 
 /** There is nobody of whom this could be recorded. */
 export class Unknown extends FactRefused {}
@@ -122,11 +129,9 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       case 'retag':
         return retag(tx, fact)
       case 'merge tags':
-        return mergeTags(tx, fact)
+        return moveTag(tx, fact)
       case 'delete tag':
-        await tx.deleteFrom('tags').where('id', '=', fact.tag).execute()
-        await tx.deleteFrom('tag_counts').where('tag_id', '=', fact.tag).execute()
-        return
+        return moveTag(tx, { from: fact.tag, into: null })
       case 'merge':
         return merge(tx, fact.from, fact.into)
       case 'erase':
@@ -157,8 +162,10 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     if (erased) {
       if (!isFreshSince(fact, erased.erased_at)) {
         // Whatever else the person is called is theirs too: events name nothing but the identity.
+        // The address may have come back through another provider, and then it is somebody's.
         for (const name of [email, called])
-          if (!(await erasures.find(tx, name))) await remember(tx, name, erased)
+          if (!(await erasures.find(tx, name)) && !(name === email && (await isHeld(tx, email))))
+            await remember(tx, name, erased)
         return erased.contact_id
       }
       for (const name of [email, called]) await erasures.lift(tx, name)
@@ -173,9 +180,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .insertInto('contact_identities')
       .values({ provider, provider_id: providerId, contact_id: contact, seen_at: seenAt })
       .onConflict((conflict) =>
-        conflict
-          .columns(['provider', 'provider_id'])
-          .doUpdateSet({ contact_id: contact, seen_at: Math.max(seenAt, known?.seen_at ?? 0) }),
+        conflict.columns(['provider', 'provider_id']).doUpdateSet({
+          contact_id: contact,
+          seen_at: Math.max(seenAt, known?.seen_at ?? 0),
+          ...(isNews ? { gone_at: null } : {}),
+        }),
       )
       .execute()
     for (const { at, status } of fact.changes)
@@ -204,6 +213,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     if (!known) throw new Unknown('Nobody knows whose subscription this is.')
     const { contact_id } = known
     if (await isErased(tx, contact_id)) return contact_id
+    if (fact.gone && (await goesByAnother(tx, fact, contact_id))) return contact_id
     const { listId: list_id, status, at } = fact
     const before = await tx
       .selectFrom('subscriptions')
@@ -227,6 +237,26 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     })
     await summarise(tx, contact_id)
     return contact_id
+  }
+
+  /** Notes that the id is gone. @returns whether the provider knows the person by another one */
+  async function goesByAnother(tx: Db, { provider, providerId, at }: SubscriptionFact, contact: number) {
+    await tx
+      .updateTable('contact_identities')
+      .set({ gone_at: at })
+      .where('provider', '=', provider)
+      .where('provider_id', '=', providerId)
+      .where('gone_at', 'is', null)
+      .execute()
+    const other = await tx
+      .selectFrom('contact_identities')
+      .select('provider_id')
+      .where('provider', '=', provider)
+      .where('contact_id', '=', contact)
+      .where('gone_at', 'is', null)
+      .limit(1)
+      .executeTakeFirst()
+    return other !== undefined
   }
 
   const { isErased } = erasures
@@ -313,9 +343,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     return contact
   }
 
+  const isHeld = async (tx: Db, email: string) =>
+    (await tx.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirst()) !== undefined
+
   async function putAlias(tx: Db, email: string, contact_id: number) {
-    const held = await tx.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirst()
-    if (held) return
+    if (await isHeld(tx, email)) return
     await tx
       .insertInto('contact_aliases')
       .values({ email, contact_id })
@@ -528,11 +560,20 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     }
   }
 
-  /** All contacts of one tag get the other, and the first is gone. */
-  async function mergeTags(tx: Db, { from, into }: { from: number; into: number }) {
-    const given = await tx.selectFrom('contact_tags').selectAll().where('tag_id', '=', from).execute()
-    for (const { contact_id, origin, added_at } of given)
-      await tags.add(tx, { contact_id, tag_id: into }, { origin, at: added_at })
+  /** Some contacts of a tag get another one, or none, in its place; with the last of them it is gone. */
+  async function moveTag(tx: Db, { from, into }: { from: number; into: number | null }) {
+    const given = await tx
+      .selectFrom('contact_tags')
+      .selectAll()
+      .where('tag_id', '=', from)
+      .limit(movedAtOnce)
+      .execute()
+    for (const { contact_id, origin, added_at } of given) {
+      if (into !== null) await tags.add(tx, { contact_id, tag_id: into }, { origin, at: added_at })
+      await tags.remove(tx, { contact_id, tag_id: from }, { origin })
+    }
+    receipt.more = given.length === movedAtOnce
+    if (receipt.more) return
     await tx.deleteFrom('tags').where('id', '=', from).execute()
     await tx.deleteFrom('tag_counts').where('tag_id', '=', from).execute()
   }
@@ -597,7 +638,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
 
-const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [] })
+const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [], more: false })
 
 /** Did the person subscribe of their own will after they were erased? Who goes on after a pause has not left before. */
 function isFreshSince({ changes, status }: SubscriberFact, erasedAt: number) {

@@ -59,14 +59,17 @@ export function tagBook(db: Db) {
   }
 
   return {
-    /** @returns the id of the tag of this name, in whatever case; it is made when there is none */
-    async findOrAdd(tx: Db, name: string, at: number): Promise<number> {
+    /**
+     * @param origin who gives it: a tag that is first heard of from a provider is kept by that provider
+     * @returns the id of the tag of this name, in whatever case; it is made when there is none
+     */
+    async findOrAdd(tx: Db, name: string, at: number, origin = ours): Promise<number> {
       const text = name.trim().slice(0, 80)
       const found = await tx.selectFrom('tags').select('id').where('name', '=', text).executeTakeFirst()
       if (found) return found.id
       const { id } = await tx
         .insertInto('tags')
-        .values({ name: text, created_at: at, provider: null, provider_id: null })
+        .values({ name: text, created_at: at, provider: origin === ours ? null : origin, provider_id: null })
         .returning('id')
         .executeTakeFirstOrThrow()
       return id
@@ -91,7 +94,7 @@ export function tagBook(db: Db) {
       { origin, at }: { origin: string; at: number },
     ) {
       const wanted = new Set<number>()
-      for (const name of names) if (name.trim() !== '') wanted.add(await this.findOrAdd(tx, name, at))
+      for (const name of names) if (name.trim() !== '') wanted.add(await this.findOrAdd(tx, name, at, origin))
       const present = await tx
         .selectFrom('contact_tags')
         .select('tag_id')

@@ -82,6 +82,8 @@ export interface Tables {
     provider_id: string
     contact_id: number
     seen_at: Generated<Instant>
+    /** When the provider was first found to know nobody of this id any more. */
+    gone_at: Instant | null
   }
   /** Keyed hashes of addresses and identities whose person was erased: their facts go on counting, for nobody. */
   erasures: { hash: string; contact_id: number; erased_at: Instant }

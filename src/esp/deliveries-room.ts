@@ -5,7 +5,7 @@ import type { Row } from '../database/schema.js'
 
 /**
  * What providers delivered about a contact, as it came.
- * @param spellings all ways in which a delivery may name what a provider calls somebody, in lower case
+ * @param spellings further ways in which a delivery may name what a provider calls somebody, in lower case
  */
 export function deliveriesRoom(spellings: (providerId: string) => string[]): ContactRoom {
   return {
@@ -25,7 +25,8 @@ export function deliveriesRoom(spellings: (providerId: string) => string[]): Con
     async erase(tx, contact, names) {
       await empty(tx).where('contact_id', '=', contact).execute()
       // Nobody has read whom these are about: they failed, or are of a type that is only kept. What still waits is read.
-      for (const spelling of names.flatMap(spellings))
+      const all = names.flatMap((name) => [...spellings(name), ...inJson(name)])
+      for (const spelling of new Set(all))
         await empty(tx)
           .where('contact_id', 'is', null)
           .where('state', 'in', ['kept', 'failed'])
@@ -52,3 +53,13 @@ const empty = (tx: Db) =>
       .end()
       .$castTo<Row<'inbox'>['state']>(),
   }))
+
+/** An address as it may stand in JSON: plain, and with what some writers escape. */
+function inJson(name: string): string[] {
+  const lower = name.toLowerCase()
+  const ascii = lower.replace(
+    /[^\x20-\x7e]/g,
+    (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+  return [lower, ascii, lower.replace('@', '\\u0040'), ascii.replace('@', '\\u0040')]
+}

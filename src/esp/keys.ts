@@ -27,9 +27,14 @@ export function providerKey({
     const value = seal.open(sealed)
     return value === null ? { value, source: 'unreadable' } : { value, source: 'page' }
   }
+  let saved = 0
   async function current() {
-    known ??= await load()
-    return known
+    if (known) return known
+    const before = saved
+    const loaded = await load()
+    // A key that was saved while the old one was being read is not forgotten for it.
+    if (before === saved) known = loaded
+    return loaded
   }
   return {
     read: async () => (await current()).value,
@@ -37,6 +42,7 @@ export function providerKey({
     /** An empty text takes the key away. */
     async save(value: string) {
       await writeSetting(db, setting, value === '' ? '' : seal.seal(value))
+      saved++
       known = null
     },
   }

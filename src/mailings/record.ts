@@ -93,6 +93,13 @@ export function mailingBook(db: Db) {
     },
     /** The provider's own numbers; a number that a later answer lacks keeps its value. */
     async putReport(tx: Db, mailing_id: number, report: ReportFact) {
+      const newer = await tx
+        .selectFrom('mailing_reports')
+        .select('checked_at')
+        .where('mailing_id', '=', mailing_id)
+        .where('checked_at', '>', report.checkedAt)
+        .executeTakeFirst()
+      if (newer) return
       const columns = {
         recipients: report.recipients,
         deliveries: report.deliveries,

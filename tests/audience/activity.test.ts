@@ -65,8 +65,8 @@ describe('the activity', () => {
     await anEngagement(app, { contact_id, mailing_id, kind: 'opened' })
     await anEngagement(app, { contact_id, mailing_id, kind: 'opened', verdict: 3 })
     await app.db
-      .insertInto('mailing_counts')
-      .values({ ...noEngagements, ...noPeople, mailing_id, opens: 1, proxy_opens: 1 })
+      .insertInto('engagement_days')
+      .values({ ...noEngagements, list_id: 0, day_on: '2026-11-21', opens: 1, proxy_opens: 1 })
       .execute()
 
     const page = await http.get('/audience/activity').expect(200)
@@ -177,18 +177,3 @@ describe('the activity', () => {
 })
 
 const rowsOf = (page: string) => [...page.matchAll(/<tr id="engagement-(\d+)"/g)].map(([, id]) => Number(id))
-
-const noPeople = {
-  people_sent: 0,
-  people_delivered: 0,
-  people_opened: 0,
-  people_clicked: 0,
-  all_people_opened: 0,
-  all_people_clicked: 0,
-  unjudged_people_opened: 0,
-  unjudged_people_clicked: 0,
-  people_replied: 0,
-  people_bounced: 0,
-  people_complained: 0,
-  people_unsubscribed: 0,
-}

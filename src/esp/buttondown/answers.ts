@@ -58,17 +58,17 @@ export interface Email {
   analytics: EmailAnalytics | null
 }
 
-/** Buttondown's own counts of one email, cached there. Opens and clicks are unique. */
+/** Buttondown's own counts of one email, cached there. Opens and clicks are unique; what it does not tell is null. */
 export interface EmailAnalytics {
-  recipients: number
-  deliveries: number
-  opens: number
-  clicks: number
-  temporaryFailures: number
-  permanentFailures: number
-  unsubscriptions: number
-  complaints: number
-  replies: number
+  recipients: number | null
+  deliveries: number | null
+  opens: number | null
+  clicks: number | null
+  temporaryFailures: number | null
+  permanentFailures: number | null
+  unsubscriptions: number | null
+  complaints: number | null
+  replies: number | null
   comments: number
   pageViews: number
   pageViews30Days: number
@@ -285,15 +285,15 @@ export const SubscriberAnswer = z
 /** A recorded answer of March 2025 spells the page views with two underscores. */
 export const AnalyticsAnswer = z
   .object({
-    recipients: Count,
-    deliveries: Count,
-    opens: Count,
-    clicks: Count,
-    temporary_failures: Count,
-    permanent_failures: Count,
-    unsubscriptions: Count,
-    complaints: Count,
-    replies: Count,
+    recipients: OptionalNumber,
+    deliveries: OptionalNumber,
+    opens: OptionalNumber,
+    clicks: OptionalNumber,
+    temporary_failures: OptionalNumber,
+    permanent_failures: OptionalNumber,
+    unsubscriptions: OptionalNumber,
+    complaints: OptionalNumber,
+    replies: OptionalNumber,
     comments: Count,
     page_views_lifetime: OptionalNumber,
     page_views_30: OptionalNumber,

@@ -1,5 +1,7 @@
 import type { Logger } from 'pino'
 import type { Db } from '../../database/open.js'
+import { pause, realClock } from '../clock.js'
+import { isDatabaseBusy } from '../inbox.js'
 import { ProviderError } from '../provider-error.js'
 import { addFailure, endRun, findRun, keepRun, lastDoneRun, type Run } from '../runs.js'
 import type { ButtondownEvent, Email, Newsletter, Subscriber } from './answers.js'
@@ -118,9 +120,14 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
 
   async function tags(state: State, client: ButtondownClient, signal: AbortSignal) {
     const seenAt = now()
-    const all = await client.tags({ signal })
+    const all = await client.tags({ signal }).catch(noneIfForbidden)
     state.progress.requests++
-    await inChunks(all, (tag) => record({ do: 'tag', tag, seenAt }))
+    await inChunks(
+      state,
+      all,
+      ({ name }) => `Tag ${name}`,
+      (tag) => record({ do: 'tag', tag, seenAt }),
+    )
     progress(state, 'tags', all.length, all.length)
   }
 
@@ -135,7 +142,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     let seenAt = startedAt
     let done = from.startPage === 1 ? 0 : (state.progress.stages.subscribers?.done ?? 0)
     for await (const page of steadily((startPage) => client.subscribers({ ...from, startPage }), from)) {
-      const receipts = await inChunks(page.items, (subscriber: Subscriber) =>
+      const receipts = await inChunks(state, page.items, subscriberName, (subscriber: Subscriber) =>
         record({ do: 'subscriber', subscriber, listId: list, seenAt }),
       )
       add(state, 'subscribers', receipts.filter(({ repeated }) => !repeated).length)
@@ -164,6 +171,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       .select('provider_id')
       .where('provider', '=', provider)
       .where('contact_identities.seen_at', '<', before)
+      .where('gone_at', 'is', null)
       .where('status', '<>', 'removed')
       .orderBy('contact_identities.seen_at')
       .limit(mostMissing)
@@ -178,7 +186,14 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       else {
         await record({
           do: 'subscription',
-          change: { providerId: provider_id, listId: list, status: 'removed', at: seenAt, exact: false },
+          change: {
+            providerId: provider_id,
+            listId: list,
+            status: 'removed',
+            at: seenAt,
+            exact: false,
+            gone: true,
+          },
         })
         add(state, 'removed', 1)
       }
@@ -203,8 +218,11 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
         }
         withCounts.push({ email, analytics })
       }
-      const receipts = await inChunks(withCounts, ({ email, analytics }) =>
-        record({ do: 'email', email, analytics, listId: list, seenAt }),
+      const receipts = await inChunks(
+        state,
+        withCounts,
+        ({ email }) => `Email ${email.id}`,
+        ({ email, analytics }) => record({ do: 'email', email, analytics, listId: list, seenAt }),
       )
       add(state, 'mailings', receipts.filter(({ repeated }) => !repeated).length)
       done += page.items.length
@@ -262,11 +280,16 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     const strangers: typeof told = []
     let fresh = 0
     const take = async (events: typeof told, gather: typeof told | null) => {
-      await inChunks(events, async (event) => {
-        const receipt = await record({ do: 'event', event, listId: list })
-        if (receipt.stranger) gather?.push(event)
-        else if (!receipt.repeated) fresh++
-      })
+      await inChunks(
+        state,
+        events,
+        ({ eventId }) => `Event ${eventId}`,
+        async (event) => {
+          const receipt = await record({ do: 'event', event, listId: list })
+          if (receipt.stranger) gather?.push(event)
+          else if (!receipt.repeated) fresh++
+        },
+      )
     }
     await take(told, strangers)
     for (const id of new Set(strangers.map(({ subscriberId }) => subscriberId))) {
@@ -291,9 +314,11 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     return fresh
   }
 
-  /** What is told of this subscriber has nobody to hang on; it is listed once. */
-  async function listFailure(state: State, id: string, why: string) {
-    const what = `Subscriber ${id}`
+  /** What is told of this subscriber has nobody to hang on. */
+  const listFailure = (state: State, id: string, why: string) => listOnce(state, subscriberName({ id }), why)
+
+  /** What could not be brought in, though the run went on; it is listed once. */
+  async function listOnce(state: State, what: string, why: string) {
     const known = await db
       .selectFrom('sync_failures')
       .select('id')
@@ -315,15 +340,46 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
     await keep(state)
   }
 
-  /** Records several at a time: those that wait together are committed together, and the doors in between. */
+  /**
+   * Records several at a time: those that wait together are committed together, and the doors in between. A row that
+   * the database refuses is listed, and the others go on.
+   * @param name what a failure of this item is listed as
+   */
   async function inChunks<Item, Result>(
+    state: State,
     items: Item[],
+    name: (item: Item) => string,
     take: (item: Item) => Promise<Result>,
   ): Promise<Result[]> {
     const results: Result[] = []
-    for (let from = 0; from < items.length; from += chunkSize)
-      results.push(...(await Promise.all(items.slice(from, from + chunkSize).map(take))))
+    for (let from = 0; from < items.length; from += chunkSize) {
+      const chunk = await Promise.all(
+        items.slice(from, from + chunkSize).map(async (item) => {
+          try {
+            return [await steadfastly(() => take(item))]
+          } catch (error) {
+            if (stopping?.signal.aborted || isDatabaseBusy(error)) throw error
+            log.error({ err: error, what: name(item) }, 'not brought in')
+            await listOnce(state, name(item), 'It cannot be recorded as it is; the log has the details.')
+            return []
+          }
+        }),
+      )
+      results.push(...chunk.flat())
+    }
     return results
+  }
+
+  /** While the database is busy with something else a run waits, for a minute at the most. */
+  async function steadfastly<Result>(take: () => Promise<Result>): Promise<Result> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await take()
+      } catch (error) {
+        if (!isDatabaseBusy(error) || tries >= 30) throw error
+        await pause(realClock, 2_000, stopping?.signal)
+      }
+    }
   }
 
   const add = (state: State, name: string, count: number) => {
@@ -382,6 +438,14 @@ const forgotten =
 function whyNot(error: unknown): string {
   if (error instanceof ProviderError && error.kind === 'not-found') return forgotten
   if (error instanceof ProviderError && error.kind === 'invalid') return error.message
+  throw error
+}
+
+const subscriberName = ({ id }: { id: string }) => `Subscriber ${id}`
+
+/** A key may be good for subscribers and not for this: then the run does without. */
+function noneIfForbidden(error: unknown): never[] {
+  if (error instanceof ProviderError && error.kind === 'missing-permission') return []
   throw error
 }
 

@@ -355,7 +355,7 @@ describe('a Buttondown in bad weather', () => {
       /^Buttondown refuses the API key\./,
     ],
     ['no key', { env: { BUTTONDOWN_API_KEY: '' } }, /^There is no API key for Buttondown yet\./],
-    ...['tags', 'subscribers', 'emails', 'events'].map((room): (typeof wrong)[number] => [
+    ...['subscribers', 'emails', 'events'].map((room): (typeof wrong)[number] => [
       `a key that may not read the ${room}`,
       { weather: { forbidden: [room] } },
       new RegExp(`^This API key may not read the ${room}\\. Give it the permission in Buttondown`),
@@ -374,6 +374,43 @@ describe('a Buttondown in bad weather', () => {
     await app.sync()
     expect((await lastRun(app)).state).toBe('done')
     expect(await app.db.selectFrom('lists').select('name').execute()).toEqual([{ name: 'Buttondown' }])
+  })
+
+  it('does without the tags when the key may not read them', async () => {
+    const app = await aConnectedApp({ now, weather: { forbidden: ['tags'] } })
+    fill(app.world)
+    await app.sync()
+    expect((await lastRun(app)).state).toBe('done')
+  })
+
+  it('lists a subscriber that cannot be recorded, and brings in the others', async () => {
+    const app = await aConnectedApp({ now })
+    app.world.addSubscriber({ email: `${'long'.repeat(70)}@fernmail.example` })
+    app.world.addSubscriber({ email: 'carl@fernmail.example' })
+    await app.sync()
+    expect((await lastRun(app)).state).toBe('done')
+    expect(await app.db.selectFrom('contacts').select('email').execute()).toEqual([
+      { email: 'carl@fernmail.example' },
+    ])
+    expect(await app.db.selectFrom('sync_failures').select('what').execute()).toHaveLength(1)
+  })
+
+  it('keeps somebody subscribed who was deleted and came back under another id', async () => {
+    const app = await aConnectedApp({ now })
+    const before = app.world.addSubscriber({ email: 'anna@fernmail.example', at: now() - 2 * day })
+    await app.sync()
+    app.world.deleteSubscriber(before)
+    app.world.addSubscriber({ email: 'anna@fernmail.example', at: now() - day })
+    for (let night = 0; night < 3; night++) await app.sync('nightly')
+    expect(await app.db.selectFrom('subscriptions').select('status').execute()).toEqual([
+      { status: 'subscribed' },
+    ])
+    const { length } = await app.db
+      .selectFrom('subscription_changes')
+      .select('id')
+      .where('status', '=', 'removed')
+      .execute()
+    expect(length).toBe(0)
   })
 
   it('never sends the key to another host', async () => {
