@@ -159,10 +159,13 @@ function rowOf(row: ContactRow, { machines }: ContactFilter, sinceMonth: (at: nu
     sinceMonth: row.subscribed_at === null ? '' : sinceMonth(row.subscribed_at),
     source: originName(row.source),
     status: row.status && row.status !== 'subscribed' ? (statusWords[row.status] ?? row.status) : '',
-    tags: row.tags.slice(0, 2),
-    moreTags: row.tags.slice(2),
+    tags: row.tags.slice(0, roomFor(row.tags)),
+    moreTags: row.tags.slice(roomFor(row.tags)),
   }
 }
+
+/** Two tags stand side by side while both are short; else the first stands alone, and the others are counted. */
+const roomFor = ([first = '', second = '']: string[]) => (first.length + second.length <= 14 ? 2 : 1)
 
 /** The bands at the left: each alone, in the order that is in force. */
 export function bandLinks(filter: ContactFilter, sizes: BandSizes) {
