@@ -72,11 +72,12 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
   })
 
   async function choicesOf() {
-    const [tags, lists] = await Promise.all([
+    const [tags, lists, anybody] = await Promise.all([
       db.selectFrom('tags').select(['id', 'name']).orderBy('name').limit(200).execute(),
       db.selectFrom('lists').select(['id', 'name']).orderBy('name').execute(),
+      db.selectFrom('contacts').select('id').limit(1).executeTakeFirst(),
     ])
-    return { tags, lists }
+    return { tags, lists, isEmpty: !anybody }
   }
 
   return routes
@@ -84,8 +85,13 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
 
 const rangeLabels = { '30': '30 days', '90': '90 days', '365': '365 days', all: 'All' } as const
 const unitLabels = { day: 'Days', week: 'Weeks', month: 'Months' } as const
-const periodWords = (range: OverTimeView['range']) =>
-  range === 'all' ? 'of all time' : `of the last ${range} days`
+/** What the sums are of: weeks and months are whole, so they may begin before the range does. */
+const periodWords = (range: OverTimeView['range'], unit: Unit, first: number, dates: DateFormats) =>
+  range === 'all'
+    ? 'of all time'
+    : unit === 'day'
+      ? `of the last ${range} days`
+      : `since ${dates.date(first)}`
 
 /** Whose engagement it is, as the end of a sentence. */
 function whoWords(tag: string, list: string) {
@@ -125,7 +131,7 @@ function shownSeries({ unit, points }: EngagementSeries, view: OverTimeView, dat
     opens: total('opens'),
     clicks: total('clicks'),
     story: [
-      `Opens, clicks and active people by ${unit}, ${periodWords(view.range)}:`,
+      `Opens, clicks and active people by ${unit}, ${periodWords(view.range, unit, shown[0]!.at, dates)}:`,
       `${number(total('opens'))} opens and ${number(total('clicks'))} clicks.`,
       peak.people > 0 ? `Most people were active ${peak.name}: ${number(peak.people)}.` : '',
     ]
@@ -140,14 +146,15 @@ function shownGrowth({ unit, points, ...sums }: Growth, range: OverTimeView['ran
     net: point.joined - point.left,
     name: periodName(dates, point.at, unit),
   }))
+  const words = periodWords(range, unit, shown[0]!.at, dates)
   return {
     ...sums,
     net: sums.joined - sums.left,
     unit,
     points: shown,
     last: shown.at(-1)!,
-    words: periodWords(range),
-    story: `Subscribed and left by ${unit}, ${periodWords(range)}: ${number(sums.joined)} subscribed, ${number(sums.left)} left.`,
+    words,
+    story: `Subscribed and left by ${unit}, ${words}: ${number(sums.joined)} subscribed, ${number(sums.left)} left.`,
   }
 }
 
@@ -182,6 +189,7 @@ function shownHeat({ cells, total, best, second, sureness }: Heat, what: 'opens'
     totalWords: noun(total),
     days: heatDays,
     most,
+    mostWords: noun(most),
     rows: cells.map((row, weekday) => ({
       day: weekdays[weekday]!,
       short: weekdays[weekday]!.slice(0, 3),

@@ -125,6 +125,7 @@ class LineChart extends HTMLElement {
           size: 28,
           gap: 8,
           space: () => (this.clientWidth < narrow ? 76 : 96),
+          splits: ['week', 'month'].includes(this.dataset.unit) ? (plot) => this.#begins(plot) : undefined,
           values: (plot, splits) => this.#ticks(plot, splits),
         },
         {
@@ -174,6 +175,14 @@ class LineChart extends HTMLElement {
     }
   }
 
+  /** Weeks and months are marked where they begin, as many as there is room for. */
+  #begins(plot) {
+    const [begins] = plot.data
+    const room = Math.max(1, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
+    const each = Math.ceil(begins.length / room)
+    return begins.filter((_, index) => index % each === 0)
+  }
+
   /** Days by their date, hours by the clock, in the reporting time zone. */
   #ticks(plot, splits) {
     const timeZone = this.dataset.zone
@@ -188,17 +197,19 @@ class LineChart extends HTMLElement {
     const weekday = format({ weekday: 'short' })
     const month = format({ month: 'short', year: 'numeric' })
     const width = plot.bbox.width / devicePixelRatio
-    const half = step >= 28 * 86_400 ? 32 : 22
+    const { unit } = this.dataset
+    const byMonth = unit === 'month' || (unit !== 'week' && step >= 28 * 86_400)
+    const half = byMonth ? 32 : 22
     return splits.map((seconds) => {
       const instant = seconds * 1000
       // A label that would be cut at the edge is left out.
       const place = plot.valToPos(seconds, 'x')
       if (place < 0 || place > width - half) return ''
+      if (byMonth) return month.format(instant)
       if (step < 86_000)
         return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
-      if (this.dataset.unit === 'hour')
-        return `${weekday.format(instant)} ${format({ day: 'numeric' }).format(instant)}`
-      return step >= 28 * 86_400 ? month.format(instant) : day.format(instant)
+      if (unit === 'hour') return `${weekday.format(instant)} ${format({ day: 'numeric' }).format(instant)}`
+      return day.format(instant)
     })
   }
 

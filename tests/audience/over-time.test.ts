@@ -32,7 +32,9 @@ const engagementOf = (page: string) => rowsOf(page, 'Opens, clicks and active pe
 
 describe('engagement over time', () => {
   it('stands empty before anything has happened', async () => {
-    const { page } = await aRoom()
+    const { page, contact } = await aRoom()
+    expect(await page()).toContain('Nothing to draw yet')
+    await contact('ada@a.example')
     const text = await page()
     expect(engagementOf(text)).toHaveLength(90)
     expect(text).toContain('Nobody subscribed in the last 12 months.')
