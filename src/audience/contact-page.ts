@@ -423,7 +423,10 @@ function tilesOf(
       label: 'Delivered',
       figure: number(contact.mailings),
       raw: String(contact.mailings),
-      notes: contact.subscribed_at === null ? [] : [note('subscribed', contact.subscribed_at)],
+      notes:
+        contact.subscribed_at === null
+          ? [note('never subscribed')]
+          : [note('subscribed', contact.subscribed_at)],
       change: null,
     },
     {

@@ -123,7 +123,7 @@ async function timeline(
         what: changeSentences[row.status]?.(row.list) ?? `${row.list}: ${row.status}`,
         detail: [
           originName(row.provider),
-          row.status === 'subscribed' ? (row.source ?? '') : '',
+          row.status === 'subscribed' ? (row.source ?? '').replaceAll('_', ' ') : '',
           row.exact ? '' : 'when exactly is not known',
         ]
           .filter(Boolean)

@@ -84,7 +84,7 @@ async function timeline(
       what: `${sentences[kind]} ${row.campaign}`,
       detail: [
         domainToUnicode(row.domain) || row.domain,
-        row.link ?? '',
+        row.link ? `link “${row.link}”` : '',
         isMachine ? `Not counted: ${reasonsInWords(row.reasons).join('; ')}` : '',
       ]
         .filter(Boolean)

@@ -40,7 +40,7 @@ describe('what the click tracker tells of a contact', () => {
       { what: `Arrived from the mailing of ${campaign.name}`, step: 3, kind: 'theirs', word: 'email click' },
     ])
     expect(moments[2]).toMatchObject({
-      detail: 'news.fernweh.example · hero',
+      detail: 'news.fernweh.example · link “hero”',
       href: `/campaign/${campaign.id}`,
     })
     const [machine] = await room.timeline!(readers, contact, { ...page, machines: true, limit: 1 })
