@@ -90,6 +90,11 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
       ...common(mailing, view),
       ...withCounts(mailing),
       ...people,
+      /** Known of before it was sent, as a draft: it has no numbers to show. */
+      isUnsent:
+        unsent.includes(mailing.status) &&
+        mailing.sent_at === null &&
+        mailing.people.sent + mailing.opens === 0,
       timeZone: calendar.timeZone,
       series: shownSeries(series, mailing, span, dates),
       spans: spans.map((choice) => ({ span: choice, label: spanLabels[choice], current: choice === span })),
@@ -144,6 +149,7 @@ const groupLabels: Record<Group, string> = {
   delivered: 'Delivered',
 }
 /** Tabs that stay though nobody is in them: what a reader of the page looks for first. */
+const unsent = ['draft', 'scheduled']
 const always: Group[] = ['opened', 'clicked', 'not-opened', 'bounced', 'unsubscribed']
 const nobodyWords: Record<Group, string> = {
   opened: 'Nobody has opened it yet, as far as is known.',

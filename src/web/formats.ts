@@ -6,8 +6,9 @@ export const noValue = '–'
 
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 })
 
-/** 12,480; an en dash for none. */
-export const number = (value: number | null) => (value === null ? noValue : grouped.format(value))
+/** 12,480; −512 with a sign as wide as a plus; an en dash for none. */
+export const number = (value: number | null) =>
+  value === null ? noValue : grouped.format(value).replace('-', '−')
 
 /** A share of one as per cent: 0.0473 is "4.73%". An en dash for none. */
 export const percent = (share: number | null, decimals = 2) =>
