@@ -184,7 +184,7 @@ async function unlessTaken(write: () => Promise<unknown>) {
 
 const shownTag = (tag: Tag, view: TagView) => ({
   ...tag,
-  from: tag.provider === null ? 'ours' : originName(tag.provider),
+  from: tag.provider === null ? 'Ours' : originName(tag.provider),
   contactsAddress: contactsWith(tag),
   shownOpens: opensOf(tag, view),
   shownClicks: clicksOf(tag, view),

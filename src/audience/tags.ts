@@ -85,7 +85,10 @@ function withAverage({ contacts, scored, score_sum, ...row }: TagRow): Tag {
 }
 
 /** The saved segments whose filter names this tag. */
-export async function segmentsWith(db: Db, tagName: string): Promise<{ id: number; name: string }[]> {
+export async function segmentsWith(
+  db: Db,
+  tagName: string,
+): Promise<{ id: number; name: string; query: string }[]> {
   const wanted = tagName.toLowerCase()
   const segments = await db.selectFrom('segments').select(['id', 'name', 'query']).orderBy('name').execute()
   return segments.filter(({ query }) => {

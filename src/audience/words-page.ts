@@ -53,6 +53,7 @@ export function wordsPage({ db, readers, calendar, now }: Needs) {
     res.render('audience/words', {
       room: 'audience',
       mostWords,
+      isEmpty: wordReasons.every((reason) => words[reason].words.length === 0),
       reasons: wordReasons.map((reason) => ({
         reason,
         ...headings[reason],

@@ -51,7 +51,7 @@ describe('the tags', () => {
     expect(row).toContain('data-label="Opens" data-value="1"')
     expect(row).toContain('1 by mail proxies')
     expect(row).toContain('data-label="Clicks" data-value="1"')
-    expect(row).toContain('>ours<')
+    expect(row).toContain('>Ours<')
 
     const all = rowOf(await room.page('/audience/tags?machines=1'), tag)
     expect(all).toContain('data-label="Opens" data-value="2"')
