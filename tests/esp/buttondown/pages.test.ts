@@ -271,7 +271,7 @@ describe('the webhook', () => {
     app.clock.pass(240)
     await app.buttondown.deliveries.run()
     const part = await app.person.part(`${home}/deliveries`).expect(200)
-    expect(words(part.text)).toContain('Read 240 ms after they came')
+    expect(words(part.text)).toContain('Half are read within 240 ms')
     expect(words(part.text)).toMatch(/subscriber\.clicked ada@fernmail\.example Read 240 ms just now/)
     const steps = await app.person.part(`${home}/steps`).expect(200)
     expect(words(steps.text)).toContain('Connected')
