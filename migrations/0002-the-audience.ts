@@ -18,6 +18,7 @@ const engagementCounts = `
 const addedToContacts = [
   `name text not null default ''`,
   `name_folded text not null default ''`,
+  `name_is_ours integer not null default 0`,
   `notes text not null default ''`,
   `source text not null default 'tracker'`,
   `erased_at integer`,

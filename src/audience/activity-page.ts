@@ -6,6 +6,7 @@ import * as z from 'zod'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
+import { NotFound } from '../web/errors.js'
 import { isRefresh, render, renderFragment, wantsFragment } from '../web/render.js'
 import {
   type ActivityFilter,
@@ -105,6 +106,15 @@ const mostChoices = 100
 export function activityPage({ db, readers, calendar, now }: Needs) {
   const routes = Router()
 
+  /** The other pages of the room call a tag by its name, and so may this address. @throws NotFound */
+  async function viewOf(query: Request['query']) {
+    const { tag } = query
+    if (typeof tag !== 'string' || tag === '' || /^\d+$/.test(tag)) return ActivityView.parse(query)
+    const found = await db.selectFrom('tags').select('id').where('name', '=', tag).executeTakeFirst()
+    if (!found) throw new NotFound(`There is no tag ${tag}.`)
+    return ActivityView.parse({ ...query, tag: found.id })
+  }
+
   async function withRows(view: ActivityView) {
     const page = await listActivity(readers, filterOf(view), { before: placeOf(view) })
     const today = calendar.dayOf(now())
@@ -191,7 +201,7 @@ export function activityPage({ db, readers, calendar, now }: Needs) {
   }
 
   routes.get('/audience/activity', async (req: Request, res: Response) => {
-    const view = ActivityView.parse(req.query)
+    const view = await viewOf(req.query)
     res.set('Cache-Control', 'no-store')
     if (wantsFragment(req) && view.before > 0)
       return renderFragment(res, 'audience/_more-activity', {
@@ -214,7 +224,7 @@ export function activityPage({ db, readers, calendar, now }: Needs) {
   })
 
   routes.get('/audience/activity.csv', async (req, res) => {
-    const view = ActivityView.parse(req.query)
+    const view = await viewOf(req.query)
     res.set({
       'Content-Type': 'text/csv; charset=utf-8',
       'Content-Disposition': `attachment; filename="activity-${calendar.dayOf(now())}.csv"`,

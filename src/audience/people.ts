@@ -191,7 +191,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       await putChange(tx, { list_id: fact.listId, contact_id: contact, changed_at: at, exact: 1, status })
     if (!isNews) return contact
 
-    if (fact.name !== '') await rename(tx, contact, fact.name)
+    if (fact.name !== '') await rename(tx, contact, fact.name, { isOurs: false })
     await putSubscription(tx, {
       list_id: fact.listId,
       contact_id: contact,
@@ -355,13 +355,16 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .execute()
   }
 
-  async function rename(tx: Db, contact: number, given: string) {
+  /** @param isOurs a name that was given here stays, whatever a provider says later */
+  async function rename(tx: Db, contact: number, given: string, { isOurs }: { isOurs: boolean }) {
     const name = given.trim().slice(0, 200)
     const changed = await tx
       .updateTable('contacts')
-      .set({ name, name_folded: foldName(name) })
+      .set({ name, name_folded: foldName(name), ...(isOurs ? { name_is_ours: 1 as const } : {}) })
       .where('id', '=', contact)
-      .where('name', '<>', name)
+      .where(({ eb, and }) =>
+        isOurs ? eb('id', '=', contact) : and([eb('name', '<>', name), eb('name_is_ours', '=', 0)]),
+      )
       .returning('id')
       .executeTakeFirst()
     if (changed) await indexAgain(tx, contact)
@@ -470,6 +473,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
         email: `erased:${contact}`,
         name: '',
         name_folded: '',
+        name_is_ours: 0,
         notes: '',
         status: null,
         score: null,
@@ -587,7 +591,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     }
     const { id, isNew } = await contacts.findOrAdd(tx, row.email, row.subscribedAt ?? at, 'csv')
     if (isNew) receipt.added++
-    if (row.name !== '') await rename(tx, id, row.name)
+    if (row.name !== '') await rename(tx, id, row.name, { isOurs: true })
     for (const name of row.tags) {
       const tag_id = await tags.findOrAdd(tx, name, at)
       await tags.add(tx, { contact_id: id, tag_id }, { origin: ours, at })

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { lastEngagementAt } from '../audience/last-engagement.js'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
@@ -193,7 +194,7 @@ export async function readOverview(
   }
 }
 
-/** When the last event of any campaign came in, of a machine or not; null before the first. */
+/** When the last event of any campaign or mailing came in, of a machine or not; null before the first. */
 export async function lastEventAt(db: Db): Promise<number | null> {
   const { last } = await db
     .selectFrom('campaign_counts')
@@ -201,7 +202,8 @@ export async function lastEventAt(db: Db): Promise<number | null> {
     .where('deleted_at', 'is', null)
     .select(({ fn }) => fn.max('last_at').as('last'))
     .executeTakeFirstOrThrow()
-  return last
+  const engaged = await lastEngagementAt(db)
+  return last === null || engaged === null ? (last ?? engaged) : Math.max(last, engaged)
 }
 
 /** A campaign with its numbers of all time, or (given a first day) of the days since. Deleted ones are never there. */

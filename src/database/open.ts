@@ -20,6 +20,8 @@ export function openDatabase(path: string, { patience = 50 }: { patience?: numbe
   file.pragma('journal_mode = wal')
   file.pragma('synchronous = full')
   file.pragma('foreign_keys = on')
+  // What is erased is overwritten where it stood, as far as that needs no further write.
+  file.pragma('secure_delete = fast')
   file.pragma('cache_size = -24000')
   // A far limit: see checkpoints.ts, which keeps the log small where a server runs.
   file.pragma('wal_autocheckpoint = 16000')

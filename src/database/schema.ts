@@ -54,6 +54,8 @@ export interface Tables {
     name: Generated<string>
     /** The name in lower case, to search by. */
     name_folded: Generated<string>
+    /** 1: it was given here, and no provider changes it. */
+    name_is_ours: Generated<YesNo>
     notes: Generated<string>
     /** Who told of this person first: `tracker`, a provider, `csv`. */
     source: Generated<string>

@@ -48,9 +48,17 @@ interface Job extends Delivery {
 export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   let running: Promise<void> | null = null
   let stopping: AbortController | null = null
+  let isAskedFor = false
 
   /** What stands in the way of all that is asked of Buttondown until all that is due is read; null for nothing. */
   let trouble: string | null = null
+
+  async function readAll() {
+    while (isAskedFor) {
+      isAskedFor = false
+      await readDue()
+    }
+  }
 
   async function readDue() {
     trouble = null
@@ -75,6 +83,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   async function readTogether(jobs: Job[]) {
     const list = await listId()
     const client = await api()
+    if (client) await doubtMailings(jobs, client, list)
     const strangers = await recordEvents(jobs, list)
     await askForSubscribers(jobs, strangers, client, list)
     await recordEvents(
@@ -84,9 +93,37 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     await askForEmails(jobs, client, list)
     await askForDetails(jobs, client, list)
     for (const job of jobs)
-      if (job.reading.engagement !== null && !job.told && job.contact === null)
-        job.problem ??= 'It does not tell whom it is about.'
+      if (job.reading.engagement !== null && !job.told && job.contact === null) job.problem ??= tellsNobody
     await record({ do: 'settle', settle: jobs.filter(({ settled }) => !settled).map(outcomeOf) })
+  }
+
+  /** A mailing of which nobody has heard may be made up: it is believed once Buttondown knows it. */
+  async function doubtMailings(jobs: Job[], client: ButtondownClient, listId: number) {
+    const doubted = new Map<string, Job[]>()
+    for (const job of jobs) {
+      const { engagement, emailId } = job.reading
+      if (engagement !== null && emailId !== null)
+        doubted.set(emailId, [...(doubted.get(emailId) ?? []), job])
+    }
+    if (doubted.size === 0) return
+    const known = await db
+      .selectFrom('mailings')
+      .select('provider_id')
+      .where('provider', '=', provider)
+      .where('provider_id', 'in', [...doubted.keys()])
+      .execute()
+    for (const { provider_id } of known) doubted.delete(provider_id)
+    for (const [id, about] of doubted) {
+      const withoutMailing = (job: Job) => Object.assign(job, { reading: { ...job.reading, emailId: null } })
+      await attempt(about, async () => {
+        const seenAt = now()
+        const email = await ask(() => client.email(id, urgent())).catch(nullIfNotFound)
+        if (email) await record({ do: 'email', email, analytics: email.analytics, listId, seenAt })
+        else about.forEach(withoutMailing)
+      })
+      // Where nobody can say, it is recorded without, and completed by its id when it is tried again.
+      for (const job of about) if (job.problem !== null && job.reading.eventId !== null) withoutMailing(job)
+    }
   }
 
   /** @returns the deliveries whose subscriber nobody knows */
@@ -300,7 +337,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     // By its contact the next try knows that an event without an id is recorded.
     const contact = reading.engagement === null || reading.eventId !== null || told ? job.contact : null
     if (problem === null) return { id, state: 'done', contact, reason: null, tryAt: null, tried: true, at }
-    const pause = tryAgainAfter[tries]
+    const pause = problem === tellsNobody ? undefined : tryAgainAfter[tries]
     return {
       id,
       state: pause === undefined ? 'failed' : 'waiting',
@@ -313,10 +350,11 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   }
 
   return {
-    /** Reads all that is due; a call while one runs joins it. */
+    /** Reads all that is due; a call while one runs joins it, and finds read what had come by then. */
     run(): Promise<void> {
       stopping ??= new AbortController()
-      running ??= readDue()
+      isAskedFor = true
+      running ??= readAll()
         .catch((error) => {
           if (stopping?.signal.aborted) return
           // The database is busy, or full: the deliveries are safe, and are read at the next call.
@@ -339,6 +377,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 
 const unknownSubscriber =
   'Nobody knows who this subscriber is: there is no API key for Buttondown to ask with, or it has not been synced.'
+const tellsNobody = 'It does not tell whom it is about.'
 const madeUp = 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'
 
 /** @returns null where there is nothing to read */

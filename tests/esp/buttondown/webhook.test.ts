@@ -475,7 +475,7 @@ describe('every type that is read', () => {
     expect(await engagements(app)).toMatchObject(
       datas.map((_, index) => ({
         kind: 'clicked',
-        name: '',
+        name: 'Issue 1',
         exact: 1,
         happened_at: Date.UTC(2026, 10, 21, 8),
         url: `https://bindery.example/${index}`,
@@ -547,6 +547,22 @@ describe('a delivery that cannot be resolved', () => {
     await standIn.close()
   })
 
+  it('makes no mailing of one that Buttondown does not know, and keeps the rest', async () => {
+    const app = await aConnectedApp({ now })
+    const subscriber = app.world.addSubscriber({ email: 'ada@fernmail.example', at })
+    const opened = {
+      id: app.world.newId(),
+      at,
+      type: 'subscriber.opened',
+      subscriber: subscriber.id,
+      metadata: {},
+    }
+    await app.deliver({ ...opened, email: app.world.newId() }, { email: true }).expect(200)
+    await app.read()
+    expect(await app.db.selectFrom('mailings').select('id').execute()).toEqual([])
+    expect(await engagements(app)).toMatchObject([{ kind: 'opened', name: null }])
+  })
+
   it('is about nobody when it names nobody', async () => {
     const app = await aConnectedApp({ now })
     const subscriber = app.world.addSubscriber({ email: 'ada@fernmail.example', at })
@@ -557,7 +573,7 @@ describe('a delivery that cannot be resolved', () => {
     await app.read()
     expect(await inbox(app)).toMatchObject([
       { state: 'done' },
-      { state: 'waiting', reason: 'It does not tell whom it is about.' },
+      { state: 'failed', reason: 'It does not tell whom it is about.' },
     ])
     expect(await engagements(app)).toMatchObject([{ kind: 'opened', happened_at: at }])
   })
