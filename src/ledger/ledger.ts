@@ -49,7 +49,7 @@ interface Options {
   capacity?: number
   /** The most facts of one transaction: it bounds how long the process is busy with one. */
   batch?: number
-  /** Milliseconds that the patient facts of one transaction may take; one is always written. */
+  /** Milliseconds that the patient facts of one transaction may take while doors are busy; one is always written. */
   patientShare?: number
   /** Milliseconds to keep trying while another process holds the lock. */
   patience?: number
@@ -75,7 +75,7 @@ export class Ledger {
   #running: Promise<void> | null = null
   #closed = false
 
-  constructor({ db, capacity = 10_000, batch = 500, patientShare = 10, patience = 2_000 }: Options) {
+  constructor({ db, capacity = 10_000, batch = 500, patientShare = 3, patience = 2_000 }: Options) {
     this.#db = db
     this.#capacity = capacity
     this.#batch = batch
@@ -167,12 +167,13 @@ export class Ledger {
     }
   }
 
-  /** The facts in their order, until the patient ones have had their share of time. */
+  /** The facts in their order, until the patient ones have had their share of time: more of it when nobody else came. */
   *#inTime(batch: Waiting[]) {
+    const share = batch[0]!.patient ? 7 * this.#patientShare : this.#patientShare
     let until: number | null = null
     for (const waiting of batch) {
       if (waiting.patient && until !== null && performance.now() > until) return
-      if (waiting.patient) until ??= performance.now() + this.#patientShare
+      if (waiting.patient) until ??= performance.now() + share
       yield waiting
     }
   }
