@@ -347,7 +347,6 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     (await tx.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirst()) !== undefined
 
   async function putAlias(tx: Db, email: string, contact_id: number) {
-    if (await isHeld(tx, email)) return
     await tx
       .insertInto('contact_aliases')
       .values({ email, contact_id })

@@ -180,22 +180,17 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       const seenAt = now()
       const found = await client.subscriber(provider_id, { signal }).catch(whyNot)
       state.progress.requests++
-      if (typeof found !== 'string')
-        await record({ do: 'subscriber', subscriber: found, listId: list, seenAt })
+      if (typeof found !== 'string') await one(state, found, { listId: list, seenAt })
       else if (found !== forgotten) await listFailure(state, provider_id, found)
       else {
-        await record({
-          do: 'subscription',
-          change: {
-            providerId: provider_id,
-            listId: list,
-            status: 'removed',
-            at: seenAt,
-            exact: false,
-            gone: true,
-          },
-        })
-        add(state, 'removed', 1)
+        const change = { providerId: provider_id, listId: list, at: seenAt, exact: false, gone: true }
+        const removed = await inChunks(
+          state,
+          [change],
+          () => subscriberName({ id: provider_id }),
+          () => record({ do: 'subscription', change: { ...change, status: 'removed' } }),
+        )
+        add(state, 'removed', removed.length)
       }
     }
   }
@@ -301,17 +296,22 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       }
       const found = await client.subscriber(id, { signal }).catch(whyNot)
       state.progress.requests++
-      if (typeof found !== 'string')
-        await record({ do: 'subscriber', subscriber: found, listId: list, seenAt })
-      else {
-        gone.add(id)
-        add(state, 'nobody', events)
-        await listFailure(state, id, found)
-      }
+      if (typeof found === 'string') await listFailure(state, id, found)
+      else if (await one(state, found, { listId: list, seenAt })) continue
+      gone.add(id)
+      add(state, 'nobody', events)
     }
     await take(strangers, null)
     add(state, 'events', fresh)
     return fresh
+  }
+
+  /** Takes in one subscriber who was asked for alone. @returns whether the database took them */
+  async function one(state: State, subscriber: Subscriber, seen: { listId: number; seenAt: number }) {
+    const taken = await inChunks(state, [subscriber], subscriberName, () =>
+      record({ do: 'subscriber', subscriber, ...seen }),
+    )
+    return taken.length === 1
   }
 
   /** What is told of this subscriber has nobody to hang on. */
@@ -392,7 +392,7 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
 
   async function keep(state: State) {
     stopping?.signal.throwIfAborted()
-    if (await keepRun(db, plain(state), now())) return
+    if (await steadfastly(() => keepRun(db, plain(state), now()))) return
     stopping?.abort()
     throw new Cancelled()
   }

@@ -1,7 +1,9 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import Sqlite from 'better-sqlite3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { engagementKind } from '../../../src/audience/engagement-kinds.js'
+import { realClock } from '../../../src/esp/clock.js'
 import { listFailures, listRuns } from '../../../src/esp/runs.js'
 import { aFolder, type TestApp, testStart } from '../../support/app.js'
 import { startButtondown } from '../../support/buttondown.js'
@@ -628,6 +630,54 @@ it('lists events of people whom Buttondown has forgotten, once each, and goes on
   await app.sync('nightly')
   expect((await lastRun(app)).state).toBe('done')
   expect((await listFailures(app.db, 'buttondown', 10)).length).toBe(2)
+})
+
+it('lists what the database refuses, and brings in the rest', async () => {
+  const app = await aConnectedApp({ now })
+  const { subscribers, emails } = fill(app.world)
+  const file = new Sqlite(app.path)
+  file.exec(`create trigger broken_contact before insert on contacts when new.email like 'gifted@%'
+    begin select raise(abort, 'cannot be written'); end`)
+  file.exec(`create trigger broken_mailing before update on mailings when new.name = 'Not yet'
+    begin select raise(abort, 'cannot be written'); end`)
+  await app.sync()
+  expect(await lastRun(app)).toMatchObject({ state: 'done', changes: { subscribers: 16, mailings: 2 } })
+  const listed = (await listFailures(app.db, 'buttondown', 10)).map(({ what }) => what).sort()
+  const draft = app.world.emails.rows.find(({ status }) => status === 'draft')!
+  expect(listed).toContain(`Subscriber ${subscribers[2]!.id}`)
+  expect(listed).toContain(`Email ${draft.id}`)
+  expect(emails.length).toBe(2)
+  file.exec('drop trigger broken_contact')
+  file.exec('drop trigger broken_mailing')
+  file.close()
+  app.clock.pass(day)
+  await app.sync()
+  expect(await countOf(app, 'contacts')).toBe(17)
+  expect(await countOf(app, 'mailings')).toBe(3)
+})
+
+it('waits while another process holds the database', async () => {
+  skipBackoff()
+  const app = await aConnectedApp({ now })
+  fill(app.world)
+  const steps = oneByOne(app)
+  const syncing = app.sync()
+  await steps.until(3)
+  const other = new Sqlite(app.path)
+  other.exec('begin immediate')
+  // It is let go as soon as the run waits for it.
+  const freed = vi.waitFor(
+    () => expect(vi.mocked(realClock.after).mock.calls).toContainEqual([2_000, expect.anything()]),
+    {
+      timeout: 30_000,
+    },
+  )
+  steps.all()
+  await freed
+  other.exec('rollback')
+  other.close()
+  await syncing
+  expect(await lastRun(app)).toMatchObject({ state: 'done', changes: { subscribers: 17, events: 80 } })
 })
 
 it('does not fail for a subscriber who is known here and cannot be read any more', async () => {

@@ -517,7 +517,9 @@ describe('a delivery that cannot be resolved', () => {
     const known = world.addSubscriber({ email: 'ada@fernmail.example', id: subscriber, at })
     const mailing = world.addEmail({ subject: 'Issue 1', id: email, at })
     world.addEvent({ type: 'opened', subscriber: known, email: mailing, at, id: opened.id })
-    expect(await app.buttondown.tryAgain(null)).toBe(2)
+    const [first] = await inbox(app)
+    expect(await app.buttondown.tryAgain(first!.id)).toBe(1)
+    expect(await app.buttondown.tryAgain(null)).toBe(1)
     await app.read()
     expect(await states(app)).toEqual(['done', 'done'])
     expect(await engagements(app)).toMatchObject([{ kind: 'opened', name: 'Issue 1', happened_at: at }])
@@ -630,6 +632,31 @@ describe('a delivery that cannot be resolved', () => {
     await app.read()
     expect((await engagements(app)).map(({ kind }) => kind)).toEqual(['opened', 'clicked'])
   })
+})
+
+it('a change that the database refuses waits, and is read when it does not any more', async () => {
+  const { standIn, subjects } = await aWorldFor(['subscriber.paused'])
+  const dataDir = aFolder()
+  const before = await aConnectedApp({ standIn, dataDir })
+  await before.sync()
+  await before.stop()
+  const app = await testApp({ dataDir, env: withKey })
+  const file = new Sqlite(app.path)
+  file.exec(`create trigger broken before insert on subscription_changes
+    begin select raise(abort, 'cannot be written'); end`)
+  const { subscriber, email } = subjects.get('subscriber.paused')!
+  const body = standIn.body(cases['subscriber.paused']!.act(standIn.world, subscriber, email))
+  await post(app, body, await sign(body)).expect(200)
+  await app.buttondown.deliveries.run()
+  expect(await inbox(app)).toMatchObject([
+    { state: 'waiting', reason: 'Something went wrong here; the log has the details.' },
+  ])
+  file.exec('drop trigger broken')
+  file.close()
+  app.clock.pass(minute)
+  await app.buttondown.deliveries.run()
+  expect(await states(app)).toEqual(['done'])
+  await standIn.close()
 })
 
 describe('details that Buttondown cannot tell at the moment', () => {
@@ -757,6 +784,30 @@ describe('details that Buttondown cannot tell at the moment', () => {
     expect(new Set(await states(app))).toEqual(new Set(['done']))
   })
 
+  it('are asked for one by one at the second try, when they are older than the newest events', async () => {
+    const app = await aConnectedApp({ now })
+    const { world } = app
+    const email = world.addEmail({ subject: 'Issue 1', at })
+    const people = Array.from({ length: 8 }, (_, number) =>
+      world.addSubscriber({ email: `${number}@fernmail.example`, at: at - 86_400_000 }),
+    )
+    await app.sync()
+    const old = people.map((subscriber, index) =>
+      world.addEvent({ type: 'opened', subscriber, email, at: at - 10 * 3_600_000 + index }),
+    )
+    for (let index = 0; index < 600; index++)
+      world.addEvent({ type: 'delivered', subscriber: people[0]!, email, at: at - 9 * 3_600_000 + index })
+    for (const happening of old) await app.deliver(happening).expect(200)
+    await app.read()
+    // Those that were read while few had come are known already.
+    const left = (await inbox(app)).filter(({ state }) => state === 'waiting')
+    for (const { reason } of left) expect(reason).toMatch(/^Buttondown does not know this event/)
+    app.clock.pass(minute)
+    await app.read()
+    expect(new Set(await states(app))).toEqual(new Set(['done']))
+    expect((await engagements(app)).map((row) => row.happened_at)).toEqual(old.map((event) => event.at))
+  })
+
   it('stay as they are when the event store does not know the event', async () => {
     const app = await aConnectedApp({ now })
     const subscriber = app.world.addSubscriber({ email: 'ada@fernmail.example', at })
@@ -787,6 +838,62 @@ describe('details that Buttondown cannot tell at the moment', () => {
     expect(await inbox(limited)).toMatchObject([
       { state: 'waiting', reason: expect.stringMatching(/^This API key may not read the subscribers/) },
     ])
+  })
+})
+
+describe('reading that is interrupted', () => {
+  it('goes on when the database can be written again', async () => {
+    const { standIn, subjects } = await aWorldFor(['subscriber.opened'])
+    const dataDir = aFolder()
+    const before = await aConnectedApp({ standIn, dataDir })
+    await before.sync()
+    await before.stop()
+    const app = await testApp({ dataDir, env: withKey, ledger: { patience: 20 } })
+    const { subscriber, email } = subjects.get('subscriber.opened')!
+    const body = standIn.body(cases['subscriber.opened']!.act(standIn.world, subscriber, email))
+    await app.db
+      .insertInto('inbox')
+      .values({
+        provider: 'buttondown',
+        key: 'a',
+        event_type: 'subscriber.opened',
+        received_at: testStart,
+        body: Buffer.from(body),
+        state: 'waiting',
+        try_at: testStart,
+        contact_id: null,
+        reason: null,
+        settled_at: null,
+      })
+      .execute()
+    const other = new Sqlite(app.path)
+    other.exec('begin immediate')
+    await app.buttondown.deliveries.run()
+    expect(await inbox(app)).toMatchObject([{ state: 'waiting', tries: 0 }])
+    other.exec('rollback')
+    other.close()
+    await app.buttondown.deliveries.run()
+    expect(await states(app)).toEqual(['done'])
+    await standIn.close()
+  })
+
+  it('goes on at the next start when the process ends while Buttondown is asked', async () => {
+    const standIn = await startButtondown({ now })
+    const dataDir = aFolder()
+    const first = await aConnectedApp({ standIn, dataDir })
+    const subscriber = standIn.world.addSubscriber({ email: 'ada@fernmail.example', at })
+    const release = standIn.hold()
+    await first.deliver(standIn.world.addEvent({ type: 'opened', subscriber, at })).expect(200)
+    void first.read()
+    await standIn.arrived(1)
+    await first.stop()
+    release()
+    const app = await aConnectedApp({ standIn, dataDir })
+    expect(await inbox(app)).toMatchObject([{ state: 'waiting', tries: 0 }])
+    await app.read()
+    expect(await states(app)).toEqual(['done'])
+    expect(await engagements(app)).toMatchObject([{ kind: 'opened', exact: 1 }])
+    await standIn.close()
   })
 })
 
