@@ -8,6 +8,7 @@ import { parseArgs, promisify } from 'node:util'
 import { projectRoot } from '../../src/config.js'
 import { backfill, connected, countRows, loadDuringBackfill, startStandIn } from './backfill.js'
 import { countEvents, type Filling, makeDatabase } from './database.js'
+import { type Audience, makeAudience, waitingForScore } from './engaged.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import type { NewsletterSize } from './newsletter.js'
@@ -15,7 +16,7 @@ import { time, visitor } from './pages.js'
 import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks']
+const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience']
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -31,6 +32,7 @@ if (options.size !== 'small' && options.size !== 'full') {
 }
 
 interface Size {
+  audience: { small: Audience; large: Audience }
   rounds: number
   milliseconds: number
   small: Filling
@@ -41,6 +43,10 @@ interface Size {
 }
 const sizes: Record<'small' | 'full', Size> = {
   small: {
+    audience: {
+      small: { contacts: 50, mailings: 10, engagements: 500 },
+      large: { contacts: 1_000, mailings: 10, engagements: 20_000 },
+    },
     rounds: 1,
     milliseconds: 500,
     small: { events: 1_000, people: 100 },
@@ -49,6 +55,10 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
   },
   full: {
+    audience: {
+      small: { contacts: 1_000, mailings: 25, engagements: 5_000 },
+      large: { contacts: 100_000, mailings: 25, engagements: 5_000_000 },
+    },
     rounds: 7,
     milliseconds: 5_000,
     small: { events: 10_000, people: 1_000 },
@@ -304,6 +314,106 @@ async function webhooks() {
   )
 }
 
+/** Everybody waits for a score: the job that comes at the thirtieth second of each minute scores them all. */
+async function scores(server: Running, dataDir: string) {
+  const { contacts, engagements } = size.audience.large
+  check(waitingForScore(dataDir) === contacts, 'Not everybody waits for a score.')
+  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
+  await pause(60_000 - ((Date.now() - 30_000) % 60_000) - 20)
+  server.longestWait()
+  const from = performance.now()
+  while (waitingForScore(dataDir) > 0) await pause(100)
+  console.log(
+    `\nScores of ${number(contacts)} contacts with ${number(engagements)} engagements: ` +
+      `${((performance.now() - from) / 1000).toFixed(1)} s (asked: under 10 s). Longest wait for the event loop: ` +
+      `${ms(server.longestWait())} (asked: under 50 ms).`,
+  )
+}
+
+async function audience() {
+  told('An audience.')
+  const run = promisify(execFile)
+  const folders = { small: join(scratch, 'few'), large: join(scratch, 'many') }
+  for (const name of ['small', 'large'] as const) {
+    await makeAudience(folders[name], size.audience[name])
+    const env = { ...process.env, DATA_DIR: folders[name] }
+    await run(process.execPath, [join(build, 'src/cli/rebuild-counts.js')], { env })
+    told(`${number(size.audience[name].engagements)} engagements are written and counted.`)
+  }
+  const server = await serve(folders.large)
+  const { contacts, engagements } = size.audience.large
+
+  if (options.size === 'full') await scores(server, folders.large)
+
+  const other = await serve(folders.small)
+  const [many, few] = [await visitor(server.port), await visitor(other.port)]
+  const filters = {
+    'the ranking': [''],
+    'a tag': ['tag=buyer', 'tag=press'],
+    'several tags, any, all and not': [
+      'tag=buyer&tag=reader&tags=any',
+      'tag=buyer&tag=beta&tags=all',
+      'tag=buyer&not=press',
+    ],
+    'a list': ['list=1'],
+    'a status': ['status=unsubscribed', 'status=subscribed'],
+    'a band': ['band=active', 'band=passive'],
+    'a source': ['source=buttondown'],
+    'activity within N days': ['active=30', 'active=90'],
+    'the domain of the address': ['domain=mail7.example'],
+    'three at once': ['tag=reader&status=subscribed&active=90', 'score=35&active=30&not=press'],
+    'a rare part of a name or address': ['q=anna.abel1', 'q=lina+ito'],
+    'a common part': ['q=anna', 'q=mail7', 'q=son'],
+    'another order': ['sort=name', 'sort=opens', 'sort=last'],
+  }
+  const rows: string[][] = []
+  for (const [name, queries] of Object.entries(filters)) {
+    const [times] = await time(
+      [many],
+      queries.map((query) => `/audience?${query}`),
+      size.requests,
+    )
+    rows.push([name, ms(times!.p50), ms(times!.p95)])
+  }
+  const whole = { fragment: many.page }
+  const ids = Array.from({ length: 20 }, (_, index) => `/audience/${1 + ((index * 4_999) % contacts)}`)
+  const [person] = await time([whole], ids, size.requests)
+  rows.push(['a contact’s page (asked: under 50 ms)', ms(person!.p50), ms(person!.p95)])
+  table(
+    [`${number(contacts)} contacts, ${number(engagements)} engagements`, 'p50', 'p95 (asked: under 100 ms)'],
+    rows,
+  )
+
+  const refreshing: string[][] = []
+  for (const [name, path] of Object.entries({
+    'the ranking': '/audience',
+    'the activity': '/audience/activity',
+    'counts of a mailing': `/mailings/${size.audience.small.mailings}/counts`,
+  })) {
+    const [little, much] = await time([few, many], [path], size.requests)
+    refreshing.push([
+      name,
+      ms(little!.p50),
+      ms(much!.p50),
+      ms(much!.p95),
+      (much!.p50 / little!.p50).toFixed(2),
+    ])
+  }
+  table(
+    [
+      'what refreshes itself',
+      `p50 at ${number(size.audience.small.engagements)} engagements`,
+      `p50 at ${number(engagements)}`,
+      'p95',
+      'ratio of p50',
+    ],
+    refreshing,
+  )
+  console.log(`\nMemory of the server: ${mb(server.memory())}.`)
+  await server.stop()
+  await other.stop()
+}
+
 try {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   console.log(
@@ -318,6 +428,7 @@ try {
   }
   if (wants('backfill')) await backfilling()
   if (wants('webhooks')) await webhooks()
+  if (wants('audience')) await audience()
 } catch (error) {
   console.error(error)
   process.exitCode = 1

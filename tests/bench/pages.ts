@@ -25,6 +25,8 @@ export async function visitor(port: number) {
     /** As htmx asks for the part of a page that refreshes itself. */
     fragment: (path: string): Promise<Answer> =>
       send(port, path, { ...headers, 'HX-Request': 'true', 'X-Refresh': '1' }),
+    /** As a browser asks for a whole page. */
+    page: (path: string): Promise<Answer> => send(port, path, headers),
     /** Reads a download to its end and keeps nothing of it. @returns lines, bytes and seconds */
     download: (path: string) =>
       new Promise<{ lines: number; bytes: number; seconds: number }>((done, fail) => {
@@ -82,7 +84,11 @@ export interface Times {
  * Asks each path of each visitor in turn, so many times, so that whatever else the machine does falls on all.
  * @returns for each visitor the median and the 95th percentile over all paths, in milliseconds
  */
-export async function time(visitors: Visitor[], paths: string[], times: number): Promise<Times[]> {
+export async function time(
+  visitors: Pick<Visitor, 'fragment'>[],
+  paths: string[],
+  times: number,
+): Promise<Times[]> {
   const measured = visitors.map(() => [] as number[])
   const warmUp = Math.ceil(times / 10)
   for (let turn = -warmUp; turn < times; turn++)
