@@ -13,7 +13,7 @@ import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import type { NewsletterSize } from './newsletter.js'
 import { time, visitor } from './pages.js'
-import { client, start, watched } from './processes.js'
+import { client, type Running, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 
 const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience']
