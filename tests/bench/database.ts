@@ -40,6 +40,17 @@ const firstNames =
 const lastNames =
   'abel almeida bauer becker berg bianchi bos brandt carvalho conti costa cruz demir dubois ekman ferrari fischer garcia girard gomes hansen hoffmann holm ito jansen keller kim klein kraus lambert lang larsen lind lopes maes marino martin meyer moretti nakamura neumann nilsson novak olsen peeters pereira petit ramos rossi roux santos sato schmid schulz silva simon sousa strand suzuki tanaka torres vidal visser vogel wagner weber winter wolf wright zimmer'
 
+/** Names as temporary tables `first_names` and `last_names`, each with an id from 0. @returns how many there are */
+export function nameTables(file: Sqlite.Database) {
+  const [first, last] = [firstNames.split(' '), lastNames.split(' ')]
+  for (const [table, names] of Object.entries({ first_names: first, last_names: last })) {
+    file.exec(`create temp table ${table} (id integer primary key, name text)`)
+    const insert = file.prepare(`insert into ${table} values (?, ?)`)
+    for (const [id, name] of names.entries()) insert.run(id, name)
+  }
+  return { first: first.length, last: last.length }
+}
+
 /**
  * Four months of events, in order; each person comes back on a second domain, and every twentieth is a machine.
  * Written by SQLite alone, and indexed afterwards: ten million rows take a minute or two.
@@ -48,12 +59,7 @@ function fill(path: string, { events, people }: Filling, now: number) {
   const file = new Sqlite(path)
   file.pragma('synchronous = off')
   file.pragma('cache_size = -400000')
-  file.exec('create temp table first_names (id integer primary key, name text)')
-  file.exec('create temp table last_names (id integer primary key, name text)')
-  const [first, last] = [firstNames.split(' '), lastNames.split(' ')]
-  for (const [id, name] of first.entries())
-    file.prepare('insert into first_names values (?, ?)').run(id, name)
-  for (const [id, name] of last.entries()) file.prepare('insert into last_names values (?, ?)').run(id, name)
+  const { first, last } = nameTables(file)
 
   const indexes = file
     .prepare(
@@ -66,9 +72,9 @@ function fill(path: string, { events, people }: Filling, now: number) {
     file.exec(`
       with recursive n (i) as (select 1 union all select i + 1 from n where i < ${people})
       insert into contacts (id, email, created_at)
-      select i, f.name || '.' || l.name || (i / ${first.length * last.length}) || '@mail' || (i * 31 % 23) || '.example', ${now}
-      from n join first_names f on f.id = i % ${first.length}
-        join last_names l on l.id = i / ${first.length} % ${last.length};
+      select i, f.name || '.' || l.name || (i / ${first * last}) || '@mail' || (i * 31 % 23) || '.example', ${now}
+      from n join first_names f on f.id = i % ${first}
+        join last_names l on l.id = i / ${first} % ${last};
 
       with recursive n (i) as (select 1 union all select i + 1 from n where i < ${domains})
       insert into sending_domains (id, name, created_at) select i, 'news' || i || '.sender.example', ${now} from n;

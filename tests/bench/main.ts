@@ -6,17 +6,19 @@ import { cpus, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs, promisify } from 'node:util'
 import { projectRoot } from '../../src/config.js'
+import { type Audience, forgetScores, makeAudience, someContacts } from './audience-database.js'
+import { type Row, timeFilters, timePages, timeRefreshing } from './audience-pages.js'
 import { backfill, connected, countRows, loadDuringBackfill, startStandIn } from './backfill.js'
 import { countEvents, type Filling, makeDatabase } from './database.js'
-import { type Audience, makeAudience, waitingForScore } from './engaged.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import type { NewsletterSize } from './newsletter.js'
 import { time, visitor } from './pages.js'
-import { client, type Running, start, watched } from './processes.js'
+import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
+import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience']
+const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores']
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -32,7 +34,6 @@ if (options.size !== 'small' && options.size !== 'full') {
 }
 
 interface Size {
-  audience: { small: Audience; large: Audience }
   rounds: number
   milliseconds: number
   small: Filling
@@ -40,34 +41,33 @@ interface Size {
   requests: number
   /** What a first sync takes in. */
   newsletter: NewsletterSize
+  few: Audience
+  many: Audience
 }
 const sizes: Record<'small' | 'full', Size> = {
   small: {
-    audience: {
-      small: { contacts: 50, mailings: 10, engagements: 500 },
-      large: { contacts: 1_000, mailings: 10, engagements: 20_000 },
-    },
     rounds: 1,
     milliseconds: 500,
     small: { events: 1_000, people: 100 },
     large: { events: 20_000, people: 2_000 },
     requests: 10,
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
+    few: { contacts: 100, engagements: 1_000, mailings: 50 },
+    many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
   },
   full: {
-    audience: {
-      small: { contacts: 1_000, mailings: 25, engagements: 5_000 },
-      large: { contacts: 100_000, mailings: 25, engagements: 5_000_000 },
-    },
     rounds: 7,
     milliseconds: 5_000,
     small: { events: 10_000, people: 1_000 },
     large: { events: 10_000_000, people: 1_000_000 },
     requests: 300,
     newsletter: { subscribers: 4_000, mailings: 15, events: 100_000 },
+    few: { contacts: 100, engagements: 5_000, mailings: 50 },
+    many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
   },
 }
 const size = sizes[options.size]
+const nobody: NewsletterSize = { subscribers: 0, mailings: 0, events: 0 }
 const build = resolve(projectRoot, options.build)
 const program = join(build, 'src/main.js')
 if (!existsSync(program)) {
@@ -121,16 +121,19 @@ async function ingestion() {
   console.log(`\nRatio: ${ratio.toFixed(2)} (asked: at least 0.5). Memory of the server: ${mb(memory)}.`)
 }
 
+const run = promisify(execFile)
+const countAgain = (dataDir: string) =>
+  run(process.execPath, [join(build, 'src/cli/rebuild-counts.js')], {
+    env: { ...process.env, DATA_DIR: dataDir },
+  })
+
 async function large() {
-  const run = promisify(execFile)
   const folders = { small: join(scratch, 'small'), large: join(scratch, 'large') }
   for (const name of ['small', 'large'] as const) {
     const from = performance.now()
     await makeDatabase(folders[name], size[name])
     const filled = performance.now()
-    await run(process.execPath, [join(build, 'src/cli/rebuild-counts.js')], {
-      env: { ...process.env, DATA_DIR: folders[name] },
-    })
+    await countAgain(folders[name])
     const counted = performance.now()
     told(`${number(size[name].events)} events: written in ${seconds(filled - from)}.`)
     if (name === 'large')
@@ -314,104 +317,106 @@ async function webhooks() {
   )
 }
 
-/** Everybody waits for a score: the job that comes at the thirtieth second of each minute scores them all. */
-async function scores(server: Running, dataDir: string) {
-  const { contacts, engagements } = size.audience.large
-  check(waitingForScore(dataDir) === contacts, 'Not everybody waits for a score.')
-  const pause = (milliseconds: number) => new Promise((resolve) => setTimeout(resolve, milliseconds))
-  await pause(60_000 - ((Date.now() - 30_000) % 60_000) - 20)
-  server.longestWait()
-  const from = performance.now()
-  while (waitingForScore(dataDir) > 0) await pause(100)
+/** Both audiences, counted; nobody in them has a score yet. */
+async function audiences() {
+  const folders = { few: join(scratch, 'few'), many: join(scratch, 'many') }
+  for (const name of ['few', 'many'] as const) {
+    const from = performance.now()
+    await makeAudience(folders[name], size[name])
+    const filled = performance.now()
+    await countAgain(folders[name])
+    const counted = performance.now()
+    const amount = number(size[name].engagements)
+    told(`${amount} engagements: written in ${seconds(filled - from)}.`)
+    if (name === 'many')
+      console.log(`\n\`rebuild-counts\` over ${amount} engagements: ${seconds(counted - filled)}.`)
+  }
+  return folders
+}
+
+async function scores(folder: string) {
+  told('Scores.')
+  forgetScores(folder)
+  const standIn = await startStandIn(nobody)
+  const server = await serve(folder, connected(standIn))
+  const { took, alone, beside } = await scoreBesideDoors({
+    dataDir: folder,
+    server,
+    mix,
+    milliseconds: size.milliseconds / 5,
+  })
+  const memory = server.memory()
+  await server.stop()
+  await standIn.stop()
   console.log(
-    `\nScores of ${number(contacts)} contacts with ${number(engagements)} engagements: ` +
-      `${((performance.now() - from) / 1000).toFixed(1)} s (asked: under 10 s). Longest wait for the event loop: ` +
-      `${ms(server.longestWait())} (asked: under 50 ms).`,
+    `\nScores of ${number(size.many.contacts)} contacts from ${number(size.many.engagements)} engagements: ` +
+      `${seconds(took)} (asked: under 10 s). Memory of the server: ${mb(memory)}.`,
+  )
+  const row = (name: string, outcome: Outcome) => [
+    name,
+    ms(outcome.p50),
+    ms(outcome.p99),
+    ms(outcome.p999),
+    ms(outcome.max),
+  ]
+  table(
+    ['2 connections at each door', 'p50', 'p99', 'p99.9', 'longest (asked: under 50 ms)'],
+    [
+      row('`GET /api/event`, nothing beside', alone.event),
+      row('the same while everybody is scored', beside.event),
+      row('deliveries, nothing beside', alone.delivery),
+      row('the same while everybody is scored', beside.delivery),
+      ['a turn of the event loop, nothing beside', '', '', '', ms(alone.wait)],
+      ['the same while everybody is scored', '', '', '', ms(beside.wait)],
+    ],
   )
 }
 
-async function audience() {
-  told('An audience.')
-  const run = promisify(execFile)
-  const folders = { small: join(scratch, 'few'), large: join(scratch, 'many') }
-  for (const name of ['small', 'large'] as const) {
-    await makeAudience(folders[name], size.audience[name])
-    const env = { ...process.env, DATA_DIR: folders[name] }
-    await run(process.execPath, [join(build, 'src/cli/rebuild-counts.js')], { env })
-    told(`${number(size.audience[name].engagements)} engagements are written and counted.`)
-  }
-  const server = await serve(folders.large)
-  const { contacts, engagements } = size.audience.large
+async function audiencePages(folders: { few: string; many: string }) {
+  told('Pages of the audience.')
+  for (const folder of Object.values(folders)) forgetScores(folder)
+  const standIn = await startStandIn(nobody)
+  const servers = [
+    await serve(folders.few, connected(standIn)),
+    await serve(folders.many, connected(standIn)),
+  ]
+  await scoreEverybody(folders.few)
+  await scoreEverybody(folders.many)
+  const [few, many] = [await visitor(servers[0]!.port), await visitor(servers[1]!.port)]
+  const contacts = someContacts(folders.many, 300)
+  const { body } = await many.page('/audience?q=anna')
+  check(body.includes('anna.'), 'The search found nobody named anna.')
 
-  if (options.size === 'full') await scores(server, folders.large)
-
-  const other = await serve(folders.small)
-  const [many, few] = [await visitor(server.port), await visitor(other.port)]
-  const filters = {
-    'the ranking': [''],
-    'a tag': ['tag=buyer', 'tag=press'],
-    'several tags, any, all and not': [
-      'tag=buyer&tag=reader&tags=any',
-      'tag=buyer&tag=beta&tags=all',
-      'tag=buyer&not=press',
-    ],
-    'a list': ['list=1'],
-    'a status': ['status=unsubscribed', 'status=subscribed'],
-    'a band': ['band=active', 'band=passive'],
-    'a source': ['source=buttondown'],
-    'activity within N days': ['active=30', 'active=90'],
-    'the domain of the address': ['domain=mail7.example'],
-    'three at once': ['tag=reader&status=subscribed&active=90', 'score=35&active=30&not=press'],
-    'a rare part of a name or address': ['q=anna.abel1', 'q=lina+ito'],
-    'a common part': ['q=anna', 'q=mail7', 'q=son'],
-    'another order': ['sort=name', 'sort=opens', 'sort=last'],
-  }
-  const rows: string[][] = []
-  for (const [name, queries] of Object.entries(filters)) {
-    const [times] = await time(
-      [many],
-      queries.map((query) => `/audience?${query}`),
-      size.requests,
-    )
-    rows.push([name, ms(times!.p50), ms(times!.p95)])
-  }
-  const whole = { fragment: many.page }
-  const ids = Array.from({ length: 20 }, (_, index) => `/audience/${1 + ((index * 4_999) % contacts)}`)
-  const [person] = await time([whole], ids, size.requests)
-  rows.push(['a contact’s page (asked: under 50 ms)', ms(person!.p50), ms(person!.p95)])
+  const amounts = `${number(size.many.contacts)} contacts, ${number(size.many.engagements)} engagements`
+  const rows = (measured: Row[]) => measured.map(({ name, times }) => [name, ms(times.p50), ms(times.p95)])
   table(
-    [`${number(contacts)} contacts, ${number(engagements)} engagements`, 'p50', 'p95 (asked: under 100 ms)'],
-    rows,
+    [`${amounts}: the ranking by`, 'p50', 'p95 (asked: under 100 ms)'],
+    rows(await timeFilters(many, size.requests)),
   )
-
-  const refreshing: string[][] = []
-  for (const [name, path] of Object.entries({
-    'the ranking': '/audience',
-    'the activity': '/audience/activity',
-    'counts of a mailing': `/mailings/${size.audience.small.mailings}/counts`,
-  })) {
-    const [little, much] = await time([few, many], [path], size.requests)
-    refreshing.push([
-      name,
-      ms(little!.p50),
-      ms(much!.p50),
-      ms(much!.p95),
-      (much!.p50 / little!.p50).toFixed(2),
-    ])
-  }
+  table(
+    ['other pages', 'p50', 'p95 (asked: a contact under 50 ms)'],
+    rows(await timePages(many, contacts, size.requests)),
+  )
+  const refreshed = await timeRefreshing([few, many], size.requests)
   table(
     [
-      'what refreshes itself',
-      `p50 at ${number(size.audience.small.engagements)} engagements`,
-      `p50 at ${number(engagements)}`,
+      'refreshes itself',
+      `p50 at ${number(size.few.engagements)} engagements`,
+      `p50 at ${number(size.many.engagements)}`,
       'p95',
       'ratio of p50',
     ],
-    refreshing,
+    refreshed.map(({ name, small, large }) => [
+      name,
+      ms(small.p50),
+      ms(large.p50),
+      ms(large.p95),
+      (large.p50 / small.p50).toFixed(2),
+    ]),
   )
-  console.log(`\nMemory of the server: ${mb(server.memory())}.`)
-  await server.stop()
-  await other.stop()
+  console.log(`\nMemory of the server: ${mb(servers[1]!.memory())}.`)
+  for (const server of servers) await server.stop()
+  await standIn.stop()
 }
 
 try {
@@ -428,7 +433,11 @@ try {
   }
   if (wants('backfill')) await backfilling()
   if (wants('webhooks')) await webhooks()
-  if (wants('audience')) await audience()
+  if (wants('audience') || wants('scores')) {
+    const folders = await audiences()
+    if (wants('scores')) await scores(folders.many)
+    if (wants('audience')) await audiencePages(folders)
+  }
 } catch (error) {
   console.error(error)
   process.exitCode = 1

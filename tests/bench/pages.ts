@@ -25,7 +25,7 @@ export async function visitor(port: number) {
     /** As htmx asks for the part of a page that refreshes itself. */
     fragment: (path: string): Promise<Answer> =>
       send(port, path, { ...headers, 'HX-Request': 'true', 'X-Refresh': '1' }),
-    /** As a browser asks for a whole page. */
+    /** A whole page, as somebody who just came asks for it. */
     page: (path: string): Promise<Answer> => send(port, path, headers),
     /** Reads a download to its end and keeps nothing of it. @returns lines, bytes and seconds */
     download: (path: string) =>
@@ -80,21 +80,27 @@ export interface Times {
   p95: number
 }
 
+interface Asking {
+  /** The part that refreshes itself, or the whole page. */
+  as?: 'fragment' | 'page'
+}
+
 /**
  * Asks each path of each visitor in turn, so many times, so that whatever else the machine does falls on all.
  * @returns for each visitor the median and the 95th percentile over all paths, in milliseconds
  */
 export async function time(
-  visitors: Pick<Visitor, 'fragment'>[],
+  visitors: Visitor[],
   paths: string[],
   times: number,
+  { as = 'fragment' }: Asking = {},
 ): Promise<Times[]> {
   const measured = visitors.map(() => [] as number[])
   const warmUp = Math.ceil(times / 10)
   for (let turn = -warmUp; turn < times; turn++)
     for (const [index, visitor] of visitors.entries()) {
       const path = paths[(turn + warmUp) % paths.length]!
-      const answer = await visitor.fragment(path)
+      const answer = await visitor[as](path)
       if (answer.status !== 200) throw new Error(`${path} answered ${answer.status}.`)
       if (turn >= 0) measured[index]!.push(answer.milliseconds)
     }

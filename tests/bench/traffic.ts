@@ -68,10 +68,12 @@ export interface Deliveries {
   /** The signing key. */
   key: string
   newsletter: NewsletterSize
+  /** Of a type that is kept and not read: the door alone is at work. */
+  unread?: boolean
 }
 
 /** @returns a function that writes the next delivery: signed, of an event of its own, with all that Buttondown could tell */
-export function deliveries({ key, newsletter }: Deliveries): () => Buffer {
+export function deliveries({ key, newsletter, unread = false }: Deliveries): () => Buffer {
   const world = makeNewsletter({ ...newsletter, events: 0 }, Date.now())
   const [people, sent] = [world.subscribers.rows, world.emails.rows]
   let count = 0
@@ -80,7 +82,7 @@ export function deliveries({ key, newsletter }: Deliveries): () => Buffer {
     const type = turn % 10 < 2 ? 'subscriber.clicked' : 'subscriber.opened'
     const body = JSON.stringify({
       id: randomUUID(),
-      event_type: type,
+      event_type: unread ? 'form.submitted' : type,
       data: {
         newsletter: world.newsletter.id,
         subscriber: people[(turn * 7919) % people.length]!.id,
