@@ -173,6 +173,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       contacts.forget()
     }
     const known = await byIdentity(tx, provider, providerId)
+    if (!known) await freeAlias(tx, provider, email)
     const isNews = !known || seenAt >= known.seen_at
     let contact = known?.contact_id ?? (await contacts.findOrAdd(tx, email, fact.subscribedAt, provider)).id
     if (known && isNews) contact = await follow(tx, contact, email)
@@ -205,6 +206,21 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     if (fact.tags) await tags.follow(tx, contact, fact.tags, { origin: provider, at: seenAt })
     await summarise(tx, contact)
     return contact
+  }
+
+  /** An address that somebody had before belongs to somebody else now, where the provider still knows the first. */
+  async function freeAlias(tx: Db, provider: string, email: string) {
+    const former = await tx
+      .selectFrom('contact_aliases')
+      .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
+      .select('email')
+      .where('email', '=', email)
+      .where('provider', '=', provider)
+      .where('gone_at', 'is', null)
+      .executeTakeFirst()
+    if (!former) return
+    await tx.deleteFrom('contact_aliases').where('email', '=', email).execute()
+    contacts.forget()
   }
 
   /** A change that was told by itself. What is known to be newer stays. @throws Unknown for a stranger */
@@ -404,7 +420,17 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     for (const table of ['contact_identities', 'contact_aliases', 'erasures'] as const)
       await tx.updateTable(table).set({ contact_id: into }).where('contact_id', '=', from).execute()
     for (const room of rooms.all) await room.merge?.(tx, from, into)
-    for (const table of ['contact_words', 'contacts_to_score', 'contacts_to_index'] as const)
+    for (const word of await tx
+      .deleteFrom('contact_words')
+      .where('contact_id', '=', from)
+      .returningAll()
+      .execute())
+      await tx
+        .insertInto('contact_words')
+        .values({ ...word, contact_id: into })
+        .onConflict((conflict) => conflict.doNothing())
+        .execute()
+    for (const table of ['contacts_to_score', 'contacts_to_index'] as const)
       await tx.deleteFrom(table).where('contact_id', '=', from).execute()
     await removeFromSearch(tx, from)
     await tx.deleteFrom('contacts').where('id', '=', from).execute()
@@ -415,8 +441,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .updateTable('contacts')
       .set({
         notes,
-        name: kept!.name || gone!.name,
-        name_folded: kept!.name_folded || gone!.name_folded,
+        ...nameOf(kept!.name_is_ours || !gone!.name_is_ours ? [kept!, gone!] : [gone!, kept!]),
         created_at: Math.min(kept!.created_at, gone!.created_at),
       })
       .where('id', '=', into)
@@ -465,6 +490,12 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .set({ status: 'removed', provider_status: '', source: '' })
       .where('contact_id', '=', contact)
       .execute()
+    for (const { id, query } of await tx.selectFrom('segments').select(['id', 'query']).execute()) {
+      const filter = new URLSearchParams(query)
+      if (!names.some((name) => mentions(filter.get('q') ?? '', name))) continue
+      filter.delete('q')
+      await tx.updateTable('segments').set({ query: filter.toString() }).where('id', '=', id).execute()
+    }
     for (const room of rooms.all) await room.erase?.(tx, contact, names)
     await tx
       .updateTable('contacts')
@@ -640,6 +671,12 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 /** See src/audience/record.ts: a delivery comes up to so much later than what it tells. */
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
+
+/** The first name of these that is one, with whose it is. */
+function nameOf(people: Pick<Row<'contacts'>, 'name' | 'name_folded' | 'name_is_ours'>[]) {
+  const { name, name_folded, name_is_ours } = people.find((person) => person.name !== '') ?? people[0]!
+  return { name, name_folded, name_is_ours }
+}
 
 const nothing = (): PeopleReceipt => ({ contact: null, added: 0, left: 0, erased: [], more: false })
 

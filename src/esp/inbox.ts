@@ -68,6 +68,8 @@ export interface DeliveryOutcome {
   tryAt: number | null
   /** Counts as a try. */
   tried: boolean
+  /** What is kept of it from now on; nothing is changed where this is left out. */
+  body?: Buffer
   at: number
 }
 
@@ -99,7 +101,13 @@ export function deliverySettler(db: Db) {
         query.selectFrom('contacts').select('id').where('erased_at', 'is not', null),
       ),
   )
-  return async (tx: Db, { id, state, contact, reason, tryAt, tried, at }: DeliveryOutcome) => {
+  const keep = compiled<{ id: number; body: Buffer }>((value) =>
+    db
+      .updateTable('inbox')
+      .set({ body: value('body') })
+      .where('id', '=', value('id')),
+  )
+  return async (tx: Db, { id, state, contact, reason, tryAt, tried, at, body }: DeliveryOutcome) => {
     await put(tx, {
       id,
       state,
@@ -109,6 +117,7 @@ export function deliverySettler(db: Db) {
       contact_id: contact,
       tries: tried ? 1 : 0,
     })
+    if (body) await keep(tx, { id, body })
     await forget(tx, { id, at })
   }
 }

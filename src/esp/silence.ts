@@ -1,37 +1,55 @@
+import { wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 
 /** How deliveries of a provider come in. */
 export interface Deliveries {
   lastAt: number | null
-  /** Milliseconds that lie between two deliveries as a rule: 19 of 20 come sooner. null with fewer than twenty. */
+  /** Milliseconds of the longest pause among the last deliveries; null with fewer than twenty. */
   usualGap: number | null
-  /** None has come for much longer than usual. */
+  /** None has come for longer than that. */
   isSilent: boolean
 }
 
-const looked = 200
+const looked = 20_000
 const fewest = 20
-/** Milliseconds that are never called silence: people sleep, and newsletters come once a week. */
+/** Milliseconds that are never called silence: people sleep. */
 const shortestSilence = 3_600_000
+/** Milliseconds after which it is silence where too few have come to know what is usual: newsletters come once a week. */
+const longestSilence = 10 * 86_400_000
+const hour = 3_600_000
 
 /**
- * Have deliveries stopped? They come in bursts after each mailing, so the usual gap is the 95th percentile of the last
- * two hundred, and silence is three times that, and an hour at the least.
+ * Have deliveries stopped? They come in bursts after each mailing, so what is usual is the longest pause between two
+ * hours that had any, among the last twenty thousand; silence is a quarter more than that, and an hour at the least.
+ * Where all of them belong to one burst, nobody knows what is usual yet.
  */
 export async function deliveriesOf(db: Db, provider: string, now: number): Promise<Deliveries> {
-  const rows = await db
-    .selectFrom('inbox')
-    .select('received_at')
-    .where('provider', '=', provider)
-    .orderBy('received_at', 'desc')
-    .limit(looked + 1)
+  const hours = await db
+    .selectFrom((query) =>
+      query
+        .selectFrom('inbox')
+        .select('received_at')
+        .where('provider', '=', provider)
+        .orderBy('received_at', 'desc')
+        .limit(looked)
+        .as('newest'),
+    )
+    .select(({ fn, ref }) => [
+      fn.max<number>('received_at').as('last'),
+      fn.min<number>('received_at').as('first'),
+      fn.countAll<number>().as('count'),
+      wholeParts(ref('received_at'), hour).as('hour'),
+    ])
+    .groupBy('hour')
+    .orderBy('hour', 'desc')
     .execute()
-  const lastAt = rows[0]?.received_at ?? null
-  if (lastAt === null || rows.length <= fewest) return { lastAt, usualGap: null, isSilent: false }
-  const gaps = rows
-    .slice(1)
-    .map(({ received_at }, index) => rows[index]!.received_at - received_at)
-    .sort((one, other) => one - other)
-  const usualGap = gaps[Math.min(gaps.length - 1, Math.floor(gaps.length * 0.95))]!
-  return { lastAt, usualGap, isSilent: now - lastAt > Math.max(shortestSilence, 3 * usualGap) }
+  const lastAt = hours[0]?.last ?? null
+  if (lastAt === null) return { lastAt, usualGap: null, isSilent: false }
+  const silence = now - lastAt
+  const count = hours.reduce((sum, each) => sum + each.count, 0)
+  const gaps = hours.slice(1).map(({ last }, index) => hours[index]!.first - last)
+  const usualGap = count < fewest || gaps.length === 0 ? null : Math.max(...gaps)
+  const isBurst = usualGap === null || lastAt - hours[hours.length - 1]!.first < 2 * 86_400_000
+  if (isBurst) return { lastAt, usualGap, isSilent: silence > longestSilence }
+  return { lastAt, usualGap, isSilent: silence > Math.max(shortestSilence, 1.25 * usualGap!) }
 }

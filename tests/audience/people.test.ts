@@ -307,3 +307,70 @@ it('engagements of the past are judged anew by the hidden link of today', async 
     { mailing_id: mailing.id, machine_clicks: 1 },
   ])
 })
+
+describe('two who turn out to be one', () => {
+  const addresses = { one: 'one@known.example', other: 'other@known.example' }
+
+  async function two(names: { one: string; other: string }) {
+    const app = await aReader()
+    const importOne = (email: string, name: string) =>
+      app.audience.importContacts([{ email, name, tags: [], subscribedAt: null, list: '' }])
+    await importOne(addresses.one, names.one)
+    await importOne(addresses.other, names.other)
+    const id = async (email: string) =>
+      (await app.db.selectFrom('contacts').select('id').where('email', '=', email).executeTakeFirstOrThrow())
+        .id
+    return { ...app, into: await id(addresses.one), from: await id(addresses.other) }
+  }
+
+  it.each([
+    ['Own Name', '', 'Own Name', 1],
+    ['', 'Own Name', 'Own Name', 1],
+    ['', '', '', 0],
+  ])('keep the name that was given here: %o and %o', async (one, other, name, name_is_ours) => {
+    const app = await two({ one, other })
+    await app.audience.mergeContacts({ from: app.from, into: app.into })
+    expect(await contactOf(app, app.into)).toMatchObject({ name, name_is_ours })
+  })
+
+  it('prefer a name of ours to a provider’s', async () => {
+    const app = await two({ one: 'Own Name', other: '' })
+    await app.audience.mergeContacts({ from: app.into, into: app.id })
+    expect(await contactOf(app, app.id)).toMatchObject({ name: 'Own Name', name_is_ours: 1 })
+    await app.subscribe({ name: 'Theirs', seenAt: testStart + minute })
+    expect(await contactOf(app, app.id)).toMatchObject({ name: 'Own Name' })
+  })
+
+  it('keep the words that were had with either', async () => {
+    const app = await two({ one: '', other: '' })
+    const word = { contact_id: app.from, reason: 'replied', done_at: testStart, done_by: null }
+    await app.db.insertInto('contact_words').values(word).execute()
+    await app.audience.mergeContacts({ from: app.from, into: app.into })
+    expect(await app.db.selectFrom('contact_words').select(['contact_id', 'reason']).execute()).toEqual([
+      { contact_id: app.into, reason: 'replied' },
+    ])
+  })
+})
+
+it('gives an address that somebody left to whoever has it now', async () => {
+  const app = await aReader()
+  await app.subscribe({ email: 'new@fernmail.example', seenAt: testStart + minute })
+  const { contact } = await app.subscribe({ providerId: 'ben', name: 'Ben', seenAt: testStart + 2 * minute })
+  expect(contact).not.toBe(app.id)
+  expect((await contactOf(app, contact!))!.email).toBe('ada@fernmail.example')
+  expect((await contactOf(app, app.id))!.email).toBe('new@fernmail.example')
+})
+
+it('takes an erased address out of the segments that look for it', async () => {
+  const app = await aReader()
+  for (const [name, query] of [
+    ['Her', 'q=ada%40fernmail.example&band=active'],
+    ['Others', 'q=ben&band=active'],
+    ['Nobody', 'band=active'],
+  ] as const)
+    await app.db.insertInto('segments').values({ name, query, created_at: testStart }).execute()
+  await app.audience.erase(app.id)
+  expect(
+    (await app.db.selectFrom('segments').select('query').orderBy('id').execute()).map(({ query }) => query),
+  ).toEqual(['band=active', 'q=ben&band=active', 'band=active'])
+})

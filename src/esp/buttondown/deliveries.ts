@@ -1,11 +1,12 @@
 import type { Logger } from 'pino'
+import { addressPrivacy } from '../../audience/internet-addresses.js'
 import type { Db } from '../../database/open.js'
 import type { Row } from '../../database/schema.js'
 import { type DeliveryOutcome, dueDeliveries, isDatabaseBusy } from '../inbox.js'
 import { ProviderError } from '../provider-error.js'
 import type { ButtondownClient } from './client.js'
 import { type ToldEvent, toldByStore } from './mapping.js'
-import { envelopeIn, provider, type Reading, read } from './reading.js'
+import { envelopeIn, provider, type Reading, read, withoutAddresses } from './reading.js'
 import type { ButtondownFact, ButtondownReceipt } from './record.js'
 
 interface Needs {
@@ -39,6 +40,7 @@ interface Job extends Delivery {
   problem: string | null
   /** Settled already, in the transaction that recorded it. */
   settled: boolean
+  body: Uint8Array | null
 }
 
 /**
@@ -60,6 +62,9 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     }
   }
 
+  /** Does the privacy setting let internet addresses stay as they came? */
+  let keepsAddresses = false
+
   async function readDue() {
     trouble = null
     for (;;) {
@@ -68,10 +73,21 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
       const jobs = due.flatMap((row): Job[] => {
         const reading = readingOf(row.body)
         if (!reading) return []
-        const { id, received_at, tries, contact_id: contact } = row
+        const { id, received_at, tries, body, contact_id: contact } = row
         const told = contact !== null
         return [
-          { id, received_at, tries, reading, contact, told, whole: false, problem: null, settled: false },
+          {
+            id,
+            received_at,
+            tries,
+            reading,
+            body,
+            contact,
+            told,
+            whole: false,
+            problem: null,
+            settled: false,
+          },
         ]
       })
       const blank = due.filter(({ id }) => !jobs.some((job) => job.id === id))
@@ -81,6 +97,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
   }
 
   async function readTogether(jobs: Job[]) {
+    keepsAddresses = (await addressPrivacy(db)) === 'raw'
     const list = await listId()
     const client = await api()
     if (client) await doubtMailings(jobs, client, list)
@@ -336,7 +353,10 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     const at = now()
     // By its contact the next try knows that an event without an id is recorded.
     const contact = reading.engagement === null || reading.eventId !== null || told ? job.contact : null
-    if (problem === null) return { id, state: 'done', contact, reason: null, tryAt: null, tried: true, at }
+    if (problem === null) {
+      const body = (!keepsAddresses && job.body && withoutAddresses(job.body)) || undefined
+      return { id, state: 'done', contact, reason: null, tryAt: null, tried: true, at, body }
+    }
     const pause = problem === tellsNobody ? undefined : tryAgainAfter[tries]
     return {
       id,

@@ -160,8 +160,22 @@ export function read({ id, event_type: eventType, data }: Envelope): Reading {
     userAgent: text('user_agent'),
     os: text('os'),
     browser: text('browser'),
-    metadata: Object.keys(inner).length > 0 ? inner : null,
+    metadata: rest(inner),
   }
+}
+
+/** What has a place of its own is not kept twice; least of all an internet address, which may not be kept at all. */
+function rest(inner: Record<string, unknown>): Record<string, unknown> | null {
+  const own = new Set(['url', 'link', 'ip_address', 'ip', 'user_agent', 'os', 'browser'])
+  const left = Object.entries(inner).filter(([name]) => !own.has(name))
+  return left.length > 0 ? Object.fromEntries(left) : null
+}
+
+/** The delivery without internet addresses; null where it has none. */
+export function withoutAddresses(body: Uint8Array): Buffer | null {
+  const text = Buffer.from(body).toString('utf8')
+  const cut = text.replace(/("(?:ip_address|ip)"\s*:\s*)"[^"]*"/g, '$1""')
+  return cut === text ? null : Buffer.from(cut)
 }
 
 const isObject = (value: unknown): value is Record<string, unknown> =>

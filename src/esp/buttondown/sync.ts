@@ -128,6 +128,18 @@ export function buttondownSync({ db, record, api, listId, nameList, ended, now, 
       ({ name }) => `Tag ${name}`,
       (tag) => record({ do: 'tag', tag, seenAt }),
     )
+    // What is gone there is kept by nobody there: from now on it is ours to change.
+    if (all.length > 0)
+      await db
+        .updateTable('tags')
+        .set({ provider: null, provider_id: null })
+        .where('provider', '=', provider)
+        .where(
+          'provider_id',
+          'not in',
+          all.map(({ id }) => id),
+        )
+        .execute()
     progress(state, 'tags', all.length, all.length)
   }
 

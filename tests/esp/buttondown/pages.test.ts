@@ -42,7 +42,8 @@ async function beforeConnecting(env: Record<string, string> = {}, dataDir = aFol
 
 /** Thirty deliveries, five minutes apart. */
 async function deliveredUntil({ db }: Pick<TestApp, 'db'>, last: number) {
-  const rows = Array.from({ length: 30 }, (_, index) => ({
+  // Two days of them, so that what is usual can be told.
+  const rows = Array.from({ length: 600 }, (_, index) => ({
     provider: 'buttondown',
     key: `delivery-${index}`,
     event_type: 'subscriber.opened',
@@ -51,7 +52,11 @@ async function deliveredUntil({ db }: Pick<TestApp, 'db'>, last: number) {
     state: 'done' as const,
     try_at: null,
   }))
-  await db.insertInto('inbox').values(rows).execute()
+  for (let from = 0; from < rows.length; from += 100)
+    await db
+      .insertInto('inbox')
+      .values(rows.slice(from, from + 100))
+      .execute()
 }
 
 /** What a person reads. */

@@ -549,6 +549,23 @@ describe('a delivery that cannot be resolved', () => {
     await standIn.close()
   })
 
+  it('keeps no internet address beyond what the privacy setting lets stay', async () => {
+    const app = await aConnectedApp({ now })
+    const subscriber = app.world.addSubscriber({ email: 'ada@fernmail.example', at })
+    const email = app.world.addEmail({ subject: 'Issue 1', at })
+    const metadata = { ip_address: '198.51.100.77', os: 'iOS', code: 'kept' }
+    const opened = app.world.addEvent({ type: 'opened', subscriber, email, at, metadata })
+    await app.deliver(opened, { email: true, metadata: 'nested' }).expect(200)
+    await app.read()
+    const [row] = await app.db.selectFrom('engagements').select(['address', 'metadata', 'os']).execute()
+    expect(row!.os).toBe('iOS')
+    expect(row!.address).not.toContain('198.51')
+    expect(JSON.parse(row!.metadata!)).toEqual({ code: 'kept' })
+    const [delivery] = await app.db.selectFrom('inbox').select(['body', 'state']).execute()
+    expect(delivery!.state).toBe('done')
+    expect(Buffer.from(delivery!.body!).toString()).not.toContain('198.51')
+  })
+
   it('makes no mailing of one that Buttondown does not know, and keeps the rest', async () => {
     const app = await aConnectedApp({ now })
     const subscriber = app.world.addSubscriber({ email: 'ada@fernmail.example', at })
