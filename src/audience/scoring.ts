@@ -159,10 +159,10 @@ interface Needs {
 
 /** Contacts of one query: what the main thread works on at once. Most have some dozens of receptions. */
 const packedAtOnce = 150
-const contactsAtOnce = 3_000
+const contactsAtOnce = 1_000
 const listedAtOnce = 150
-/** Contacts of one transaction. */
-const writtenAtOnce = 300
+/** Contacts of one transaction. More of them at once are no faster, and doors would wait for them. */
+const writtenAtOnce = 100
 
 const receptionColumns = [
   'mailing_id',
