@@ -51,7 +51,7 @@ export interface Headway {
 const paceAfter = 3_000
 
 export function headwayOf({ progress, seenAt }: Pick<Run, 'progress' | 'seenAt'>): Headway {
-  const index = stages.findIndex((stage) => stage === progress.stage)
+  const index = stages.findIndex((name) => progress.stage === name)
   const current = progress.stages[progress.stage]
   const share = current?.of ? Math.min(1, current.done / current.of) : 0
   const { since } = progress
