@@ -203,6 +203,8 @@ create index engagements_of_mailing on engagements (mailing_id, kind, happened_a
 
 create index engagements_by_kind on engagements (kind, happened_at);
 
+create index engagements_of_link on engagements (link_id) where link_id is not null;
+
 create table receptions (
   contact_id integer not null,
   mailing_id integer not null,
