@@ -7,6 +7,7 @@ const rooms = [
   'web',
   'ledger',
   'accounts',
+  'partners',
   'audience',
   'campaigns',
   'mailings',

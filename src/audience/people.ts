@@ -29,6 +29,12 @@ export interface SubscriberFact {
   changes: { at: number; status: SubscriptionStatus }[]
   /** Names; null when this telling says nothing of tags. */
   tags: string[] | null
+  /** Whose tags these are where a provider keeps them list by list; the provider's unless told. */
+  tagOrigin?: string
+  /** Values of the list's fields by their tags; undefined when this telling says nothing of them. */
+  fields?: Record<string, unknown>
+  /** Does an id of this provider belong to one list, so that one person has several? */
+  isIdOfList?: boolean
   /** As of when the provider said so: what is known to be newer stays. */
   seenAt: number
 }
@@ -44,6 +50,8 @@ export interface SubscriptionFact {
   exact: boolean
   /** The provider knows nobody of this id any more. Who came back goes by another one, and stays. */
   gone?: boolean
+  /** What the subscription is called there, where the telling says so. */
+  providerStatus?: string
 }
 
 /** A row of an import. */
@@ -102,11 +110,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
   const tags = tagBook(db)
   const identity = compiled<
     { provider: string; provider_id: string },
-    { contact_id: number; seen_at: number }
+    { contact_id: number; seen_at: number; email: string | null }
   >((value) =>
     db
       .selectFrom('contact_identities')
-      .select(['contact_id', 'seen_at'])
+      .select(['contact_id', 'seen_at', 'email'])
       .where('provider', '=', value('provider'))
       .where('provider_id', '=', value('provider_id')),
   )
@@ -148,7 +156,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     const known = (await identity(tx, { provider, provider_id })).rows[0]
     if (known) return known
     const erased = await erasures.find(tx, identityText(provider, provider_id))
-    return erased ? { contact_id: erased.contact_id, seen_at: 0 } : null
+    return erased ? { contact_id: erased.contact_id, seen_at: 0, email: null } : null
   }
 
   /**
@@ -173,18 +181,20 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       contacts.forget()
     }
     const known = await byIdentity(tx, provider, providerId)
-    if (!known) await freeAlias(tx, provider, email)
+    const list_id = fact.isIdOfList ? fact.listId : null
+    if (!known) await freeAlias(tx, { provider, list_id }, email)
     const isNews = !known || seenAt >= known.seen_at
     let contact = known?.contact_id ?? (await contacts.findOrAdd(tx, email, fact.subscribedAt, provider)).id
-    if (known && isNews) contact = await follow(tx, contact, email)
+    // An old address that one list or provider goes on telling does not undo a change that another one told.
+    if (known && isNews && known.email !== email) contact = await follow(tx, contact, email)
     await tx
       .insertInto('contact_identities')
-      .values({ provider, provider_id: providerId, contact_id: contact, seen_at: seenAt })
+      .values({ provider, provider_id: providerId, contact_id: contact, seen_at: seenAt, list_id, email })
       .onConflict((conflict) =>
         conflict.columns(['provider', 'provider_id']).doUpdateSet({
           contact_id: contact,
           seen_at: Math.max(seenAt, known?.seen_at ?? 0),
-          ...(isNews ? { gone_at: null } : {}),
+          ...(isNews ? { gone_at: null, list_id, email } : {}),
         }),
       )
       .execute()
@@ -202,20 +212,27 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       subscribed_at: fact.subscribedAt,
       unsubscribed_at: fact.unsubscribedAt,
       seen_at: seenAt,
+      ...(fact.fields === undefined ? {} : { fields: JSON.stringify(fact.fields) }),
     })
-    if (fact.tags) await tags.follow(tx, contact, fact.tags, { origin: provider, at: seenAt })
+    if (fact.tags)
+      await tags.follow(tx, contact, fact.tags, { origin: fact.tagOrigin ?? provider, at: seenAt })
     await summarise(tx, contact)
     return contact
   }
 
   /** An address that somebody had before belongs to somebody else now, where the provider still knows the first. */
-  async function freeAlias(tx: Db, provider: string, email: string) {
+  async function freeAlias(
+    tx: Db,
+    { provider, list_id }: { provider: string; list_id: number | null },
+    email: string,
+  ) {
     const former = await tx
       .selectFrom('contact_aliases')
       .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
-      .select('email')
-      .where('email', '=', email)
+      .select('contact_aliases.email')
+      .where('contact_aliases.email', '=', email)
       .where('provider', '=', provider)
+      .where('list_id', 'is', list_id)
       .where('gone_at', 'is', null)
       .executeTakeFirst()
     if (!former) return
@@ -245,7 +262,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       list_id,
       contact_id,
       status,
-      provider_status: '',
+      provider_status: fact.providerStatus ?? '',
       source: before?.source ?? fact.provider,
       subscribed_at: before?.subscribed_at ?? at,
       unsubscribed_at: isReached(status) || status === 'unconfirmed' ? null : (before?.unsubscribed_at ?? at),
@@ -257,6 +274,12 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   /** Notes that the id is gone. @returns whether the provider knows the person by another one */
   async function goesByAnother(tx: Db, { provider, providerId, at }: SubscriptionFact, contact: number) {
+    const own = await tx
+      .selectFrom('contact_identities')
+      .select('list_id')
+      .where('provider', '=', provider)
+      .where('provider_id', '=', providerId)
+      .executeTakeFirst()
     await tx
       .updateTable('contact_identities')
       .set({ gone_at: at })
@@ -269,6 +292,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .select('provider_id')
       .where('provider', '=', provider)
       .where('contact_id', '=', contact)
+      .where('list_id', 'is', own?.list_id ?? null)
       .where('gone_at', 'is', null)
       .limit(1)
       .executeTakeFirst()
@@ -277,7 +301,11 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   const { isErased } = erasures
 
-  async function putSubscription(tx: Db, row: Omit<Row<'subscriptions'>, 'id'>) {
+  /** Values of fields stay where this telling has none. */
+  async function putSubscription(
+    tx: Db,
+    row: Omit<Row<'subscriptions'>, 'id' | 'fields'> & { fields?: string | null },
+  ) {
     const { list_id, contact_id, ...columns } = row
     await tx
       .insertInto('subscriptions')
@@ -487,7 +515,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     for (const name of names) await forgetLinksThatName(tx, contact, name)
     await tx
       .updateTable('subscriptions')
-      .set({ status: 'removed', provider_status: '', source: '' })
+      .set({ status: 'removed', provider_status: '', source: '', fields: null })
       .where('contact_id', '=', contact)
       .execute()
     for (const { id, query } of await tx.selectFrom('segments').select(['id', 'query']).execute()) {

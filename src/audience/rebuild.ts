@@ -44,6 +44,8 @@ const arrived = `coalesce(
     .map((name) => engagementNumber(name as 'opened'))
     .join(', ')}) then happened_at end))`
 
+const bounced = `(${arrived} is null and max(${kind('bounced')} or ${kind('rejected')}))`
+
 const statements = [
   'delete from receptions',
   'delete from mailing_counts',
@@ -52,8 +54,9 @@ const statements = [
   `insert into receptions (contact_id, mailing_id, sent_at, delivered_at, ${names}, bounced, complained, unsubscribed,
      first_opened_at, first_clicked_at, last_active_at, machine_last_active_at)
    select contact_id, coalesce(mailing_id, 0),
-     min(case when ${kind('sent')} then happened_at end), ${arrived}, ${sumsOfEvents},
-     ${arrived} is null and max(${kind('bounced')} or ${kind('rejected')}),
+     min(case when ${kind('sent')} then happened_at end),
+     case when ${bounced} then null else coalesce(${arrived}, min(case when ${kind('sent')} then happened_at end)) end,
+     ${sumsOfEvents}, ${bounced},
      max(${kind('complained')}), max(${kind('unsubscribed')}),
      min(case when ${kind('opened')} and verdict < 2 then happened_at end),
      min(case when ${kind('clicked')} and verdict < 2 then happened_at end),

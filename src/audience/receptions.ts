@@ -105,11 +105,13 @@ export function receptionOf(
     earliest(instants('delivered')) ??
     earliest(instants('opened', 'clicked', 'replied', 'complained', 'unsubscribed', 'commented'))
   const bounced = arrived === null && instants('bounced', 'rejected').length > 0
+  const sent = earliest(instants('sent'))
   const reception: Reception = {
     contact_id,
     mailing_id,
-    sent_at: earliest(instants('sent')),
-    delivered_at: arrived,
+    sent_at: sent,
+    // Delivered is what was sent and did not bounce; some providers tell of nothing more.
+    delivered_at: bounced ? null : (arrived ?? sent),
     ...noEngagements,
     bounced: bounced ? 1 : 0,
     complained: instants('complained').length > 0 ? 1 : 0,

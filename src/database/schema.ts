@@ -86,6 +86,10 @@ export interface Tables {
     seen_at: Generated<Instant>
     /** When the provider was first found to know nobody of this id any more. */
     gone_at: Instant | null
+    /** Where a provider's ids belong to one list each: that list. */
+    list_id: number | null
+    /** The address that the provider last told for this id. */
+    email: string | null
   }
   /** Keyed hashes of addresses and identities whose person was erased: their facts go on counting, for nobody. */
   erasures: { hash: string; contact_id: number; erased_at: Instant }
@@ -94,7 +98,46 @@ export interface Tables {
   /** Contacts that did something since they were scored. */
   contacts_to_score: { contact_id: number }
 
-  lists: { id: Generated<number>; provider: string; provider_id: string; name: string; created_at: Instant }
+  lists: {
+    id: Generated<number>
+    provider: string
+    provider_id: string
+    name: string
+    created_at: Instant
+    double_opt_in: YesNo | null
+    /** The provider's own counts of its contacts. */
+    pending: number | null
+    subscribed: number | null
+    unsubscribed: number | null
+    /** When it was made at the provider, and last changed there. */
+    made_at: Instant | null
+    updated_at: Instant | null
+    /** As of when all its contacts have been read. */
+    walked_at: Instant | null
+    /** When the provider was first found to know it no more. */
+    gone_at: Instant | null
+  }
+  list_fields: {
+    list_id: number
+    /** What merge tags call it. */
+    tag: string
+    label: string
+    type: string
+    /** A JSON array of texts. */
+    choices: Generated<string>
+    fallback: string | null
+    position: number
+  }
+  list_tags: { list_id: number; name: string }
+  /** Append-only: the provider's counts of a list whenever one of them had changed. */
+  list_snapshots: {
+    id: Generated<number>
+    list_id: number
+    taken_at: Instant
+    pending: number | null
+    subscribed: number | null
+    unsubscribed: number | null
+  }
   subscriptions: {
     id: Generated<number>
     list_id: number
@@ -108,6 +151,8 @@ export interface Tables {
     unsubscribed_at: Instant | null
     /** As of when this is known: what is older does not overwrite it. */
     seen_at: Generated<Instant>
+    /** The values of the list's fields as a JSON object by their tags. */
+    fields: string | null
   }
   subscription_changes: {
     id: Generated<number>
@@ -144,29 +189,74 @@ export interface Tables {
     id: Generated<number>
     provider: string
     provider_id: string
+    /** Where it went to one list: that one, under which its engagements are counted. */
     list_id: number | null
-    /** The subject, or what the provider calls it; empty as long as only its id is known. */
+    /** What it is called here: the provider's name for it, else the subject; empty as long as only its id is known. */
     name: Generated<string>
+    subject: Generated<string>
+    from_name: Generated<string>
+    from_address: Generated<string>
     status: Generated<string>
     sent_at: Instant | null
     url: Generated<string>
     seen_at: Generated<Instant>
     created_at: Instant
+    /** When it was made at the provider. */
+    made_at: Instant | null
+    /** Who asked for the sync that saw it last. */
+    synced_by: Generated<string>
+    /** The tracker's campaign that follows its readers further; none where that is gone. */
+    campaign_id: number | null
   }
-  /** The provider's own numbers. */
-  mailing_reports: {
+  /** All lists that a mailing went to. */
+  mailing_lists: { mailing_id: number; list_id: number }
+  /** The provider's own numbers as they stand. */
+  mailing_reports: ReportNumbers & { mailing_id: number; checked_at: Instant }
+  /** Append-only: the provider's numbers whenever one of them had changed. `is_lower`: one of them went down. */
+  mailing_snapshots: ReportNumbers & {
+    id: Generated<number>
     mailing_id: number
-    recipients: number | null
-    deliveries: number | null
-    opens: number | null
-    clicks: number | null
-    temporary_failures: number | null
-    permanent_failures: number | null
-    unsubscriptions: number | null
-    complaints: number | null
-    replies: number | null
+    taken_at: Instant
+    is_lower: Generated<YesNo>
+  }
+  /** The provider's own numbers of each link. */
+  mailing_link_reports: {
+    mailing_id: number
+    url: string
+    clicks: number
+    unique_clicks: number
     checked_at: Instant
   }
+  /** What a counter said when the report of contacts behind it was read: it is read again when that has moved. */
+  contact_report_walks: { mailing_id: number; status: string; counted: number; walked_at: Instant }
+  mailing_contents: { mailing_id: number; html: string }
+
+  partners: {
+    id: Generated<number>
+    name: string
+    /** `#rrggbb`, or empty. */
+    colour: Generated<string>
+    /** E-mail addresses that reports go to, one a line. */
+    emails: Generated<string>
+    /** As it stands on paper. */
+    address: Generated<string>
+    logo: Uint8Array | null
+    logo_type: string | null
+    created_at: Instant
+    created_by: number | null
+    archived_at: Instant | null
+  }
+  projects: {
+    id: Generated<number>
+    partner_id: number
+    name: string
+    created_at: Instant
+    created_by: number | null
+    archived_at: Instant | null
+  }
+  /** What belongs to a project, by kind: `mailing`, `list`, `campaign`, `offer`. A thing belongs to one at the most. */
+  project_ties: { kind: string; thing_id: number; project_id: number; tied_at: Instant }
+
   links: { id: Generated<number>; url: string }
   engagements: {
     id: Generated<number>
@@ -361,6 +451,23 @@ export interface EngagementCounts {
   machine_clicks: number
   unjudged_clicks: number
   replies: number
+}
+
+/** What a provider says of a mailing; null where it does not say. Unique opens and clicks are people, the others events. */
+export interface ReportNumbers {
+  recipients: number | null
+  deliveries: number | null
+  opens: number | null
+  unique_opens: number | null
+  clicks: number | null
+  unique_clicks: number | null
+  /** Soft bounces. */
+  temporary_failures: number | null
+  /** Hard bounces. */
+  permanent_failures: number | null
+  unsubscriptions: number | null
+  complaints: number | null
+  replies: number | null
 }
 
 /** Unique people of one mailing; `all_` with machines and proxies, `unjudged_` those whose every open cannot be judged. */

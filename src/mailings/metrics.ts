@@ -1,13 +1,27 @@
 import type { Counting } from '../audience/counting.js'
-import type { ReceptionCounts } from '../database/schema.js'
+import type { EngagementCounts, ReceptionCounts, ReportNumbers } from '../database/schema.js'
 
 /** What the provider itself says of a mailing; null where it does not say. */
-export interface Report {
-  recipients: number | null
-  deliveries: number | null
-  opens: number | null
-  clicks: number | null
-}
+export type Report = ReportNumbers
+
+/**
+ * Whose numbers of opens and clicks drive the rates: `ours`, counted from events with machines and mail proxies told
+ * apart, or the `provider`'s own, in which nobody can tell them apart.
+ */
+export type Basis = 'ours' | 'provider'
+
+/**
+ * The provider's numbers where it tells how many people opened and none of our own opens and clicks could be judged by
+ * anything; ours otherwise.
+ */
+export const basisOf = (counts: EngagementCounts, report: Pick<Report, 'unique_opens'> | null): Basis =>
+  report !== null &&
+  report.unique_opens !== null &&
+  counts.opens === counts.unjudged_opens &&
+  counts.proxy_opens + counts.machine_opens === 0 &&
+  counts.clicks === counts.unjudged_clicks
+    ? 'provider'
+    : 'ours'
 
 /** Unique people of a mailing at each step, and what became of the others. */
 export interface MailingPeople {
@@ -33,13 +47,34 @@ export const deliveredOf = (
   report: Pick<Report, 'deliveries'> | null,
 ) => Math.max(counts.people_sent - counts.people_bounced, report?.deliveries ?? 0)
 
-/** Unique people by counts; with `machines`, those for whom only a machine or a mail proxy acted count as well. */
+/** Hard and soft bounces together; null where the provider tells of neither. */
+export const bouncesOf = ({
+  permanent_failures: hard,
+  temporary_failures: soft,
+}: Pick<Report, 'permanent_failures' | 'temporary_failures'>) =>
+  hard === null && soft === null ? null : (hard ?? 0) + (soft ?? 0)
+
+/**
+ * Unique people by counts; with `machines`, those for whom only a machine or a mail proxy acted count as well. By the
+ * provider's numbers where those are the basis, in which machines are always among the people.
+ */
 export function peopleOfMailing(
   counts: ReceptionCounts,
   report: Report | null,
-  { machines }: Counting,
+  { machines, basis = 'ours' }: Counting & { basis?: Basis },
 ): MailingPeople {
   const delivered = deliveredOf(counts, report)
+  if (basis === 'provider' && report !== null)
+    return {
+      sent: Math.max(report.recipients ?? counts.people_sent, delivered),
+      delivered: report.deliveries ?? delivered,
+      opened: report.unique_opens ?? counts.all_people_opened,
+      clicked: report.unique_clicks ?? counts.all_people_clicked,
+      replied: report.replies ?? counts.people_replied,
+      bounced: bouncesOf(report) ?? counts.people_bounced,
+      unsubscribed: report.unsubscriptions ?? counts.people_unsubscribed,
+      complained: report.complaints ?? counts.people_complained,
+    }
   return {
     sent: Math.max(counts.people_sent, report?.recipients ?? 0, delivered),
     delivered,
@@ -102,8 +137,8 @@ export const trackingMayBeOff = (
   >,
   report: Report | null,
 ) =>
-  report?.opens === 0 &&
-  report.clicks === 0 &&
+  report?.unique_opens === 0 &&
+  report.unique_clicks === 0 &&
   counts.all_people_opened === 0 &&
   counts.all_people_clicked === 0 &&
   deliveredOf(counts, report) >= trackingTold

@@ -22,8 +22,8 @@ export interface ComparedMailing {
 
 const reported = [
   'deliveries',
-  'opens',
-  'clicks',
+  'unique_opens',
+  'unique_clicks',
   'temporary_failures',
   'permanent_failures',
   'unsubscriptions',
@@ -79,14 +79,14 @@ export async function listComparisons(
       plain('delivered', row.theirs_deliveries, people.people_sent - people.people_bounced),
       {
         measure: 'opened',
-        theirs: row.theirs_opens,
+        theirs: row.theirs_unique_opens,
         ours: people.people_opened,
         all: people.all_people_opened,
         events: counts.opens,
       },
       {
         measure: 'clicked',
-        theirs: row.theirs_clicks,
+        theirs: row.theirs_unique_clicks,
         ours: people.people_clicked,
         all: people.all_people_clicked,
         events: counts.clicks,

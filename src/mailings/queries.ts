@@ -4,7 +4,17 @@ import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts, ReceptionCounts } from '../database/schema.js'
 import { NotFound } from '../web/errors.js'
-import { type MailingPeople, peopleOfMailing, type Rates, ratesOf, trackingMayBeOff } from './metrics.js'
+import {
+  type Basis,
+  basisOf,
+  type MailingPeople,
+  peopleOfMailing,
+  type Rates,
+  type Report,
+  ratesOf,
+  trackingMayBeOff,
+} from './metrics.js'
+import { noNumbers, reportNumbers } from './record.js'
 
 /** What a page says of a mailing, in numbers. */
 export interface MailingNumbers {
@@ -13,6 +23,10 @@ export interface MailingNumbers {
   people: MailingPeople
   /** The same people as events tell of them, whatever the provider reports. */
   receptions: ReceptionCounts
+  /** The provider's own numbers, and as of when; null when it told none. */
+  report: (Report & { checked_at: number }) | null
+  /** Whose numbers `people`, `opens`, `clicks` and `rates` are. */
+  basis: Basis
   /** Opens and clicks, as events. */
   opens: number
   clicks: number
@@ -33,8 +47,6 @@ export interface Mailing extends MailingNumbers {
   url: string
 }
 
-const reportColumns = ['recipients', 'deliveries', 'opens', 'clicks'] as const
-
 /** Mailings with their counts and the provider's report; whoever reads them says which. */
 const readMailings = (db: Db | Readers) =>
   db
@@ -47,7 +59,7 @@ const readMailings = (db: Db | Readers) =>
     .select(['counts.last_at', 'reports.checked_at'])
     .select(engagementColumns.map((column) => `counts.${column}` as const))
     .select(receptionColumns.map((column) => `counts.${column}` as const))
-    .select(reportColumns.map((column) => `reports.${column} as report_${column}` as const))
+    .select(reportNumbers.map((column) => `reports.${column} as report_${column}` as const))
 
 type MailingRow = Awaited<ReturnType<ReturnType<typeof readMailings>['executeTakeFirstOrThrow']>>
 
@@ -71,23 +83,19 @@ function numbersOf(row: MailingRow, counting: Counting): MailingNumbers {
   for (const column of engagementColumns) counts[column] = row[column] ?? 0
   const receptions = {} as ReceptionCounts
   for (const column of receptionColumns) receptions[column] = row[column] ?? 0
-  const report =
-    row.checked_at === null
-      ? null
-      : {
-          recipients: row.report_recipients,
-          deliveries: row.report_deliveries,
-          opens: row.report_opens,
-          clicks: row.report_clicks,
-        }
-  const people = peopleOfMailing(receptions, report, counting)
+  const report = row.checked_at === null ? null : { ...noNumbers, checked_at: row.checked_at }
+  if (report) for (const column of reportNumbers) report[column] = row[`report_${column}`]
+  const basis = basisOf(counts, report)
+  const people = peopleOfMailing(receptions, report, { ...counting, basis })
   const untracked = trackingMayBeOff(receptions, report)
   return {
     counts,
     people,
     receptions,
-    opens: opensOf(counts, counting),
-    clicks: clicksOf(counts, counting),
+    report,
+    basis,
+    opens: basis === 'provider' ? (report!.opens ?? people.opened) : opensOf(counts, counting),
+    clicks: basis === 'provider' ? (report!.clicks ?? people.clicked) : clicksOf(counts, counting),
     rates: ratesOf(people, { untracked }),
     untracked,
     last_at: row.last_at,

@@ -106,8 +106,8 @@ describe('ours and theirs', () => {
         .values({
           mailing_id: id,
           deliveries: 3,
-          opens: 2,
-          clicks: null,
+          unique_opens: 2,
+          unique_clicks: null,
           unsubscriptions: 0,
           checked_at: testStart,
         })

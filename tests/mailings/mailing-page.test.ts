@@ -108,7 +108,7 @@ describe('a mailing', () => {
 
   it('does not take missing tracking for missing interest', async () => {
     const { page, report } = await aSentMailing()
-    await report({ recipients: 80, deliveries: 80, opens: 0, clicks: 0 })
+    await report({ recipients: 80, deliveries: 80, unique_opens: 0, unique_clicks: 0 })
     const text = await page()
     expect(text).toContain('Tracking may be off.')
     expect(value(text, 'open-rate')).toBe('')
@@ -118,7 +118,7 @@ describe('a mailing', () => {
   it('takes the provider’s deliveries while events tell of fewer, and says so', async () => {
     const { page, reader, report } = await aSentMailing()
     await reader('opened')
-    await report({ recipients: 100, deliveries: 90, opens: 40, clicks: 3 })
+    await report({ recipients: 100, deliveries: 90, unique_opens: 40, unique_clicks: 3 })
     const text = await page()
     expect(value(text, 'open-rate')).toMatch(/^0\.0111/)
     expect(text).toContain('Buttondown counts 90 deliveries')

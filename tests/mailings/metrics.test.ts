@@ -1,13 +1,45 @@
 import { describe, expect, it } from 'vitest'
-import { receptionColumns } from '../../src/audience/receptions.js'
+import { noEngagements, receptionColumns } from '../../src/audience/receptions.js'
 import type { ReceptionCounts } from '../../src/database/schema.js'
 import { explain } from '../../src/mailings/differences.js'
 import { funnelOf } from '../../src/mailings/funnel.js'
-import { inPercent, peopleOfMailing, ratesOf, trackingMayBeOff } from '../../src/mailings/metrics.js'
+import { basisOf, inPercent, peopleOfMailing, ratesOf, trackingMayBeOff } from '../../src/mailings/metrics.js'
+import { noNumbers } from '../../src/mailings/record.js'
 
 const nobody = Object.fromEntries(receptionColumns.map((column) => [column, 0])) as unknown as ReceptionCounts
 const rates = (counts: Partial<ReceptionCounts>, machines = false) =>
   ratesOf(peopleOfMailing({ ...nobody, ...counts }, null, { machines }), { untracked: false })
+
+describe('the numbers of a mailing', () => {
+  const told = { ...noNumbers, recipients: 100, deliveries: 96, unique_opens: 40, unique_clicks: 9 }
+
+  it('are the provider’s where nothing of ours could be judged', () => {
+    const unjudged = { ...noEngagements, opens: 30, unjudged_opens: 30, clicks: 4, unjudged_clicks: 4 }
+    expect(basisOf(noEngagements, told)).toBe('provider')
+    expect(basisOf(unjudged, told)).toBe('provider')
+    expect(basisOf({ ...unjudged, machine_clicks: 2 }, told)).toBe('provider')
+    expect(basisOf({ ...unjudged, opens: 31 }, told)).toBe('ours')
+    expect(basisOf({ ...unjudged, clicks: 5 }, told)).toBe('ours')
+    expect(basisOf({ ...unjudged, proxy_opens: 1 }, told)).toBe('ours')
+    expect(basisOf(unjudged, { ...told, unique_opens: null })).toBe('ours')
+    expect(basisOf(unjudged, null)).toBe('ours')
+  })
+
+  it('are by the provider’s people then, and by ours where it says nothing', () => {
+    const report = { ...told, permanent_failures: 3, temporary_failures: 1, complaints: 0 }
+    const ours = { ...nobody, people_sent: 80, people_opened: 30, people_unsubscribed: 2 }
+    expect(peopleOfMailing(ours, report, { machines: false, basis: 'provider' })).toEqual({
+      sent: 100,
+      delivered: 96,
+      opened: 40,
+      clicked: 9,
+      replied: 0,
+      bounced: 4,
+      unsubscribed: 2,
+      complained: 0,
+    })
+  })
+})
 
 describe('the rates of a mailing', () => {
   it('are of unique people, as the design defines them', () => {
@@ -53,13 +85,13 @@ describe('the rates of a mailing', () => {
   })
 
   it('are of the provider’s deliveries while events tell of fewer', () => {
-    const report = { recipients: 1200, deliveries: 1000, opens: 100, clicks: 9 }
+    const report = { ...noNumbers, recipients: 1200, deliveries: 1000 }
     const people = peopleOfMailing({ ...nobody, people_sent: 50, people_opened: 50 }, report, {
       machines: false,
     })
     expect(people).toMatchObject({ sent: 1200, delivered: 1000 })
     expect(ratesOf(people, { untracked: false }).open).toBe(0.05)
-    const more = { recipients: null, deliveries: 40, opens: 1, clicks: 1 }
+    const more = { ...noNumbers, deliveries: 40 }
     expect(peopleOfMailing({ ...nobody, people_sent: 50 }, more, { machines: false })).toMatchObject({
       sent: 50,
       delivered: 50,
@@ -68,12 +100,12 @@ describe('the rates of a mailing', () => {
 })
 
 describe('tracking', () => {
-  const report = { recipients: 60, deliveries: 60, opens: 0, clicks: 0 }
+  const report = { ...noNumbers, recipients: 60, deliveries: 60, unique_opens: 0, unique_clicks: 0 }
   it('may be off where nobody opened or clicked, at many deliveries, and the provider says so too', () => {
     expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, report)).toBe(true)
     expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, null)).toBe(false)
-    expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, { ...report, opens: 3 })).toBe(false)
-    expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, { ...report, opens: null })).toBe(false)
+    expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, { ...report, unique_opens: 3 })).toBe(false)
+    expect(trackingMayBeOff({ ...nobody, people_sent: 60 }, { ...report, unique_opens: null })).toBe(false)
     expect(trackingMayBeOff({ ...nobody, people_sent: 60, all_people_opened: 1 }, report)).toBe(false)
     expect(trackingMayBeOff({ ...nobody, people_sent: 20 }, { ...report, deliveries: 20 })).toBe(false)
   })

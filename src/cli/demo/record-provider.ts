@@ -89,8 +89,8 @@ async function recordReports(needs: Needs) {
         mailing_id: ours.mailing_id,
         recipients: ours.people_sent,
         deliveries: chance(0.25) ? delivered + 1 + below(3) : delivered,
-        opens: ours.all_people_opened - below(isFresh ? 60 : 9) + (chance(0.15) ? 12 : 0),
-        clicks: isFresh
+        unique_opens: ours.all_people_opened - below(isFresh ? 60 : 9) + (chance(0.15) ? 12 : 0),
+        unique_clicks: isFresh
           ? Math.max(0, ours.people_clicked - 3 - below(8))
           : ours.people_clicked + machinesLeft,
         temporary_failures: chance(0.3) ? 1 : 0,

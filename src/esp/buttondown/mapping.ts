@@ -82,22 +82,31 @@ export const mailingFact = (
 ): MailingFact => ({
   provider,
   providerId: email.id,
-  listId,
+  listIds: [listId],
   name: email.subject,
+  subject: email.subject,
+  fromName: '',
+  fromAddress: '',
   status: email.status,
+  madeAt: null,
   // A scheduled one has its day in the future.
   sentAt: email.publishedAt !== null && email.publishedAt <= seenAt ? email.publishedAt : null,
   url: email.url ?? '',
+  html: null,
+  syncedBy: null,
   seenAt,
 })
 
+/** Buttondown describes its opens and clicks as unique. */
 export const reportFact = (analytics: EmailAnalytics, checkedAt: number): ReportFact => ({
   recipients: analytics.recipients,
   deliveries: analytics.deliveries,
-  opens: analytics.opens,
-  clicks: analytics.clicks,
-  temporaryFailures: analytics.temporaryFailures,
-  permanentFailures: analytics.permanentFailures,
+  opens: null,
+  unique_opens: analytics.opens,
+  clicks: null,
+  unique_clicks: analytics.clicks,
+  temporary_failures: analytics.temporaryFailures,
+  permanent_failures: analytics.permanentFailures,
   unsubscriptions: analytics.unsubscriptions,
   complaints: analytics.complaints,
   replies: analytics.replies,

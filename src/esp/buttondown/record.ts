@@ -87,7 +87,7 @@ export function buttondownRecorder({ db, audience }: { db: Db; audience: Audienc
     const mailingId =
       told.emailId === null
         ? null
-        : await mailings.findOrAdd(tx, { provider, providerId: told.emailId, listId, at: told.at })
+        : await mailings.findOrAdd(tx, { provider, providerId: told.emailId, listIds: [listId], at: told.at })
     const { eventId, kind, at, exact, url, address, userAgent, os, browser, metadata } = told
     const { repeated, whole } = await engagements.record(tx, {
       provider,

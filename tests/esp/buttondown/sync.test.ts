@@ -158,21 +158,35 @@ describe('the first sync', () => {
     const mailings = await app.db
       .selectFrom('mailings')
       .leftJoin('mailing_reports', 'mailing_id', 'mailings.id')
-      .select(['name', 'status', 'sent_at', 'recipients', 'deliveries', 'opens', 'clicks'])
+      .select(['name', 'status', 'sent_at', 'recipients', 'deliveries', 'unique_opens', 'unique_clicks'])
       .orderBy('mailings.id')
       .execute()
     const counts = { recipients: 17, deliveries: 17 }
     expect(mailings).toEqual([
-      { name: 'Issue 1', status: 'sent', sent_at: emails[0]!.at, ...counts, opens: 9, clicks: 3 },
-      { name: 'Issue 2', status: 'sent', sent_at: emails[1]!.at, ...counts, opens: 17, clicks: 6 },
+      {
+        name: 'Issue 1',
+        status: 'sent',
+        sent_at: emails[0]!.at,
+        ...counts,
+        unique_opens: 9,
+        unique_clicks: 3,
+      },
+      {
+        name: 'Issue 2',
+        status: 'sent',
+        sent_at: emails[1]!.at,
+        ...counts,
+        unique_opens: 17,
+        unique_clicks: 6,
+      },
       {
         name: 'Not yet',
         status: 'draft',
         sent_at: null,
         recipients: null,
         deliveries: null,
-        opens: null,
-        clicks: null,
+        unique_opens: null,
+        unique_clicks: null,
       },
     ])
     const ours = await app.db
