@@ -317,8 +317,8 @@ export class ApiCaller {
   }
 }
 
-/** What came was no answer of the API at all. */
-export function notTheApi(provider: string, status: number) {
+/** What came was no answer of the API at all. @param status null where it means nothing */
+export function notTheApi(provider: string, status: number | null) {
   return new ProviderError(
     'invalid',
     `What answers is not ${provider}’s API. Look at its address in the settings.`,

@@ -254,7 +254,7 @@ const Next = z.object({ next: z.object({ url: z.string().min(1), starting_after:
  * what `paging` is on the last page: without a `next` that has a `url`, whatever else there is, that page was the last.
  */
 export const PageAnswer = z
-  .object({ data: z.array(z.unknown()), paging: z.unknown() })
+  .object({ data: z.array(z.unknown()), paging: z.unknown().optional() })
   .transform((answer) => {
     const parsed = Next.safeParse(answer.paging)
     return { rows: answer.data, next: parsed.success ? parsed.data.next : null }

@@ -371,8 +371,8 @@ const manners = (limit: Limit, longestWait: number): Manners => ({
         'The key was refused: keys made before October 2024 do not work with this API. Make a new one at EmailOctopus, under Integrations & APIs.',
         status,
       )
-    // What is not JSON comes from somewhere before the API.
-    if (jsonOrNull(text) === null) return notTheApi('EmailOctopus', status)
+    // What is not JSON comes from somewhere before the API, and its status says nothing about what was asked for.
+    if (jsonOrNull(text) === null) return notTheApi('EmailOctopus', null)
     if (status === 403)
       return new ProviderError(
         'missing-permission',
