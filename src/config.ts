@@ -110,6 +110,14 @@ const Environment = z.object({
     .regex(/^\d{1,6}$/, 'a number of requests, or 0 for no limit')
     .transform(Number)
     .default(600),
+  EMAILOCTOPUS_API_URL: ApiUrl.default('https://api.emailoctopus.com'),
+  EMAILOCTOPUS_API_KEY: z.string().optional(),
+  EMAILOCTOPUS_WEBHOOK_SECRET: z.string().max(255, 'at most 255 characters').optional(),
+  EMAILOCTOPUS_REQUESTS_PER_SECOND: z
+    .string()
+    .regex(/^\d{1,6}$/, 'a number of requests, or 0 for no limit')
+    .transform(Number)
+    .default(10),
   NODE_ENV: z.string().optional(),
 })
 

@@ -93,6 +93,19 @@ export class TokenBucket {
     this.#serve()
   }
 
+  /** Calls that may go at once, now. */
+  get level() {
+    this.#fill()
+    return Math.max(0, Math.floor(Math.min(this.#level, this.#window.left) + 1e-9))
+  }
+
+  /** Takes over that the server's own bucket holds no more than this, as somebody else may draw on it. */
+  lower(tokens: number) {
+    this.#fill()
+    if (tokens >= 0) this.#level = Math.min(this.#level, tokens)
+    this.#serve()
+  }
+
   /** Lets nobody through for so long, as a 429 asks. */
   close(milliseconds: number) {
     this.#closedUntil = Math.max(this.#closedUntil, this.#clock.now() + milliseconds)
@@ -115,14 +128,19 @@ export class TokenBucket {
     }
   }
 
-  /** How long until the next call may go. */
-  #milliseconds() {
+  #fill() {
     const now = this.#clock.now()
     // A clock that was set back must not take tokens away.
     const seconds = Math.max(0, now - this.#filledAt) / 1000
     this.#level = Math.min(this.#capacity, this.#level + seconds * this.#perSecond)
     this.#filledAt = now
     if (now >= this.#window.until) this.#window.left = Number.POSITIVE_INFINITY
+    return now
+  }
+
+  /** How long until the next call may go. */
+  #milliseconds() {
+    const now = this.#fill()
     return Math.max(
       this.#closedUntil - now,
       this.#window.left >= 1 ? 0 : this.#window.until - now,
