@@ -33,6 +33,21 @@ describe('the configuration', () => {
     expect(readConfig({ EXPECT_EXISTING_DATA: '1' }).EXPECT_EXISTING_DATA).toBe(true)
   })
 
+  it('takes the limit and the address of a provider', () => {
+    expect(readConfig({})).toMatchObject({
+      EMAILOCTOPUS_API_URL: 'https://api.emailoctopus.com',
+      EMAILOCTOPUS_REQUESTS_PER_SECOND: 10,
+    })
+    const here = readConfig({
+      EMAILOCTOPUS_API_URL: 'http://127.0.0.1:4020/',
+      EMAILOCTOPUS_REQUESTS_PER_SECOND: '0',
+    })
+    expect(here).toMatchObject({
+      EMAILOCTOPUS_API_URL: 'http://127.0.0.1:4020',
+      EMAILOCTOPUS_REQUESTS_PER_SECOND: 0,
+    })
+  })
+
   it.each([
     [{ PORT: 'http' }, 'PORT must be a port from 0 to 65535.'],
     [{ PORT: '1e3' }, 'PORT must be a port from 0 to 65535.'],

@@ -29,7 +29,11 @@ await orSayWhy(async () => {
   }
 
   if (command === 'stand-in') {
-    process.exitCode = await run([tsx, 'tests/stand-ins/buttondown.ts', ...args])
+    const named = args[0] !== undefined && !args[0].startsWith('-')
+    const provider = named ? args[0] : 'buttondown'
+    if (provider !== 'buttondown' && provider !== 'emailoctopus')
+      throw new Refused(`Nobody stands in for "${provider}", only for buttondown and emailoctopus.`)
+    process.exitCode = await run([tsx, `tests/stand-ins/${provider}.ts`, ...args.slice(named ? 1 : 0)])
     return
   }
 
