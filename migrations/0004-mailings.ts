@@ -102,6 +102,8 @@ alter table lists add column updated_at integer;
 
 alter table lists add column walked_at integer;
 
+alter table lists add column fully_walked_at integer;
+
 alter table lists add column gone_at integer;
 
 create table list_fields (

@@ -228,7 +228,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const search = searchIndex({ db })
   const jobs: Job[] = [
     { name: 'read deliveries of Buttondown', when: '*/5 * * * * *', run: () => buttondown.deliveries.run() },
-    { name: 'start a sync that waits', when: '* * * * * *', run: () => buttondown.performWaiting() },
+    { name: 'start a sync that waits', when: '* * * * * *', run: () => buttondown.sync.performWaiting() },
     { name: 'sync with Buttondown', when: '15 2 * * *', run: () => buttondown.nightly() },
     { name: 'look at the webhook of Buttondown', when: '25 * * * *', run: () => buttondown.lookAtWebhook() },
     { name: 'score whoever did something', when: '30 * * * * *', run: () => scoring.run() },

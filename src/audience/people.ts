@@ -220,6 +220,31 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     return contact
   }
 
+  /**
+   * Somebody is named by a fact without being described: makes them known by address and identity, and says nothing of
+   * what they subscribe to.
+   * @returns the contact; whoever was erased stays so
+   */
+  async function acquaint(
+    tx: Db,
+    fact: Pick<SubscriberFact, 'provider' | 'providerId' | 'email'> & { listId: number | null; at: number },
+  ): Promise<number> {
+    const { provider, providerId, email, listId: list_id, at } = fact
+    const called = identityText(provider, providerId)
+    const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, called))
+    if (erased) {
+      if (!(await erasures.find(tx, called))) await remember(tx, called, erased)
+      return erased.contact_id
+    }
+    const { id } = await contacts.findOrAdd(tx, email, at, provider)
+    await tx
+      .insertInto('contact_identities')
+      .values({ provider, provider_id: providerId, contact_id: id, list_id, email })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
+    return id
+  }
+
   /** An address that somebody had before belongs to somebody else now, where the provider still knows the first. */
   async function freeAlias(
     tx: Db,
@@ -691,6 +716,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     /** For recorders that stand on this one; inside `counted` of the engagements. */
     subscriber,
     subscription,
+    acquaint,
     byIdentity,
     tags,
   }

@@ -66,16 +66,16 @@ async function perform({ db, buttondown, config, meter }: Work) {
         : `There is no API key for Buttondown. Set BUTTONDOWN_API_KEY, or start the server and enter it at ${config.BASE_URL}/providers/buttondown.`,
     )
   const interrupted = onInterrupt()
-  const { run } = await buttondown.askForSync(askedBy)
+  const { run } = await buttondown.sync.ask(askedBy)
   let ended = false
-  const performing = buttondown.performWaiting().finally(() => {
+  const performing = buttondown.sync.performWaiting().finally(() => {
     ended = true
   })
   let cancelled = false
   while (!ended) {
     if (interrupted() && !cancelled) {
       cancelled = true
-      await buttondown.cancelSync()
+      await buttondown.sync.cancel()
     }
     meter.show(await getRun(db, run.id))
     await Promise.race([performing, pause(lookEvery)])
@@ -87,7 +87,7 @@ async function perform({ db, buttondown, config, meter }: Work) {
 /** A server runs on this data: it takes the run that waits within a second. */
 async function handOver({ db, buttondown, config, meter }: Work) {
   const interrupted = onInterrupt()
-  const { run, isNew } = await buttondown.askForSync(askedBy)
+  const { run, isNew } = await buttondown.sync.ask(askedBy)
   console.log(
     isNew
       ? 'The server that is running performs the sync.'

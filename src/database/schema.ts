@@ -112,8 +112,9 @@ export interface Tables {
     /** When it was made at the provider, and last changed there. */
     made_at: Instant | null
     updated_at: Instant | null
-    /** As of when all its contacts have been read. */
+    /** As of when the changes of its contacts have been read, and when all of them were read last. */
     walked_at: Instant | null
+    fully_walked_at: Instant | null
     /** When the provider was first found to know it no more. */
     gone_at: Instant | null
   }

@@ -9,6 +9,8 @@ export interface Progress {
   since: { at: number; done: number } | null
   /** Requests sent to the provider. */
   requests: number
+  /** How many more may go out at once; null where nobody tells. */
+  remaining: number | null
 }
 
 /** A sync as pages and the terminal show it. */
@@ -28,7 +30,7 @@ export interface Run {
   error: string | null
 }
 
-const noProgress: Progress = { stage: '', stages: {}, since: null, requests: 0 }
+const noProgress: Progress = { stage: '', stages: {}, since: null, requests: 0, remaining: null }
 
 const runOf = (row: Row<'sync_runs'>): Run => ({
   id: row.id,

@@ -205,7 +205,7 @@ describe('how far a sync is', () => {
     seenAt,
     endedAt: null,
     checkpoint: {},
-    progress: { stage, stages, since: { at: 0, done: 0 }, requests: 0 },
+    progress: { stage, stages, since: { at: 0, done: 0 }, requests: 0, remaining: null },
     changes: {},
     error: null,
   })

@@ -96,7 +96,7 @@ it('keeps every acknowledged delivery once and finishes its backfill, whenever i
     BUTTONDOWN_REQUESTS_PER_MINUTE: '0',
   }
   const before = await testApp({ dataDir, env, clock: stoppedClock(Date.now()) })
-  await before.buttondown.askForSync('the test')
+  await before.buttondown.sync.ask('the test')
   await before.stop()
 
   const acknowledged = new Set<string>()
@@ -131,7 +131,7 @@ it('keeps every acknowledged delivery once and finishes its backfill, whenever i
   standIn.weather.slow = 0
   // Late enough that whatever waits for another try is due.
   const app = await testApp({ dataDir, env, clock: stoppedClock(Date.now() + 12 * hour) })
-  await app.buttondown.performWaiting()
+  await app.buttondown.sync.performWaiting()
   await app.buttondown.deliveries.run()
 
   expect(acknowledged.size).toBeGreaterThan(300)

@@ -8,13 +8,13 @@ import { inboxRecorder, tryAgain } from '../inbox.js'
 import { providerKey } from '../keys.js'
 import { ProviderError } from '../provider-error.js'
 import { WebhookRefusals } from '../refusals.js'
-import { askForRun, currentRun, endRun, findRun, lastDoneRun, resumeRuns } from '../runs.js'
 import { deliveriesOf } from '../silence.js'
+import { providerSyncs } from '../syncs.js'
 import { buttondownConnection } from './connection.js'
 import { deliveryReader } from './deliveries.js'
 import { provider } from './reading.js'
 import { buttondownRecorder } from './record.js'
-import { buttondownSync, type RunKind } from './sync.js'
+import { buttondownWalk } from './sync.js'
 import { buttondownWebhook } from './webhook.js'
 
 interface Needs {
@@ -55,12 +55,11 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
   const record = ledger.register(buttondownRecorder({ db, audience }), { patient: true })
   const { api, listId, nameList } = connection
   const deliveries = deliveryReader({ db, record, api, listId, now, log })
-  const sync = buttondownSync({
+  const sync = providerSyncs({
     db,
-    record,
-    api,
-    listId,
-    nameList,
+    provider,
+    name: 'Buttondown',
+    walk: buttondownWalk({ db, record, api, listId, nameList, now }),
     ended: async () => void (await score()),
     now,
     log,
@@ -77,51 +76,6 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     }, 20).unref()
   }
 
-  let performing: Promise<void> | null = null
-  let stopped = false
-  let begun = false
-
-  /** Starts the run that waits, if one does: one at a time. @returns when it has ended */
-  async function performWaiting(): Promise<void> {
-    if (performing || stopped) return performing ?? undefined
-    if (!begun) {
-      begun = true
-      await resumeRuns(db, provider) // what the last process left under way
-    }
-    const run = await currentRun(db, provider)
-    if (run?.state !== 'waiting' || performing || stopped) return
-    performing = sync.perform(run).finally(() => {
-      performing = null
-    })
-    return performing
-  }
-
-  /** Everything the first time, and what is new after that. */
-  async function askForSync(askedBy: string, kind?: RunKind) {
-    const last = await lastDoneRun(db, provider, ['first'])
-    const failed = last ? null : await unfinishedFirst()
-    return askForRun(db, {
-      provider,
-      kind: last ? (kind ?? 'manual') : 'first',
-      askedBy,
-      now: now(),
-      ...failed,
-    })
-  }
-
-  /** A first sync that failed or was cancelled goes on where it was. */
-  async function unfinishedFirst() {
-    const row = await db
-      .selectFrom('sync_runs')
-      .select('id')
-      .where('provider', '=', provider)
-      .where('kind', '=', 'first')
-      .orderBy('id', 'desc')
-      .executeTakeFirst()
-    const run = row && (await findRun(db, row.id))
-    return run ? { checkpoint: run.checkpoint, stages: run.progress.stages } : null
-  }
-
   return {
     webhook: buttondownWebhook({ receive, signingKey, refusals, arrived, now }),
     webhookUrl,
@@ -130,20 +84,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     connection,
     refusals,
     deliveries,
-    /** Starts at once what is asked for, unless one runs already. */
-    async startSync(askedBy: string, kind?: RunKind) {
-      const asked = await askForSync(askedBy, kind)
-      if (asked.isNew) void performWaiting().catch((error) => log.error({ err: error }, 'sync failed'))
-      return asked.run
-    },
-    askForSync,
-    performWaiting,
-    async cancelSync() {
-      const run = await currentRun(db, provider)
-      if (!run) return
-      await endRun(db, run.id, { state: 'cancelled', error: null, now: now() })
-      await sync.breakOffIfCancelled(run.id)
-    },
+    sync,
     /** Puts failed deliveries back. @param id null for all */
     async tryAgain(id: number | null) {
       const count = await tryAgain(db, provider, { id, now: now() })
@@ -154,8 +95,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     /** By the clock: reconciles with Buttondown, and looks whether the webhook is still switched on. */
     async nightly() {
       if (!(await apiKey.read())) return
-      await askForSync('the nightly schedule', 'nightly')
-      await performWaiting()
+      await sync.scheduled('the nightly schedule')
     },
     async lookAtWebhook() {
       if (!(await apiKey.read())) return
@@ -170,10 +110,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     },
     /** No new work; what is under way ends soon, and goes on at the next start. */
     async stop() {
-      stopped = true
-      sync.stop()
-      await deliveries.stop()
-      await performing?.catch(() => {})
+      await Promise.all([sync.stop(), deliveries.stop()])
     },
   }
 }

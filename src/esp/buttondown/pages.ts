@@ -162,12 +162,12 @@ export function buttondownPages({ db, buttondown, audience, config, now }: Needs
       return res.redirect(303, home)
     }
     const isAll = (req.body as { all?: unknown } | undefined)?.all === '1'
-    await buttondown.startSync(accountOf(res).username, isAll ? 'first' : undefined)
+    await buttondown.sync.start(accountOf(res).username, isAll ? 'first' : undefined)
     res.redirect(303, pageOf[From.parse(req.body ?? {}).from])
   })
 
   routes.post(`${home}/sync/cancellation`, async (req, res) => {
-    await buttondown.cancelSync()
+    await buttondown.sync.cancel()
     tell(req, 'The sync is cancelled. What came in until now stays.')
     res.redirect(303, pageOf[From.parse(req.body ?? {}).from])
   })

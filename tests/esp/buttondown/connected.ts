@@ -60,8 +60,8 @@ export async function aConnectedApp({
     read: () => app.buttondown.deliveries.run(),
     /** A sync from beginning to end. */
     async sync(kind?: 'first' | 'nightly' | 'manual') {
-      await app.buttondown.askForSync('the test', kind)
-      await app.buttondown.performWaiting()
+      await app.buttondown.sync.ask('the test', kind)
+      await app.buttondown.sync.performWaiting()
     },
   }
 }

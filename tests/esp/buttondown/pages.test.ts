@@ -118,8 +118,8 @@ describe('the API key', () => {
   it('is refused when it belongs to another newsletter than the one that is here', async () => {
     const app = await beforeConnecting()
     await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(303)
-    await app.buttondown.askForSync('the test')
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.ask('the test')
+    await app.buttondown.sync.performWaiting()
     Object.assign(app.world.newsletter, { id: app.world.newId(), name: 'Another Letter' })
     const refused = await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(422)
     expect(words(refused.text)).toContain(
@@ -185,7 +185,7 @@ describe('the sync', () => {
     expect(again.status).toBe(304)
 
     release()
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     const done = await app.page('/sync')
     expect(done).toContain('hx-trigger="every 10s, refresh"')
     expect(words(done)).toContain('Synced just now')
@@ -194,10 +194,10 @@ describe('the sync', () => {
     expect(words(await app.page())).toContain('2 contacts, 1 mailing and 1 event of the past are here.')
 
     await app.person.send(`${home}/sync`, {}).expect(303).expect('Location', home)
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     expect(words(await app.page('/sync'))).toMatch(/Done +By hand by maren Nothing changed/)
     await app.person.send(`${home}/sync`, { all: '1' }).expect(303)
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     expect((await app.page('/sync')).match(/First sync/g)?.length).toBe(2)
   })
 
@@ -209,7 +209,7 @@ describe('the sync', () => {
     const asked = app.standIn.requests.length
     await app.person.send(`${home}/sync`, {}).expect(303)
     await app.standIn.arrived(asked + 1)
-    const performing = app.buttondown.performWaiting()
+    const performing = app.buttondown.sync.performWaiting()
     await app.person.send(`${home}/sync/cancellation`, { from: 'sync' }).expect(303)
     release()
     await performing
@@ -218,7 +218,7 @@ describe('the sync', () => {
     expect(page).toContain('It goes on where it was.')
     expect(words(await app.page())).toContain('It was cancelled, and goes on where it was.')
     await app.person.send(`${home}/sync`, {}).expect(303)
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     expect(words(await app.page('/sync'))).toContain('120 new contacts')
   })
 
@@ -229,7 +229,7 @@ describe('the sync', () => {
     await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(303)
     app.standIn.weather.forbidden = ['subscribers']
     await app.person.send(`${home}/sync`, {}).expect(303)
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     const sentence = 'This API key may not read the subscribers.'
     expect(words(await app.page('/sync'))).toContain(`The last sync failed`)
     expect(words(await app.page('/sync'))).toContain(sentence)
@@ -244,7 +244,7 @@ describe('the sync', () => {
     app.world.deleteSubscriber(gone)
     await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(303)
     await app.person.send(`${home}/sync`, {}).expect(303)
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     const page = words(await app.page('/sync'))
     expect(page).toContain('Done, 1 failure')
     expect(page).toContain(`Subscriber ${gone.id}`)
@@ -269,8 +269,8 @@ describe('the webhook', () => {
     expect(page).not.toContain(webhook!.signingKey)
 
     const ada = app.world.addSubscriber({ email: 'ada@fernmail.example' })
-    await app.buttondown.askForSync('the test')
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.ask('the test')
+    await app.buttondown.sync.performWaiting()
     const clicked = app.world.addEvent({ type: 'clicked', subscriber: ada })
     await app.deliver(clicked, webhook!.signingKey).expect(200)
     app.clock.pass(240)

@@ -454,14 +454,14 @@ describe('a run that does not come to its end', () => {
     const app = await aConnectedApp({ now, pageLength: 4 })
     fill(app.world)
     const steps = oneByOne(app)
-    await app.buttondown.startSync('Maren')
-    expect((await app.buttondown.startSync('Ben')).askedBy).toBe('Maren')
+    await app.buttondown.sync.start('Maren')
+    expect((await app.buttondown.sync.start('Ben')).askedBy).toBe('Maren')
     await steps.until(5)
-    await app.buttondown.cancelSync()
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.cancel()
+    await app.buttondown.sync.performWaiting()
     expect(await lastRun(app)).toMatchObject({ state: 'cancelled', checkpoint: { page: 3 }, error: null })
     expect(await countOf(app, 'contacts')).toBe(8)
-    await app.buttondown.cancelSync() // there is none any more
+    await app.buttondown.sync.cancel() // there is none any more
     steps.all()
     await app.sync()
     expect(await lastRun(app)).toMatchObject({ state: 'done', kind: 'first' })
@@ -499,7 +499,7 @@ describe('a run that does not come to its end', () => {
 
     const app = await aConnectedApp({ standIn, dataDir })
     const asked = standIn.requests.length
-    await app.buttondown.performWaiting()
+    await app.buttondown.sync.performWaiting()
     const run = await lastRun(app)
     expect(run).toMatchObject({ id: before.id, state: 'done' })
     // What had come in is not asked for again, but for the page before.

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { signatureHeader, verifySignature } from '../../../src/esp/emailoctopus/signature.js'
+import { signatureHeader } from '../../../src/esp/emailoctopus/webhook.js'
+import { verifySignature } from '../../../src/esp/signature.js'
 
 /** The test vector of our reference, computed there with two other implementations. */
 const key = 'local-test-eo-secret-001'

@@ -5,7 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { EmailOctopusClient, reportStatuses } from '../../../src/esp/emailoctopus/client.js'
-import { signatureHeader, verifySignature } from '../../../src/esp/emailoctopus/signature.js'
+import { signatureHeader } from '../../../src/esp/emailoctopus/webhook.js'
+import { verifySignature } from '../../../src/esp/signature.js'
 import { type StandInOptions, startEmailOctopus, type Weather } from '../../support/emailoctopus.js'
 import { EmailOctopusWorld } from '../../support/emailoctopus-world.js'
 import { handClock } from '../../support/hand-clock.js'
@@ -485,7 +486,8 @@ describe('the stand-in', () => {
           recipients,
           at: past,
         })
-        for (let reader = number % 50; reader < 50_000; reader += 50) world.open(campaign, recipients[reader]!)
+        for (let reader = number % 50; reader < 50_000; reader += 50)
+          world.open(campaign, recipients[reader]!)
       }
     })
     expect(world.happenings).toEqual([])

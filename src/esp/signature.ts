@@ -1,8 +1,9 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 
 /**
- * Was this body signed with our key? Buttondown sends `X-Buttondown-Signature: sha256=` and the HMAC-SHA256 of the raw
- * body in 64 lower-case hex digits. There is no time in it: a replay is caught by the delivery's id alone.
+ * Was this body signed with our key? Buttondown and EmailOctopus both send, each in a header of its own, `sha256=` and the
+ * HMAC-SHA256 of the raw body in 64 lower-case hex digits. There is no time in it: a replay is caught by the delivery's
+ * id alone.
  * @param header as it came; undefined when there was none
  * @param body the bytes as they came, before any parsing
  * @param key the webhook's signing key; an empty one signs nothing, so nothing passes

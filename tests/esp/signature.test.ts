@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { verifySignature } from '../../../src/esp/buttondown/signature.js'
+import { verifySignature } from '../../src/esp/signature.js'
 
 /** The test vector of our reference, computed there with two other implementations. */
 const key = 'local-test-signing-key-001'
