@@ -45,6 +45,7 @@ import { openButtondown } from './esp/buttondown/buttondown.js'
 import { spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
+import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { mailingChapters } from './mailings/glossary.js'
@@ -110,6 +111,16 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const emailOctopus = openEmailOctopus({
+    db,
+    ledger,
+    audience,
+    config,
+    secret: installationSecret(config.DATA_DIR),
+    score: () => scoring.runAll(),
+    now,
+    log,
+  })
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
   const remover = campaignRemover({ db, log })
@@ -125,6 +136,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
 
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use('/webhooks/buttondown', buttondown.webhook)
+  app.use('/webhooks/emailoctopus', emailOctopus.webhook)
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)
@@ -228,7 +240,22 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const search = searchIndex({ db })
   const jobs: Job[] = [
     { name: 'read deliveries of Buttondown', when: '*/5 * * * * *', run: () => buttondown.deliveries.run() },
-    { name: 'start a sync that waits', when: '* * * * * *', run: () => buttondown.sync.performWaiting() },
+    {
+      name: 'read deliveries of EmailOctopus',
+      when: '2-59/5 * * * * *',
+      run: () => emailOctopus.deliveries.run(),
+    },
+    {
+      name: 'start a sync with Buttondown that waits',
+      when: '* * * * * *',
+      run: () => buttondown.sync.performWaiting(),
+    },
+    {
+      name: 'start a sync with EmailOctopus that waits',
+      when: '* * * * * *',
+      run: () => emailOctopus.sync.performWaiting(),
+    },
+    { name: 'sync with EmailOctopus', when: '*/5 * * * *', run: () => emailOctopus.scheduled() },
     { name: 'sync with Buttondown', when: '15 2 * * *', run: () => buttondown.nightly() },
     { name: 'look at the webhook of Buttondown', when: '25 * * * *', run: () => buttondown.lookAtWebhook() },
     { name: 'score whoever did something', when: '30 * * * * *', run: () => scoring.run() },
@@ -239,5 +266,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
   ]
-  return { app, setup, jobs, remover, refusals, settle, settling, audience, buttondown, scoring }
+  return {
+    app,
+    setup,
+    jobs,
+    remover,
+    refusals,
+    settle,
+    settling,
+    audience,
+    buttondown,
+    emailOctopus,
+    scoring,
+  }
 }

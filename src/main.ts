@@ -60,7 +60,7 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, scoring } = await createApp({
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring } = await createApp({
     config,
     db,
     readers,
@@ -95,7 +95,7 @@ async function start() {
   // A connection that is kept alive, or a request that never comes to its end, would hold the end up.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
   setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
-  await Promise.all([buttondown.stop(), scoring.stop(), running.stop(), remover.stop()])
+  await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), running.stop(), remover.stop()])
   await ledger.close()
   await closed
   clearInterval(sweep)

@@ -718,6 +718,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     subscription,
     acquaint,
     byIdentity,
+    summarise,
     tags,
   }
 }

@@ -77,6 +77,10 @@ export async function listRuns(db: Db, provider: string, limit: number): Promise
   return rows.map(runOf)
 }
 
+/** The one that was asked for last, whatever became of it. */
+export const lastRun = async (db: Db, provider: string): Promise<Run | null> =>
+  (await listRuns(db, provider, 1))[0] ?? null
+
 /** The last run that came to its end. */
 export async function lastDoneRun(db: Db, provider: string, kinds: string[]): Promise<Run | null> {
   const row = await db
@@ -210,6 +214,21 @@ export async function forgetFailures(
     .where('provider', '=', provider)
     .where('settled_at', 'is', null)
     .$if(id !== null, (query) => query.where('id', '=', id!))
+    .execute()
+}
+
+/** What had failed by this name has gone well since. */
+export async function forgetFailuresOf(
+  db: Db,
+  provider: string,
+  { what, now }: { what: string; now: number },
+) {
+  await db
+    .updateTable('sync_failures')
+    .set({ settled_at: now })
+    .where('provider', '=', provider)
+    .where('what', '=', what)
+    .where('settled_at', 'is', null)
     .execute()
 }
 

@@ -61,7 +61,12 @@ export async function testApp({
   async function stop() {
     if (stopped) return
     stopped = true
-    await Promise.all([parts.remover.stop(), parts.buttondown.stop(), parts.scoring.stop()])
+    await Promise.all([
+      parts.remover.stop(),
+      parts.buttondown.stop(),
+      parts.emailOctopus.stop(),
+      parts.scoring.stop(),
+    ])
     await ledger.close()
     await readers.destroy()
     await db.destroy()

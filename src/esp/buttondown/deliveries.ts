@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { addressPrivacy } from '../../audience/internet-addresses.js'
 import type { Db } from '../../database/open.js'
 import type { Row } from '../../database/schema.js'
-import { type DeliveryOutcome, dueDeliveries, isDatabaseBusy } from '../inbox.js'
+import { type DeliveryOutcome, dueDeliveries, isDatabaseBusy, tryAgainAfter } from '../inbox.js'
 import { ProviderError } from '../provider-error.js'
 import type { ButtondownClient } from './client.js'
 import { type ToldEvent, toldByStore } from './mapping.js'
@@ -19,8 +19,6 @@ interface Needs {
   log: Logger
 }
 
-/** Milliseconds from one try to the next; after the last the delivery has failed. */
-export const tryAgainAfter = [60_000, 300_000, 1_800_000, 7_200_000, 21_600_000]
 const batchSize = 200
 /** So many details are asked for one by one; more are found by walking through the newest events. */
 const fewDetails = 5

@@ -137,7 +137,6 @@ export const kindOfEvent: Record<string, EngagementKind> = {
 export const statusOfEvent: Record<string, SubscriptionStatus> = {
   'contact.complained': 'complained',
   'contact.unsubscribed': 'unsubscribed',
-  'contact.deleted': 'removed',
 }
 
 export const leftAt = (status: SubscriptionStatus, at: number | null) =>

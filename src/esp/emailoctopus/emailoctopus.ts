@@ -1,0 +1,144 @@
+import type { Logger } from 'pino'
+import type { Audience } from '../../audience/audience.js'
+import type { Config } from '../../config.js'
+import type { Db } from '../../database/open.js'
+import { readSetting, writeSetting } from '../../database/settings.js'
+import type { Ledger } from '../../ledger/ledger.js'
+import { sealer } from '../../secret.js'
+import { inboxRecorder, tryAgain } from '../inbox.js'
+import { providerKey } from '../keys.js'
+import { WebhookRefusals } from '../refusals.js'
+import { lastRun } from '../runs.js'
+import { deliveriesOf } from '../silence.js'
+import { providerSyncs } from '../syncs.js'
+import { EmailOctopusClient } from './client.js'
+import { octopusDeliveryReader } from './deliveries.js'
+import { provider } from './mapping.js'
+import { octopusRecorder } from './record.js'
+import { emailOctopusWalk } from './walk.js'
+import { emailOctopusWebhook } from './webhook.js'
+
+interface Needs {
+  db: Db
+  ledger: Ledger
+  audience: Audience
+  config: Config
+  /** The installation's own; keys that were entered on a page are sealed with it. */
+  secret: string
+  /** Scores are due, since everything has come in. */
+  score: () => Promise<unknown>
+  now: () => number
+  log: Logger
+}
+
+/** How often a sync starts by itself; what it asks for is a matter of each mailing's age. */
+export const periods = ['hourly', 'daily'] as const
+export type Period = (typeof periods)[number]
+const periodSetting = 'emailoctopus_period'
+/** Milliseconds from one scheduled sync to the next, less what a schedule may come too early. */
+const pauseOf = { hourly: 55 * 60_000, daily: 23.5 * 3_600_000 }
+
+/** How often, and for how many milliseconds each, a key is tried while somebody waits for the page. */
+const whileSomebodyWaits = { tries: 2, timeout: 8_000 }
+
+/** Everything that ties this installation to EmailOctopus: its door, its inbox, its sync. */
+export function openEmailOctopus({ db, ledger, audience, config, secret, score, now, log }: Needs) {
+  const seal = sealer(secret)
+  const apiKey = providerKey({
+    db,
+    seal,
+    setting: 'emailoctopus_api_key',
+    given: config.EMAILOCTOPUS_API_KEY,
+  })
+  const signingKey = providerKey({
+    db,
+    seal,
+    setting: 'emailoctopus_webhook_secret',
+    given: config.EMAILOCTOPUS_WEBHOOK_SECRET,
+  })
+  const perSecond = config.EMAILOCTOPUS_REQUESTS_PER_SECOND
+  const options = {
+    baseUrl: config.EMAILOCTOPUS_API_URL,
+    // A tenth of what the vendor saves up is what it gives back in a second.
+    limit: perSecond === 0 ? null : { capacity: 10 * perSecond, perSecond },
+  }
+  let client: { key: string; api: EmailOctopusClient } | null = null
+
+  /** One client for one key, so that everything that calls shares one limit. */
+  async function api(): Promise<EmailOctopusClient | null> {
+    const key = await apiKey.read()
+    if (!key) return null
+    if (client?.key !== key) client = { key, api: new EmailOctopusClient({ ...options, key }) }
+    return client.api
+  }
+
+  const refusals = new WebhookRefusals()
+  const receive = ledger.register(inboxRecorder(db))
+  const record = ledger.register(octopusRecorder({ db, audience }), { patient: true })
+  const deliveries = octopusDeliveryReader({ db, record, api, now, log })
+  const sync = providerSyncs({
+    db,
+    provider,
+    name: 'EmailOctopus',
+    walk: emailOctopusWalk({ db, record, api, now }),
+    ended: async () => void (await score()),
+    now,
+    log,
+  })
+
+  let woken = false
+  /** Events that arrive together are read together. */
+  function arrived() {
+    if (woken) return
+    woken = true
+    setTimeout(() => {
+      woken = false
+      deliveries.run().catch((error) => log.error({ err: error }, 'deliveries not read'))
+    }, 20).unref()
+  }
+
+  async function period(): Promise<Period> {
+    const kept = await readSetting(db, periodSetting)
+    return periods.find((known) => known === kept) ?? 'hourly'
+  }
+
+  /** When the next sync starts by itself; null as long as there is no key. */
+  async function nextAt(): Promise<number | null> {
+    if (!(await apiKey.read())) return null
+    const last = await lastRun(db, provider)
+    return last === null ? now() : last.startedAt + pauseOf[await period()]
+  }
+
+  return {
+    webhook: emailOctopusWebhook({ receive, signingKey, refusals, arrived, now }),
+    webhookUrl: `${config.BASE_URL}/webhooks/emailoctopus`,
+    apiKey,
+    signingKey,
+    refusals,
+    deliveries,
+    sync,
+    api,
+    /** Asks EmailOctopus whether it knows this key, without keeping it. @throws ProviderError */
+    tryKey: (key: string) => new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }).checkKey(),
+    period,
+    savePeriod: (wanted: Period) => writeSetting(db, periodSetting, wanted),
+    nextAt,
+    /** Puts failed deliveries back. @param id null for all */
+    async tryAgain(id: number | null) {
+      const count = await tryAgain(db, provider, { id, now: now() })
+      arrived()
+      return count
+    },
+    silence: () => deliveriesOf(db, provider, now()),
+    /** By the clock, which asks more often than the period has it. */
+    async scheduled() {
+      const at = await nextAt()
+      if (at !== null && at <= now()) await sync.scheduled('the schedule')
+    },
+    /** No new work; what is under way ends soon, and goes on at the next start. */
+    async stop() {
+      await Promise.all([sync.stop(), deliveries.stop()])
+    },
+  }
+}
+export type EmailOctopus = ReturnType<typeof openEmailOctopus>

@@ -1,0 +1,475 @@
+import type { Audience } from '../../audience/audience.js'
+import { engagementNumber } from '../../audience/engagement-kinds.js'
+import { listBook } from '../../audience/list-book.js'
+import { Unknown } from '../../audience/people.js'
+import type { SubscriptionStatus } from '../../audience/subscriptions.js'
+import { compiled } from '../../database/compiled.js'
+import type { Db } from '../../database/open.js'
+import type { Recorder } from '../../ledger/ledger.js'
+import { mailingBook } from '../../mailings/record.js'
+import { type DeliveryOutcome, deliverySettler } from '../inbox.js'
+import type { Campaign, OctopusContact, OctopusList, ReportContact, ReportLink, Summary } from './answers.js'
+import type { ReportStatus } from './client.js'
+import type { OctopusEvent } from './events.js'
+import {
+  apartFrom,
+  begunAt,
+  type Evidence,
+  emailOf,
+  kindOfEvent,
+  kindOfReport,
+  leftAt,
+  linkFact,
+  listFact,
+  mailingFact,
+  nameOf,
+  provider,
+  reportFact,
+  statusOf,
+  statusOfEvent,
+  tagOriginOf,
+} from './mapping.js'
+
+/** What may come in from EmailOctopus, through whatever door; and what became of the deliveries that told it. */
+export type OctopusFact = { settle?: DeliveryOutcome[] } & (
+  | { do: 'list'; list: OctopusList; seenAt: number }
+  | { do: 'list gone'; listId: number; at: number }
+  | { do: 'contact'; contact: OctopusContact; listId: number; seenAt: number }
+  | { do: 'contact gone'; contactId: string; listId: number; at: number; exact: boolean }
+  | { do: 'campaign'; campaign: Campaign; seenAt: number; syncedBy: string | null }
+  | { do: 'summary'; mailingId: number; summary: Summary; checkedAt: number }
+  | { do: 'links'; mailingId: number; links: ReportLink[]; counted: number; checkedAt: number }
+  | { do: 'report row'; mailingId: number; status: ReportStatus; row: ReportContact; seenAt: number }
+  | { do: 'report walked'; mailingId: number; status: ReportStatus; counted: number; at: number }
+  | { do: 'event'; event: OctopusEvent & { contactId: string }; receivedAt: number }
+  | { do: 'settle' }
+)
+
+export interface OctopusReceipt {
+  contact: number | null
+  /** The row that it is about: of a list or a mailing. */
+  id: number | null
+  /** Nobody knows whom it is about: it was left out. */
+  nobody: boolean
+  isNew: boolean
+  changed: boolean
+}
+
+const nothing: OctopusReceipt = { contact: null, id: null, nobody: false, isNew: false, changed: false }
+
+/** The recorder of EmailOctopus: its words become ours inside one transaction with what they settle. */
+export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }) {
+  const { engagements, people } = audience
+  const mailings = mailingBook(db)
+  const lists = listBook()
+  const settle = deliverySettler(db)
+  const query = queries(db)
+
+  async function record(tx: Db, fact: OctopusFact): Promise<OctopusReceipt> {
+    const receipt = await engagements.counted(() => take(tx, fact))
+    for (const outcome of fact.settle ?? [])
+      await settle(tx, { ...outcome, contact: outcome.contact ?? receipt.contact })
+    return receipt
+  }
+
+  async function take(tx: Db, fact: OctopusFact): Promise<OctopusReceipt> {
+    switch (fact.do) {
+      case 'list':
+        return { ...nothing, ...(await lists.put(tx, listFact(fact.list, fact.seenAt))) }
+      case 'list gone':
+        await lists.putGone(tx, fact.listId, fact.at)
+        return { ...nothing, id: fact.listId }
+      case 'contact':
+        return contact(tx, fact.contact, fact)
+      case 'contact gone':
+        return contactGone(tx, fact)
+      case 'campaign': {
+        const listIds = await listsOf(tx, fact.campaign.listIds, fact.seenAt)
+        return { ...nothing, ...(await mailings.put(tx, mailingFact(fact.campaign, { ...fact, listIds }))) }
+      }
+      case 'summary': {
+        const { mailingId: id, summary, checkedAt } = fact
+        const changed = await mailings.putReport(tx, id, reportFact(summary, checkedAt))
+        return { ...nothing, id, changed }
+      }
+      case 'links': {
+        const { mailingId: id, links, counted, checkedAt } = fact
+        await mailings.putLinkReports(tx, id, links.map(linkFact), checkedAt)
+        await walked(tx, { mailing_id: id, status: 'links', counted, walked_at: checkedAt })
+        return { ...nothing, id }
+      }
+      case 'report row':
+        return reportRow(tx, fact)
+      case 'report walked': {
+        const { mailingId, status, counted, at } = fact
+        await walked(tx, { mailing_id: mailingId, status, counted, walked_at: at })
+        return nothing
+      }
+      case 'event':
+        return event(tx, fact.event, fact.receivedAt)
+      case 'settle':
+        return nothing
+    }
+  }
+
+  /** Our numbers of lists. One that is not known yet is made; its name comes when it is read. */
+  async function listsOf(tx: Db, providerIds: string[], at: number): Promise<number[]> {
+    const ids: number[] = []
+    for (const provider_id of providerIds) ids.push(await listId(tx, provider_id, at))
+    return ids
+  }
+
+  async function listId(tx: Db, provider_id: string, at: number): Promise<number> {
+    const known = (await query.list(tx, { provider_id })).rows[0]
+    if (known) return known.id
+    const { id } = await tx
+      .insertInto('lists')
+      .values({ provider, provider_id, name: `List ${provider_id.slice(0, 8)}`, created_at: at })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    return id
+  }
+
+  /** @param told as of when, and of which of our lists */
+  async function contact(
+    tx: Db,
+    told: OctopusContact,
+    { listId, seenAt }: { listId: number; seenAt: number },
+  ): Promise<OctopusReceipt> {
+    const email = emailOf(told)
+    const known = await people.byIdentity(tx, provider, told.id)
+    // Without an address nothing is left of a contact but that it is gone.
+    if (email === null)
+      return known
+        ? contactGone(tx, { contactId: told.id, listId, at: told.updatedAt ?? seenAt, exact: false })
+        : { ...nothing, nobody: true }
+    const before = known && (await subscriptionOf(tx, listId, known.contact_id))
+    const evidence = known ? await evidenceOf(tx, listId, known.contact_id) : noEvidence
+    const status = settled(statusOf(told.status), before?.status ?? null, evidence)
+    const subscribedAt = begunAt(told, seenAt)
+    const hasChanged = before !== null && before?.status !== status
+    const changedAt = evidence[status as keyof Evidence] ?? told.updatedAt ?? seenAt
+    const contact = await people.subscriber(tx, {
+      provider,
+      providerId: told.id,
+      listId,
+      isIdOfList: true,
+      email,
+      name: nameOf(told.fields),
+      status,
+      providerStatus: told.status,
+      source: provider,
+      subscribedAt,
+      unsubscribedAt: leftAt(status, hasChanged ? changedAt : (before?.unsubscribed_at ?? changedAt)),
+      changes: [
+        { at: subscribedAt, status: status === 'unconfirmed' ? status : 'subscribed' },
+        ...(hasChanged || (!before && leftAt(status, 0) !== null) ? [{ at: changedAt, status }] : []),
+      ],
+      tags: told.tags,
+      tagOrigin: tagOriginOf(listId),
+      fields: told.fields,
+      seenAt,
+    })
+    return { ...nothing, contact, isNew: known === null }
+  }
+
+  async function contactGone(
+    tx: Db,
+    { contactId, listId, at, exact }: { contactId: string; listId: number; at: number; exact: boolean },
+  ): Promise<OctopusReceipt> {
+    return {
+      ...nothing,
+      contact: await subscription(tx, { contactId, listId, status: 'removed', at, exact, gone: true }),
+    }
+  }
+
+  /** @returns whose it is; null when nobody knows */
+  async function subscription(
+    tx: Db,
+    change: {
+      contactId: string
+      listId: number
+      status: SubscriptionStatus
+      at: number
+      exact: boolean
+      gone?: boolean
+      providerStatus?: string
+    },
+  ): Promise<number | null> {
+    const { contactId: providerId, ...rest } = change
+    try {
+      return await people.subscription(tx, { provider, providerId, ...rest })
+    } catch (error) {
+      if (error instanceof Unknown) return null
+      throw error
+    }
+  }
+
+  async function reportRow(
+    tx: Db,
+    { mailingId, status, row, seenAt }: Extract<OctopusFact, { do: 'report row' }>,
+  ): Promise<OctopusReceipt> {
+    const mailing = (await query.mailing(tx, { id: mailingId })).rows[0]!
+    const contactId = await somebody(tx, {
+      contactId: row.contactId,
+      email: emailOf(row),
+      listId: mailing.list_id,
+      at: row.at ?? mailing.sent_at ?? seenAt,
+    })
+    if (contactId === null) return { ...nothing, nobody: true }
+    const kind = kindOfReport[status]
+    const isNegative = status === 'not-opened' || status === 'not-clicked'
+    // That somebody was sent it is told once; from then on the negative reports say nothing new.
+    if (isNegative && (await isSent(tx, contactId, mailingId))) return { ...nothing, contact: contactId }
+    const at = isNegative ? null : row.at
+    const { repeated } = await engagements.record(tx, {
+      ...engagementOf(null, contactId, mailingId),
+      kind,
+      happenedAt: at ?? mailing.sent_at ?? seenAt,
+      exact: at !== null,
+    })
+    if (!repeated) await tellApart(tx, contactId, mailingId, kind)
+    return { ...nothing, contact: contactId, isNew: !repeated }
+  }
+
+  /** The contact that EmailOctopus calls so, made known by its address where it is a stranger; null when it has none. */
+  async function somebody(
+    tx: Db,
+    {
+      contactId,
+      email,
+      listId,
+      at,
+    }: { contactId: string; email: string | null; listId: number | null; at: number },
+  ): Promise<number | null> {
+    const known = await people.byIdentity(tx, provider, contactId)
+    if (known) return known.contact_id
+    if (email === null) return null
+    return people.acquaint(tx, { provider, providerId: contactId, email, listId, at })
+  }
+
+  async function event(
+    tx: Db,
+    event: OctopusEvent & { contactId: string },
+    receivedAt: number,
+  ): Promise<OctopusReceipt> {
+    const { type, contactId } = event
+    const at = event.at ?? receivedAt
+    const exact = event.at !== null
+    const email = emailOf(event)
+    const list = event.listId === null ? null : await listId(tx, event.listId, at)
+    // A contact that is described is taken in as the API would tell it; what is left out stays as it was.
+    if (email !== null && list !== null && (type === 'contact.created' || type === 'contact.updated')) {
+      const known = await people.byIdentity(tx, provider, contactId)
+      const before = known && (await subscriptionOf(tx, list, known.contact_id))
+      const status =
+        event.status === null ? (before?.status as SubscriptionStatus | undefined) : statusOf(event.status)
+      const subscribedAt = before?.subscribed_at ?? at
+      const contact = await people.subscriber(tx, {
+        provider,
+        providerId: contactId,
+        listId: list,
+        isIdOfList: true,
+        email,
+        name: nameOf((event.fields ?? {}) as OctopusContact['fields']),
+        status: status ?? 'subscribed',
+        providerStatus: event.status ?? before?.provider_status ?? '',
+        source: provider,
+        subscribedAt,
+        unsubscribedAt: leftAt(status ?? 'subscribed', before?.unsubscribed_at ?? at),
+        changes: [
+          ...(before
+            ? []
+            : [{ at: subscribedAt, status: status === 'unconfirmed' ? status : ('subscribed' as const) }]),
+          ...(before && status !== undefined && status !== before.status ? [{ at, status }] : []),
+        ],
+        tags: event.tags,
+        tagOrigin: tagOriginOf(list),
+        ...(event.fields === null ? {} : { fields: event.fields }),
+        seenAt: at,
+      })
+      return { ...nothing, contact, isNew: known === null }
+    }
+    if (type === 'contact.deleted') return gone(tx, event, { list, at, exact })
+    const contact = await somebody(tx, { contactId, email, listId: list, at })
+    if (contact === null) return { ...nothing, nobody: true }
+    const status = statusOfEvent[type]
+    if (list !== null && status !== undefined)
+      await subscription(tx, {
+        contactId,
+        listId: list,
+        status,
+        at,
+        exact,
+        providerStatus: status,
+      })
+    const kind = kindOfEvent[type]
+    if (kind === undefined) return { ...nothing, contact }
+    const mailingId = event.campaignId === null ? null : await mailings.find(tx, provider, event.campaignId)
+    const { repeated } = await engagements.record(tx, {
+      ...engagementOf(event.id, contact, mailingId),
+      kind,
+      happenedAt: at,
+      exact,
+    })
+    if (mailingId !== null) await tellApart(tx, contact, mailingId, kind)
+    return { ...nothing, contact, id: mailingId, isNew: !repeated }
+  }
+
+  /** Who was never known here and is gone there needs no row. */
+  const gone = (
+    tx: Db,
+    { contactId }: { contactId: string },
+    { list, at, exact }: { list: number | null; at: number; exact: boolean },
+  ) => (list === null ? nothing : contactGone(tx, { contactId, listId: list, at, exact }))
+
+  /** Who is called unsubscribed, and was not known to have bounced or opted out, may be told apart from now on. */
+  async function tellApart(tx: Db, contactId: number, mailingId: number, kind: string) {
+    if (kind !== 'bounced' && kind !== 'complained' && kind !== 'unsubscribed') return
+    for (const { list_id } of (await query.listsOfMailing(tx, { mailing_id: mailingId })).rows) {
+      const before = await subscriptionOf(tx, list_id, contactId)
+      if (!before || before.provider_status !== 'unsubscribed') continue
+      const evidence = await evidenceOf(tx, list_id, contactId)
+      const status = settled('unsubscribed', before.status, evidence)
+      if (status === before.status) continue
+      const at = evidence[status as keyof Evidence] ?? before.unsubscribed_at
+      await query.setStatus(tx, { list_id, contact_id: contactId, status, unsubscribed_at: at })
+      // What was told as one thing turns out to have been the other.
+      const pair = { list_id, contact_id: contactId }
+      await query.forgetChange(tx, { ...pair, status: before.status, changed_at: before.unsubscribed_at })
+      await query.putChange(tx, { ...pair, status, changed_at: at ?? 0 })
+      await people.summarise(tx, contactId)
+    }
+  }
+
+  const subscriptionOf = async (tx: Db, list_id: number, contact_id: number) =>
+    (await query.subscription(tx, { list_id, contact_id })).rows[0] ?? null
+
+  /** When the contact did what of these first in a mailing to the list; null for never. */
+  async function evidenceOf(tx: Db, list_id: number, contact_id: number): Promise<Instants> {
+    const { rows } = await query.evidence(tx, { list_id, contact_id })
+    const instant = (kind: 'bounced' | 'complained' | 'unsubscribed') =>
+      rows.find((row) => row.kind === engagementNumber(kind))?.at ?? null
+    return {
+      bounced: instant('bounced'),
+      complained: instant('complained'),
+      unsubscribed: instant('unsubscribed'),
+    }
+  }
+
+  /** What a webhook has told of more exactly is not undone by the one word that the API has for it. */
+  function settled(status: SubscriptionStatus, before: string | null, evidence: Instants) {
+    return apartFrom(status, {
+      complained: evidence.complained !== null || before === 'complained',
+      unsubscribed: evidence.unsubscribed !== null,
+      bounced: evidence.bounced !== null || before === 'bounced',
+    })
+  }
+
+  const isSent = async (tx: Db, contact_id: number, mailing_id: number) =>
+    (await query.sent(tx, { contact_id, mailing_id })).rows.length > 0
+
+  const walked = (tx: Db, row: { mailing_id: number; status: string; counted: number; walked_at: number }) =>
+    tx
+      .insertInto('contact_report_walks')
+      .values(row)
+      .onConflict((conflict) => conflict.columns(['mailing_id', 'status']).doUpdateSet(row))
+      .execute()
+
+  return { record, forget: () => mailings.forget() } satisfies Recorder<OctopusFact, OctopusReceipt>
+}
+
+type Instants = Record<keyof Evidence, number | null>
+const noEvidence: Instants = { complained: null, unsubscribed: null, bounced: null }
+
+/** EmailOctopus tells neither link nor address nor browser. */
+const engagementOf = (providerId: string | null, contactId: number, mailingId: number | null) => ({
+  provider,
+  providerId,
+  contactId,
+  mailingId,
+  url: null,
+  address: null,
+  userAgent: null,
+  os: null,
+  browser: null,
+  metadata: null,
+})
+
+function queries(db: Db) {
+  type Pair = { list_id: number; contact_id: number }
+  return {
+    list: compiled<{ provider_id: string }, { id: number }>((value) =>
+      db
+        .selectFrom('lists')
+        .select('id')
+        .where('provider', '=', provider)
+        .where('provider_id', '=', value('provider_id')),
+    ),
+    mailing: compiled<{ id: number }, { list_id: number | null; sent_at: number | null }>((value) =>
+      db.selectFrom('mailings').select(['list_id', 'sent_at']).where('id', '=', value('id')),
+    ),
+    listsOfMailing: compiled<{ mailing_id: number }, { list_id: number }>((value) =>
+      db.selectFrom('mailing_lists').select('list_id').where('mailing_id', '=', value('mailing_id')),
+    ),
+    subscription: compiled<
+      Pair,
+      {
+        status: string
+        provider_status: string
+        subscribed_at: number | null
+        unsubscribed_at: number | null
+      }
+    >((value) =>
+      db
+        .selectFrom('subscriptions')
+        .select(['status', 'provider_status', 'subscribed_at', 'unsubscribed_at'])
+        .where('list_id', '=', value('list_id'))
+        .where('contact_id', '=', value('contact_id')),
+    ),
+    setStatus: compiled<Pair & { status: string; unsubscribed_at: number | null }>((value) =>
+      db
+        .updateTable('subscriptions')
+        .set({ status: value('status'), unsubscribed_at: value('unsubscribed_at') })
+        .where('list_id', '=', value('list_id'))
+        .where('contact_id', '=', value('contact_id')),
+    ),
+    forgetChange: compiled<Pair & { status: string; changed_at: number | null }>((value) =>
+      db
+        .deleteFrom('subscription_changes')
+        .where('contact_id', '=', value('contact_id'))
+        .where('list_id', '=', value('list_id'))
+        .where('status', '=', value('status'))
+        .where('changed_at', '=', value('changed_at')),
+    ),
+    putChange: compiled<Pair & { status: string; changed_at: number }>((value) =>
+      db
+        .insertInto('subscription_changes')
+        .values({
+          list_id: value('list_id'),
+          contact_id: value('contact_id'),
+          status: value('status'),
+          changed_at: value('changed_at'),
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+    evidence: compiled<Pair, { kind: number; at: number }>((value) =>
+      db
+        .selectFrom('engagements')
+        .innerJoin('mailing_lists', 'mailing_lists.mailing_id', 'engagements.mailing_id')
+        .select(({ fn }) => ['kind', fn.min<number>('happened_at').as('at')])
+        .where('contact_id', '=', value('contact_id'))
+        .where('list_id', '=', value('list_id'))
+        .where('kind', 'in', (['bounced', 'complained', 'unsubscribed'] as const).map(engagementNumber))
+        .groupBy('kind'),
+    ),
+    sent: compiled<{ contact_id: number; mailing_id: number }, { sent_at: number }>((value) =>
+      db
+        .selectFrom('receptions')
+        .select('sent_at')
+        .where('contact_id', '=', value('contact_id'))
+        .where('mailing_id', '=', value('mailing_id'))
+        .where('sent_at', 'is not', null),
+    ),
+  }
+}
