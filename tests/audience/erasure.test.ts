@@ -245,7 +245,7 @@ describe('erasing a person', () => {
     const list = await story.person.http.get('/audience').query({ q: 'quill' }).expect(200)
     expect(list.text).not.toContain(`href="/audience/${story.id}"`)
     // Ben is as he was.
-    expect(tracesOf(story.path, ['ben@posteo.example', 'https://bindery.example/read']).length).toBe(2)
+    expect(tracesOf(story.path, ['ben@posteo.example', 'https://bindery.example/read']).length).toBe(3)
     const kept = await story.db
       .selectFrom('inbox')
       .select('body')
