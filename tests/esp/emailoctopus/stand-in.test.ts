@@ -485,7 +485,8 @@ describe('the stand-in', () => {
           recipients,
           at: past,
         })
-        for (let reader = number % 50; reader < 50_000; reader += 50) world.open(campaign, recipients[reader]!)
+        for (let reader = number % 50; reader < 50_000; reader += 50)
+          world.open(campaign, recipients[reader]!)
       }
     })
     expect(world.happenings).toEqual([])
