@@ -144,7 +144,7 @@ export class EmailOctopusWorld {
     return `${one}-${two.slice(0, 4)}-11ef-8${two.slice(5)}-${three}${four.slice(0, 4)}`
   }
 
-  /** Lets things happen that no webhook tells: a past of millions of events would only fill the memory. */
+  /** Lets things happen that no webhook tells, and that have no ids: a past of millions would only fill the memory. */
   silently<Result>(run: () => Result) {
     const before = this.#silent
     this.#silent = true
@@ -413,7 +413,6 @@ export class EmailOctopusWorld {
     facts?.add(contact, at)
     if (campaign) campaign.version++
     return this.#tell({
-      id: this.newId(),
       at,
       type,
       listId: contact.list.id,
@@ -426,7 +425,6 @@ export class EmailOctopusWorld {
 
   #tellOfContact(type: HappeningType, contact: WorldContact, at: number) {
     return this.#tell({
-      id: this.newId(),
       at,
       type,
       listId: contact.list.id,
@@ -437,8 +435,10 @@ export class EmailOctopusWorld {
     })
   }
 
-  #tell(happening: Happening) {
-    if (!this.#silent) this.happenings.push(happening)
+  #tell(told: Omit<Happening, 'id'>): Happening {
+    if (this.#silent) return { id: '', ...told }
+    const happening = { id: this.newId(), ...told }
+    this.happenings.push(happening)
     return happening
   }
 }
