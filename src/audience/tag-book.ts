@@ -105,7 +105,10 @@ export function tagBook(db: Db) {
         if (!wanted.delete(tag_id)) await this.remove(tx, { contact_id, tag_id }, { origin })
       for (const tag_id of wanted) await this.add(tx, { contact_id, tag_id }, { origin, at })
     },
-    /** A provider keeps a tag of this name: ours of the same name becomes the same tag; another name follows. */
+    /**
+     * A provider keeps a tag of this name, and is followed when it calls it otherwise. One that is ours, or another
+     * provider's, stays so though it has the same name: what this provider gives by it has an origin of its own.
+     */
     async followProvider(
       tx: Db,
       tag: { provider: string; providerId: string; name: string; description: string; at: number },
@@ -121,7 +124,7 @@ export function tagBook(db: Db) {
         .executeTakeFirst()
       const named = await tx
         .selectFrom('tags')
-        .select(['id', 'description'])
+        .select(['id', 'provider', 'description'])
         .where('name', '=', name)
         .executeTakeFirst()
       const told = (kept: string) => (kept === '' ? { description } : {})
@@ -141,16 +144,16 @@ export function tagBook(db: Db) {
           .set({ provider: null, provider_id: null })
           .where('id', '=', known.id)
           .execute()
-      if (named)
-        await tx
-          .updateTable('tags')
-          .set({ provider, provider_id, ...told(named.description) })
-          .where('id', '=', named.id)
-          .execute()
-      else
+      if (!named)
         await tx
           .insertInto('tags')
           .values({ name, description, provider, provider_id, created_at: at })
+          .execute()
+      else if (named.provider === provider)
+        await tx
+          .updateTable('tags')
+          .set({ provider_id, ...told(named.description) })
+          .where('id', '=', named.id)
           .execute()
     },
     /** All tags of a contact, with who gave them. */
