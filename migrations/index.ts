@@ -1,11 +1,13 @@
 import type { Migration } from 'kysely'
 import * as theHouse from './0001-the-house.js'
 import * as theAudience from './0002-the-audience.js'
+import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
   '0001-the-house': theHouse,
   '0002-the-audience': theAudience,
+  '0003-worth-a-word': worthAWord,
   '0004-mailings': mailings,
 }

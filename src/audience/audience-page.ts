@@ -400,6 +400,9 @@ async function keptBy(db: Db, tag: string, ids: number[]): Promise<string | null
     .groupBy('origin')
     .execute()
   if (rows.length === 0) return null
-  const kept = rows.map(({ origin, contacts }) => `${number(contacts)} by ${originName(origin)}`)
+  const byKeeper = new Map<string, number>()
+  for (const { origin, contacts } of rows)
+    byKeeper.set(originName(origin), Math.max(contacts, byKeeper.get(originName(origin)) ?? 0))
+  const kept = [...byKeeper].map(([keeper, contacts]) => `${number(contacts)} by ${keeper}`)
   return `It is kept on ${kept.join(', ')}, which has its own say over it.`
 }

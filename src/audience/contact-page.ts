@@ -356,10 +356,7 @@ async function readTags(db: Db, contact: number) {
       description,
       isOurs: origins.includes('ours'),
       /** Providers that keep it, as people call them; empty for a tag of ours alone. */
-      keepers: origins
-        .filter((origin) => origin !== 'ours')
-        .map(originName)
-        .join(' and '),
+      keepers: [...new Set(origins.filter((origin) => origin !== 'ours').map(originName))].join(' and '),
     }
   })
 }

@@ -108,16 +108,7 @@ interface Needs {
 /** The recorder of what becomes of people: subscriptions, tags, changes of address, imports, erasure. */
 export function peopleRecorder({ db, contacts, erasures, rooms, engagements, returned }: Needs) {
   const tags = tagBook(db)
-  const identity = compiled<
-    { provider: string; provider_id: string },
-    { contact_id: number; seen_at: number; email: string | null }
-  >((value) =>
-    db
-      .selectFrom('contact_identities')
-      .select(['contact_id', 'seen_at', 'email'])
-      .where('provider', '=', value('provider'))
-      .where('provider_id', '=', value('provider_id')),
-  )
+  const query = queries(db)
   let receipt: PeopleReceipt = nothing()
 
   async function record(tx: Db, fact: PeopleFact): Promise<PeopleReceipt> {
@@ -153,7 +144,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   /** @returns the contact that the provider calls so; null for a stranger */
   async function byIdentity(tx: Db, provider: string, provider_id: string) {
-    const known = (await identity(tx, { provider, provider_id })).rows[0]
+    const known = (await query.identity(tx, { provider, provider_id })).rows[0]
     if (known) return known
     const erased = await erasures.find(tx, identityText(provider, provider_id))
     return erased ? { contact_id: erased.contact_id, seen_at: 0, email: null } : null
@@ -187,17 +178,9 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     let contact = known?.contact_id ?? (await contacts.findOrAdd(tx, email, fact.subscribedAt, provider)).id
     // An old address that one list or provider goes on telling does not undo a change that another one told.
     if (known && isNews && known.email !== email) contact = await follow(tx, contact, email)
-    await tx
-      .insertInto('contact_identities')
-      .values({ provider, provider_id: providerId, contact_id: contact, seen_at: seenAt, list_id, email })
-      .onConflict((conflict) =>
-        conflict.columns(['provider', 'provider_id']).doUpdateSet({
-          contact_id: contact,
-          seen_at: Math.max(seenAt, known?.seen_at ?? 0),
-          ...(isNews ? { gone_at: null, list_id, email } : {}),
-        }),
-      )
-      .execute()
+    const identity = { provider, provider_id: providerId, contact_id: contact }
+    if (isNews) await query.putIdentity(tx, { ...identity, seen_at: seenAt, list_id, email })
+    else await query.moveIdentity(tx, identity)
     for (const { at, status } of fact.changes)
       await putChange(tx, { list_id: fact.listId, contact_id: contact, changed_at: at, exact: 1, status })
     if (!isNews) return contact
@@ -251,15 +234,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     { provider, list_id }: { provider: string; list_id: number | null },
     email: string,
   ) {
-    const former = await tx
-      .selectFrom('contact_aliases')
-      .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
-      .select('contact_aliases.email')
-      .where('contact_aliases.email', '=', email)
-      .where('provider', '=', provider)
-      .where('list_id', 'is', list_id)
-      .where('gone_at', 'is', null)
-      .executeTakeFirst()
+    const former = (await query.formerHolder(tx, { email, provider, list_id })).rows[0]
     if (!former) return
     await tx.deleteFrom('contact_aliases').where('email', '=', email).execute()
     contacts.forget()
@@ -331,60 +306,34 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     tx: Db,
     row: Omit<Row<'subscriptions'>, 'id' | 'fields'> & { fields?: string | null },
   ) {
-    const { list_id, contact_id, ...columns } = row
-    await tx
-      .insertInto('subscriptions')
-      .values(row)
-      .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
-      .execute()
+    if (row.fields === undefined) await query.putSubscription(tx, row)
+    else await query.putSubscriptionWithFields(tx, { ...row, fields: row.fields })
   }
 
   /** The same change may have been told before by a delivery, which has no instant of its own. */
   async function putChange(tx: Db, change: Omit<Row<'subscription_changes'>, 'id'>) {
     const { list_id, contact_id, status, changed_at } = change
-    const near = tx
-      .selectFrom('subscription_changes')
-      .select(['id', 'exact'])
-      .where('contact_id', '=', contact_id)
-      .where('list_id', '=', list_id)
-      .where('status', '=', status)
+    const sought = { list_id, contact_id, status }
     if (change.exact === 0) {
-      const told = await near
-        .where('changed_at', '>=', changed_at - longestDelay)
-        .where('changed_at', '<=', changed_at + clockSkew)
-        .executeTakeFirst()
-      if (told) return
+      const span = { since: changed_at - longestDelay, until: changed_at + clockSkew }
+      if ((await query.changesNear(tx, { ...sought, ...span })).rows.length > 0) return
     } else {
-      const told = await near
-        .where('exact', '=', 0)
-        .where('changed_at', '>=', changed_at - clockSkew)
-        .where('changed_at', '<=', changed_at + longestDelay)
-        .executeTakeFirst()
+      const span = { since: changed_at - clockSkew, until: changed_at + longestDelay }
+      const told = (await query.changesNear(tx, { ...sought, ...span })).rows.find(({ exact }) => exact === 0)
       if (told) await tx.deleteFrom('subscription_changes').where('id', '=', told.id).execute()
     }
-    await tx
-      .insertInto('subscription_changes')
-      .values(change)
-      .onConflict((conflict) => conflict.doNothing())
-      .execute()
+    await query.addChange(tx, change)
   }
 
   /** What all subscriptions of a contact come to. */
   async function summarise(tx: Db, contact: number) {
-    const all = await tx
-      .selectFrom('subscriptions')
-      .select(['status', 'subscribed_at'])
-      .where('contact_id', '=', contact)
-      .execute()
+    const all = (await query.subscriptionsOf(tx, { contact_id: contact })).rows
     const instants = all.flatMap(({ subscribed_at }) => (subscribed_at === null ? [] : [subscribed_at]))
-    await tx
-      .updateTable('contacts')
-      .set({
-        status: bestStatus(all.map(({ status }) => status)),
-        subscribed_at: instants.length === 0 ? null : Math.min(...instants),
-      })
-      .where('id', '=', contact)
-      .execute()
+    await query.setStatus(tx, {
+      id: contact,
+      status: bestStatus(all.map(({ status }) => status)),
+      subscribed_at: instants.length === 0 ? null : Math.min(...instants),
+    })
   }
 
   /**
@@ -426,15 +375,8 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
   /** @param isOurs a name that was given here stays, whatever a provider says later */
   async function rename(tx: Db, contact: number, given: string, { isOurs }: { isOurs: boolean }) {
     const name = given.trim().slice(0, 200)
-    const changed = await tx
-      .updateTable('contacts')
-      .set({ name, name_folded: foldName(name), ...(isOurs ? { name_is_ours: 1 as const } : {}) })
-      .where('id', '=', contact)
-      .where(({ eb, and }) =>
-        isOurs ? eb('id', '=', contact) : and([eb('name', '<>', name), eb('name_is_ours', '=', 0)]),
-      )
-      .returning('id')
-      .executeTakeFirst()
+    const named = { id: contact, name, name_folded: foldName(name) }
+    const changed = (await (isOurs ? query.nameForGood : query.name)(tx, named)).rows[0]
     if (changed) await indexAgain(tx, contact)
   }
 
@@ -770,4 +712,135 @@ export async function findOrAddList(
     .returning('id')
     .executeTakeFirstOrThrow()
   return id
+}
+
+/** The queries that a sync runs for each subscriber. */
+function queries(db: Db) {
+  type Identity = Pick<Row<'contact_identities'>, 'provider' | 'provider_id' | 'contact_id'>
+  type Subscription = Omit<Row<'subscriptions'>, 'id' | 'fields'>
+  type Named = { id: number; name: string; name_folded: string }
+  const subscriptionColumns = (
+    value: <Name extends keyof Subscription>(name: Name) => Subscription[Name],
+  ) => ({
+    status: value('status'),
+    provider_status: value('provider_status'),
+    source: value('source'),
+    subscribed_at: value('subscribed_at'),
+    unsubscribed_at: value('unsubscribed_at'),
+    seen_at: value('seen_at'),
+  })
+  return {
+    identity: compiled<
+      Omit<Identity, 'contact_id'>,
+      { contact_id: number; seen_at: number; email: string | null }
+    >((value) =>
+      db
+        .selectFrom('contact_identities')
+        .select(['contact_id', 'seen_at', 'email'])
+        .where('provider', '=', value('provider'))
+        .where('provider_id', '=', value('provider_id')),
+    ),
+    putIdentity: compiled<Identity & { seen_at: number; list_id: number | null; email: string }>((value) => {
+      const told = {
+        contact_id: value('contact_id'),
+        seen_at: value('seen_at'),
+        list_id: value('list_id'),
+        email: value('email'),
+      }
+      return db
+        .insertInto('contact_identities')
+        .values({ provider: value('provider'), provider_id: value('provider_id'), ...told })
+        .onConflict((conflict) =>
+          conflict.columns(['provider', 'provider_id']).doUpdateSet({ ...told, gone_at: null }),
+        )
+    }),
+    moveIdentity: compiled<Identity>((value) =>
+      db
+        .updateTable('contact_identities')
+        .set({ contact_id: value('contact_id') })
+        .where('provider', '=', value('provider'))
+        .where('provider_id', '=', value('provider_id')),
+    ),
+    formerHolder: compiled<{ email: string; provider: string; list_id: number | null }, { email: string }>(
+      (value) =>
+        db
+          .selectFrom('contact_aliases')
+          .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
+          .select('contact_aliases.email')
+          .where('contact_aliases.email', '=', value('email'))
+          .where('provider', '=', value('provider'))
+          .where('list_id', 'is', value('list_id'))
+          .where('gone_at', 'is', null)
+          .limit(1),
+    ),
+    putSubscription: compiled<Subscription>((value) => {
+      const columns = subscriptionColumns(value)
+      return db
+        .insertInto('subscriptions')
+        .values({ list_id: value('list_id'), contact_id: value('contact_id'), ...columns })
+        .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
+    }),
+    putSubscriptionWithFields: compiled<Subscription & { fields: string | null }>((value) => {
+      const columns = { ...subscriptionColumns(value), fields: value('fields') }
+      return db
+        .insertInto('subscriptions')
+        .values({ list_id: value('list_id'), contact_id: value('contact_id'), ...columns })
+        .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
+    }),
+    changesNear: compiled<
+      { list_id: number; contact_id: number; status: string; since: number; until: number },
+      { id: number; exact: 0 | 1 }
+    >((value) =>
+      db
+        .selectFrom('subscription_changes')
+        .select(['id', 'exact'])
+        .where('contact_id', '=', value('contact_id'))
+        .where('list_id', '=', value('list_id'))
+        .where('status', '=', value('status'))
+        .where('changed_at', '>=', value('since'))
+        .where('changed_at', '<=', value('until')),
+    ),
+    addChange: compiled<Omit<Row<'subscription_changes'>, 'id'>>((value) =>
+      db
+        .insertInto('subscription_changes')
+        .values({
+          list_id: value('list_id'),
+          contact_id: value('contact_id'),
+          changed_at: value('changed_at'),
+          exact: value('exact'),
+          status: value('status'),
+        })
+        .onConflict((conflict) => conflict.doNothing()),
+    ),
+    subscriptionsOf: compiled<{ contact_id: number }, { status: string; subscribed_at: number | null }>(
+      (value) =>
+        db
+          .selectFrom('subscriptions')
+          .select(['status', 'subscribed_at'])
+          .where('contact_id', '=', value('contact_id')),
+    ),
+    setStatus: compiled<{ id: number; status: string | null; subscribed_at: number | null }>((value) =>
+      db
+        .updateTable('contacts')
+        .set({ status: value('status'), subscribed_at: value('subscribed_at') })
+        .where('id', '=', value('id')),
+    ),
+    /** Where it is another one, and none that was given here. */
+    name: compiled<Named, { id: number }>((value) =>
+      db
+        .updateTable('contacts')
+        .set({ name: value('name'), name_folded: value('name_folded') })
+        .where('id', '=', value('id'))
+        .where('name', '<>', value('name'))
+        .where('name_is_ours', '=', 0)
+        .returning('id'),
+    ),
+    nameForGood: compiled<Named, { id: number }>((value) =>
+      db
+        .updateTable('contacts')
+        .set({ name: value('name'), name_folded: value('name_folded'), name_is_ours: 1 })
+        .where('id', '=', value('id'))
+        .returning('id'),
+    ),
+  }
 }

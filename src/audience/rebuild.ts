@@ -3,7 +3,7 @@ import type { Db } from '../database/open.js'
 import type { Calendar } from '../web/calendar.js'
 import { engagementNumber } from './engagement-kinds.js'
 import { engagementReason } from './engagement-verdict.js'
-import { bestStatus } from './subscriptions.js'
+import { subscriptionStatuses } from './subscriptions.js'
 
 const kind = (name: Parameters<typeof engagementNumber>[0]) => `kind = ${engagementNumber(name)}`
 const isUnjudged = `reasons & ${engagementReason.unjudged} > 0`
@@ -34,7 +34,6 @@ export async function rebuildAudienceCounts(db: Db, calendar: Calendar) {
   await db.transaction().execute(async (tx) => {
     for (const statement of statements) await sql.raw(statement).execute(tx)
     await rebuildEngagementDays(tx, calendar)
-    await rebuildStatuses(tx)
   })
 }
 
@@ -45,6 +44,7 @@ const arrived = `coalesce(
     .join(', ')}) then happened_at end))`
 
 const bounced = `(${arrived} is null and max(${kind('bounced')} or ${kind('rejected')}))`
+const rank = `case status ${subscriptionStatuses.map((status, place) => `when '${status}' then ${place}`).join(' ')} end`
 
 const statements = [
   'delete from receptions',
@@ -96,71 +96,45 @@ const statements = [
    select tag_id, count(*), count(score), coalesce(sum(score), 0), ${sumsOfSums}
    from (select distinct tag_id, contact_id from contact_tags) join contacts on contacts.id = contact_id
    group by tag_id`,
+
+  // What all subscriptions of each contact come to.
+  `update contacts set
+     status = (select status from subscriptions where contact_id = contacts.id order by ${rank} limit 1),
+     subscribed_at = (select min(subscribed_at) from subscriptions where contact_id = contacts.id)
+   where erased_at is null and id in (select contact_id from subscriptions)`,
 ]
 
 /** Sorts the engagements into days anew: all it takes when the reporting time zone has changed. */
 export async function rebuildEngagementDays(tx: Db, calendar: Calendar) {
-  for (const table of ['engagement_days', 'contact_days', 'active_days'] as const)
-    await tx.deleteFrom(table).execute()
-  const add = Object.keys(sums)
-    .map((name) => `${name} = ${name} + excluded.${name}`)
-    .join(', ')
-  const slots = await sql<Record<string, number>>`
-    select coalesce(list_id, 0) as list_id, happened_at / 900000 as slot, ${named}
-    from engagements left join mailings on mailings.id = mailing_id
-    where ${sql.raw(deeds)} group by 1, 2`.execute(tx)
-  for (const { list_id, slot, ...counts } of slots.rows)
-    await sql`insert into engagement_days (list_id, day_on, ${sql.raw(names)})
-      values (${list_id}, ${calendar.dayOf(slot! * 900_000)}, ${sql.join(Object.values(counts))})
-      on conflict do update set ${sql.raw(add)}`.execute(tx)
-
-  // Who did something when is a table as long as the engagements: it is read by contacts.
-  for (let after = 0; ; ) {
-    const page = await sql<Record<string, number>>`
-      select contact_id, happened_at / 900000 as slot, ${named} from engagements
-      where ${sql.raw(deeds)} and contact_id in (
-        select distinct contact_id from receptions where contact_id > ${after} order by contact_id limit 2000)
-      group by 1, 2 order by 1`.execute(tx)
-    const last = await sql<{ id: number | null }>`
-      select max(contact_id) as id from (
-        select distinct contact_id from receptions where contact_id > ${after} order by contact_id limit 2000)`.execute(
-      tx,
-    )
-    for (const { contact_id, slot, ...counts } of page.rows)
-      await sql`insert into contact_days (contact_id, day_on, ${sql.raw(names)})
-        values (${contact_id}, ${calendar.dayOf(slot! * 900_000)}, ${sql.join(Object.values(counts))})
-        on conflict do update set ${sql.raw(add)}`.execute(tx)
-    if (last.rows[0]!.id === null) break
-    after = last.rows[0]!.id
+  await sql`create temporary table days_of_slots (slot integer primary key, day_on text not null)`.execute(tx)
+  const { rows } = await sql<{ slot: number }>`
+    select distinct happened_at / 900000 as slot from engagements where ${sql.raw(deeds)}`.execute(tx)
+  for (let from = 0; from < rows.length; from += slotsAtOnce) {
+    const days = rows
+      .slice(from, from + slotsAtOnce)
+      .map(({ slot }) => sql`(${slot}, ${calendar.dayOf(slot * 900_000)})`)
+    await sql`insert into days_of_slots (slot, day_on) values ${sql.join(days)}`.execute(tx)
   }
-  await sql`insert into active_days (day_on, people, all_people)
-    select day_on, sum(opens + clicks + replies > 0), count(*) from contact_days group by day_on`.execute(tx)
+  for (const statement of dayStatements) await sql.raw(statement).execute(tx)
 }
-const named = sql.raw(
-  Object.entries(sums)
-    .map(([name, sum]) => `${sum} as ${name}`)
-    .join(', '),
-)
+const slotsAtOnce = 500
 
-/** What all subscriptions of each contact come to. */
-async function rebuildStatuses(tx: Db) {
-  const subscriptions = await tx
-    .selectFrom('subscriptions')
-    .innerJoin('contacts', 'contacts.id', 'contact_id')
-    .select(['contact_id', 'subscriptions.status', 'subscriptions.subscribed_at'])
-    .where('erased_at', 'is', null)
-    .execute()
-  const people = new Map<number, { statuses: string[]; since: number | null }>()
-  for (const { contact_id, status, subscribed_at } of subscriptions) {
-    const person = people.get(contact_id) ?? { statuses: [], since: null }
-    person.statuses.push(status)
-    if (subscribed_at !== null) person.since = Math.min(person.since ?? subscribed_at, subscribed_at)
-    people.set(contact_id, person)
-  }
-  for (const [id, { statuses, since }] of people)
-    await tx
-      .updateTable('contacts')
-      .set({ status: bestStatus(statuses), subscribed_at: since })
-      .where('id', '=', id)
-      .execute()
-}
+// One at a time: an index by contact in place of the table's own order would look up each row.
+const dayOf = '(select day_on from days_of_slots where slot = happened_at / 900000)'
+const dayStatements = [
+  'delete from engagement_days',
+  `insert into engagement_days (list_id, day_on, ${names})
+   select coalesce(list_id, 0), ${dayOf}, ${sumsOfEvents}
+   from engagements left join mailings on mailings.id = mailing_id
+   where ${deeds} group by 1, 2`,
+
+  'delete from contact_days',
+  `insert into contact_days (contact_id, day_on, ${names})
+   select contact_id, ${dayOf}, ${sumsOfEvents} from engagements where ${deeds} group by 1, 2`,
+
+  'delete from active_days',
+  `insert into active_days (day_on, people, all_people)
+   select day_on, sum(opens + clicks + replies > 0), count(*) from contact_days group by day_on`,
+
+  'drop table days_of_slots',
+]

@@ -2,6 +2,7 @@ import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 import type { EngagementCounts } from '../database/schema.js'
 import { tagAdder } from './engagement-counts.js'
+import { providerOf } from './origins.js'
 import { engagementColumns } from './receptions.js'
 
 /** What we gave a tag ourselves is `ours`; what a provider gave bears its name. Each takes away only its own. */
@@ -36,6 +37,16 @@ export function tagBook(db: Db) {
       .where('tag_id', '=', value('tag_id'))
       .where('origin', '=', value('origin')),
   )
+  const byName = compiled<{ name: string }, { id: number }>((value) =>
+    db.selectFrom('tags').select('id').where('name', '=', value('name')),
+  )
+  const givenBy = compiled<{ contact_id: number; origin: string }, { tag_id: number }>((value) =>
+    db
+      .selectFrom('contact_tags')
+      .select('tag_id')
+      .where('contact_id', '=', value('contact_id'))
+      .where('origin', '=', value('origin')),
+  )
   const sums = compiled<{ contact_id: number }, EngagementCounts & { score: number | null }>((value) =>
     db
       .selectFrom('contacts')
@@ -65,11 +76,16 @@ export function tagBook(db: Db) {
      */
     async findOrAdd(tx: Db, name: string, at: number, origin = ours): Promise<number> {
       const text = name.trim().slice(0, 80)
-      const found = await tx.selectFrom('tags').select('id').where('name', '=', text).executeTakeFirst()
+      const found = (await byName(tx, { name: text })).rows[0]
       if (found) return found.id
       const { id } = await tx
         .insertInto('tags')
-        .values({ name: text, created_at: at, provider: origin === ours ? null : origin, provider_id: null })
+        .values({
+          name: text,
+          created_at: at,
+          provider: origin === ours ? null : providerOf(origin),
+          provider_id: null,
+        })
         .returning('id')
         .executeTakeFirstOrThrow()
       return id
@@ -95,17 +111,14 @@ export function tagBook(db: Db) {
     ) {
       const wanted = new Set<number>()
       for (const name of names) if (name.trim() !== '') wanted.add(await this.findOrAdd(tx, name, at, origin))
-      const present = await tx
-        .selectFrom('contact_tags')
-        .select('tag_id')
-        .where('contact_id', '=', contact_id)
-        .where('origin', '=', origin)
-        .execute()
-      for (const { tag_id } of present)
+      for (const { tag_id } of (await givenBy(tx, { contact_id, origin })).rows)
         if (!wanted.delete(tag_id)) await this.remove(tx, { contact_id, tag_id }, { origin })
       for (const tag_id of wanted) await this.add(tx, { contact_id, tag_id }, { origin, at })
     },
-    /** A provider keeps a tag of this name: ours of the same name becomes the same tag; another name follows. */
+    /**
+     * A provider keeps a tag of this name, and is followed when it calls it otherwise. One that is ours, or another
+     * provider's, stays so though it has the same name: what this provider gives by it has an origin of its own.
+     */
     async followProvider(
       tx: Db,
       tag: { provider: string; providerId: string; name: string; description: string; at: number },
@@ -121,7 +134,7 @@ export function tagBook(db: Db) {
         .executeTakeFirst()
       const named = await tx
         .selectFrom('tags')
-        .select(['id', 'description'])
+        .select(['id', 'provider', 'description'])
         .where('name', '=', name)
         .executeTakeFirst()
       const told = (kept: string) => (kept === '' ? { description } : {})
@@ -141,16 +154,16 @@ export function tagBook(db: Db) {
           .set({ provider: null, provider_id: null })
           .where('id', '=', known.id)
           .execute()
-      if (named)
-        await tx
-          .updateTable('tags')
-          .set({ provider, provider_id, ...told(named.description) })
-          .where('id', '=', named.id)
-          .execute()
-      else
+      if (!named)
         await tx
           .insertInto('tags')
           .values({ name, description, provider, provider_id, created_at: at })
+          .execute()
+      else if (named.provider === provider)
+        await tx
+          .updateTable('tags')
+          .set({ provider_id, ...told(named.description) })
+          .where('id', '=', named.id)
           .execute()
     },
     /** All tags of a contact, with who gave them. */

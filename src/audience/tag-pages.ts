@@ -16,7 +16,7 @@ import {
   TagForm,
   TagNameTaken,
 } from './tag-commands.js'
-import { getTag, listTags, segmentsWith, type Tag, type TagSort, tagSorts } from './tags.js'
+import { getTag, listTags, originsOf, segmentsWith, type Tag, type TagSort, tagSorts } from './tags.js'
 
 interface Needs {
   db: Db
@@ -83,6 +83,7 @@ export function tagPages({ db, now, mergeTags, deleteTag }: Needs) {
       values,
       errors,
       others: all.filter(({ id }) => id !== tag.id),
+      givers: tag.provider === null ? [...new Set((await originsOf(db, tag.id)).map(originName))] : [],
       segments: await segmentsWith(db, tag.name),
     })
   }

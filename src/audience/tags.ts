@@ -4,6 +4,7 @@ import { NotFound } from '../web/errors.js'
 import { filterOf } from './contact-filter.js'
 import { type Counting, clicksOf, opensOf } from './counting.js'
 import { engagementColumns, noEngagements } from './receptions.js'
+import { ours } from './tag-book.js'
 
 export interface Tag extends EngagementCounts {
   id: number
@@ -62,6 +63,18 @@ export async function getTag(db: Db, id: string | number): Promise<Tag> {
     : undefined
   if (!row) throw new NotFound(`There is no tag ${text.slice(0, 40)}.`)
   return withAverage(row)
+}
+
+/** Providers from whom some contacts have this tag. */
+export async function originsOf(db: Db, tag: number) {
+  const rows = await db
+    .selectFrom('contact_tags')
+    .select('origin')
+    .distinct()
+    .where('tag_id', '=', tag)
+    .where('origin', '<>', ours)
+    .execute()
+  return rows.map(({ origin }) => origin)
 }
 
 const readTags = (db: Db) =>

@@ -41,6 +41,7 @@ const headings: Record<WordReason, { title: string; rule: string; nobody: string
 const DoneForm = z.object({
   contact: z.coerce.number().int().min(1),
   reason: z.enum(wordReasons),
+  seen: z.coerce.number().int().min(1).nullable().catch(null),
 })
 
 /** `/audience/words`: whom to talk to next, and why. */
@@ -66,7 +67,7 @@ export function wordsPage({ db, readers, calendar, now }: Needs) {
   routes.post('/audience/words/done', async (req, res) => {
     const form = DoneForm.safeParse(req.body)
     if (!form.success) throw new HttpError(422, 'This form does not say who is done, or with what.')
-    const { contact, reason } = form.data
+    const { contact, reason, seen } = form.data
     const person = await db
       .selectFrom('contacts')
       .select(['email', 'name'])
@@ -74,7 +75,7 @@ export function wordsPage({ db, readers, calendar, now }: Needs) {
       .where('erased_at', 'is', null)
       .executeTakeFirst()
     if (!person) throw new NotFound(`There is no contact ${contact}.`)
-    await wordHad(db, { contact, reason, by: accountOf(res).id, now: now() })
+    await wordHad(db, { contact, reason, by: accountOf(res).id, now: now(), seen })
     tell(req, `Done with ${person.name || person.email}. Something newer brings them back.`)
     res.redirect(303, `/audience/words#${reason}`)
   })

@@ -17,6 +17,8 @@ export interface Word {
   name: string
   /** Plain sentences with the numbers that make the reason. */
   sentence: string
+  /** The last that was told of it: who is done with this is not done with what is told later. null where time tells. */
+  seen: number | null
 }
 
 /** So many people at most for each reason, those who matter most first. */
@@ -25,7 +27,7 @@ export const mostWords = 50
 /** So many replies are looked at, the newest first. */
 const mostReplies = 500
 
-/** Points of the score within 30 days that are worth a word. */
+/** Points of the score within 30 days that are worth a word; the indexes of migration 0003 hold them too. */
 export const swing = 15
 /** Who is at least active now rose to something; who was at least active had something to fade from. */
 export const worthwhile = 35
@@ -122,9 +124,8 @@ async function whoSwung({ readers, calendar, now }: Needs, reason: 'rose' | 'fad
   const difference = sql<number>`score - score_before`
   const rows = await people(readers, reason)
     .select(['score', 'score_before', 'last_active_at'])
-    .where('score', 'is not', null)
-    .where('score_before', 'is not', null)
-    .where(difference, reason === 'rose' ? '>=' : '<=', reason === 'rose' ? swing : -swing)
+    // In figures: as a parameter the threshold would not lead to the index, which holds those beyond it alone.
+    .where(difference, reason === 'rose' ? '>=' : '<=', sql.lit(reason === 'rose' ? swing : -swing))
     .where(reason === 'rose' ? 'score' : 'score_before', '>=', worthwhile)
     .where(({ eb, or }) => or([eb('done_at', 'is', null), eb('done_at', '<=', now - trendDays * dayLength)]))
     .orderBy(difference, reason === 'rose' ? 'desc' : 'asc')
@@ -157,6 +158,7 @@ async function whoSwung({ readers, calendar, now }: Needs, reason: 'rose' | 'fad
     contact: row.id,
     email: row.email,
     name: row.name,
+    seen: null,
     sentence:
       reason === 'rose'
         ? roseSentence(row.score_before!, row.score!, deedsOf.get(row.id) ?? { opens: 0, clicks: 0 })
@@ -178,12 +180,17 @@ async function whoReplied({ readers, now }: Needs): Promise<Word[]> {
   const rows = await people(readers, 'replied')
     .innerJoin('engagements', 'engagements.contact_id', 'contacts.id')
     .leftJoin('mailings', 'mailings.id', 'engagements.mailing_id')
-    .select(['engagements.happened_at', 'engagements.mailing_id', 'mailings.name as mailing'])
+    .select(['engagements.id as told', 'engagements.happened_at', 'engagements.mailing_id'])
+    .select('mailings.name as mailing')
     .where('engagements.kind', '=', engagementNumber('replied'))
     .where('engagements.happened_at', '>=', now - replyDays * dayLength)
     .where('engagements.verdict', '<', 2)
-    .where(({ eb, or, ref }) =>
-      or([eb('done_at', 'is', null), eb('engagements.happened_at', '>', ref('done_at'))]),
+    .where(({ eb, or, and, ref }) =>
+      or([
+        eb('done_at', 'is', null),
+        eb('engagements.id', '>', ref('seen_id')),
+        and([eb('seen_id', 'is', null), eb('engagements.happened_at', '>', ref('done_at'))]),
+      ]),
     )
     .orderBy('engagements.happened_at', 'desc')
     .orderBy('engagements.id', 'desc')
@@ -198,6 +205,7 @@ async function whoReplied({ readers, now }: Needs): Promise<Word[]> {
       email: last.email,
       name: last.name,
       sentence: repliedSentence(replies.length, mailingName(last), last.happened_at, now),
+      seen: Math.max(...replies.map(({ told }) => told)),
     }
   })
 }
@@ -213,8 +221,14 @@ async function whoLeft({ readers, now }: Needs): Promise<Word[]> {
     .innerJoin('subscriptions', 'subscriptions.contact_id', 'contacts.id')
     .innerJoin('lists', 'lists.id', 'subscriptions.list_id')
     .select(['lists.name as list', 'subscriptions.subscribed_at', 'unsubscribed_at'])
-    .select(['mailings', 'opens', 'clicks'])
-    .where('subscriptions.status', '=', 'unsubscribed')
+    .select(['subscriptions.status', 'mailings', 'opens', 'clicks'])
+    // Whoever was deleted there has no status in the provider's words any more; whom the author banned has.
+    .where(({ eb, or, and }) =>
+      or([
+        eb('subscriptions.status', '=', 'unsubscribed'),
+        and([eb('subscriptions.status', '=', 'removed'), eb('provider_status', '=', '')]),
+      ]),
+    )
     .where('unsubscribed_at', '>=', now - leaveDays * dayLength)
     .where('mailings', '>=', long.mailings)
     .where(({ eb }) => eb(eb('opens', '+', eb.ref('clicks')), '>=', long.deeds))
@@ -232,16 +246,24 @@ async function whoLeft({ readers, now }: Needs): Promise<Word[]> {
         email: row.email,
         name: row.name,
         sentence: leftSentence({ ...row, unsubscribed_at }, now),
+        seen: null,
       })
   return [...words.values()]
 }
 
-/** "Left Slow Mornings 3 days ago, after 14 months, 45 mailings, 30 opens and 31 clicks." */
-export function leftSentence(departure: Omit<Departure, 'done_at'> & { list: string }, now: number) {
-  const { list, subscribed_at, unsubscribed_at, mailings, opens, clicks } = departure
+/**
+ * "Left Slow Mornings 3 days ago, after 14 months, 45 mailings, 30 opens and 31 clicks.", or "Was deleted from …" where
+ * nobody can tell who did it.
+ */
+export function leftSentence(
+  departure: Omit<Departure, 'done_at'> & { list: string; status: string },
+  now: number,
+) {
+  const { list, status, subscribed_at, unsubscribed_at, mailings, opens, clicks } = departure
   const stayed = subscribed_at === null ? [] : [span(unsubscribed_at - subscribed_at)]
   const counted = [...stayed, plural(mailings, 'mailing', 'mailings'), plural(opens, 'open', 'opens')]
-  return `Left ${list} ${past(unsubscribed_at, now)}, after ${counted.join(', ')} and ${plural(clicks, 'click', 'clicks')}.`
+  const how = status === 'removed' ? 'Was deleted from' : 'Left'
+  return `${how} ${list} ${past(unsubscribed_at, now)}, after ${counted.join(', ')} and ${plural(clicks, 'click', 'clicks')}.`
 }
 
 const past = (at: number, now: number) => (now - at < 1000 ? 'just now' : `${duration(now - at)} ago`)
@@ -254,16 +276,23 @@ const span = (length: number) =>
       ? plural(Math.round(length / month), 'month', 'months')
       : plural(Math.floor(length / (12 * month)), 'year', 'years')
 
-/** A word was had: the person leaves this part of the page until there is something newer. */
+/**
+ * A word was had: the person leaves this part of the page until there is something newer.
+ * @param seen what the page showed, see {@link Word}
+ */
 export async function wordHad(
   db: Db,
-  { contact, reason, by, now }: { contact: number; reason: WordReason; by: number; now: number },
+  { contact, reason, by, now, seen }: DoneWord & { reason: WordReason; now: number },
 ) {
+  const word = { done_at: now, done_by: by, seen_id: seen }
   await db
     .insertInto('contact_words')
-    .values({ contact_id: contact, reason, done_at: now, done_by: by })
-    .onConflict((conflict) =>
-      conflict.columns(['contact_id', 'reason']).doUpdateSet({ done_at: now, done_by: by }),
-    )
+    .values({ contact_id: contact, reason, ...word })
+    .onConflict((conflict) => conflict.columns(['contact_id', 'reason']).doUpdateSet(word))
     .execute()
+}
+interface DoneWord {
+  contact: number
+  by: number
+  seen: number | null
 }

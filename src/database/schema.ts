@@ -184,7 +184,14 @@ export interface Tables {
     created_by: number | null
   }
   /** Words that were had: [Done] on the page "Worth a word". */
-  contact_words: { contact_id: number; reason: string; done_at: Instant; done_by: number | null }
+  contact_words: {
+    contact_id: number
+    reason: string
+    done_at: Instant
+    done_by: number | null
+    /** The last engagement that the word was about; null where only the instant tells. */
+    seen_id: Generated<number | null>
+  }
 
   mailings: {
     id: Generated<number>

@@ -72,6 +72,8 @@ export class Ledger {
   #queue: Waiting[] = []
   #patient: Waiting[] = []
   #inFlight = 0
+  /** When the last fact arrived that somebody waits for. */
+  #lastAtDoor = Number.NEGATIVE_INFINITY
   #running: Promise<void> | null = null
   #closed = false
 
@@ -108,6 +110,7 @@ export class Ledger {
       new Promise<Receipt>((resolve, reject) => {
         if (this.#closed) return reject(new LedgerUnavailable('Throughline is shutting down.'))
         if (this.depth >= this.#capacity) return reject(new LedgerFull())
+        if (!patient) this.#lastAtDoor = performance.now()
         queue().push({ recorder, patient, fact, resolve, reject } as unknown as Waiting)
         this.#running ??= this.#run()
       })
@@ -167,13 +170,16 @@ export class Ledger {
     }
   }
 
-  /** The facts in their order, until the patient ones have had their share of time: more of it when nobody else came. */
+  /** The facts in their order, until the patient ones have had their share of time: more of it while no door is busy. */
   *#inTime(batch: Waiting[]) {
-    const share = batch[0]!.patient ? 7 * this.#patientShare : this.#patientShare
     let until: number | null = null
     for (const waiting of batch) {
-      if (waiting.patient && until !== null && performance.now() > until) return
-      if (waiting.patient) until ??= performance.now() + share
+      if (waiting.patient) {
+        const now = performance.now()
+        const isBusy = now - this.#lastAtDoor < doorRest
+        until ??= now + this.#patientShare * (isBusy ? 1 : 7)
+        if (now > until) return
+      }
       yield waiting
     }
   }
@@ -227,6 +233,9 @@ export class Ledger {
     }
   }
 }
+
+/** Milliseconds after which a door at which nobody has been is at rest: callers who ask one thing after another take a few. */
+const doorRest = 100
 
 const savepoint = CompiledQuery.raw('savepoint fact')
 const rollbackToSavepoint = CompiledQuery.raw('rollback to fact')

@@ -294,6 +294,18 @@ describe('the best hour', () => {
     expect(page.match(/<title>\w{3} \d+:00, /g)).toHaveLength(168)
     expect(page).toContain('<title>Wed 9:00, 1 click</title>')
     expect(await room.page('?heat=opens')).toContain('Most opens come on Wednesday from 7:00 to 8:00')
+    expect(page).not.toContain('This part shows everybody')
+  })
+
+  it('says that it shows everybody where the page is about a tag', async () => {
+    const room = await aRoom()
+    const { id } = await room.contact('ada@a.example')
+    await room.audience.retag({ contacts: [id], add: ['press'], remove: [] })
+    expect(await room.page('?tag=press')).toContain(
+      'This part shows everybody, not only people with the tag press: hours are not counted by tag.',
+    )
+    const list = await aList(room, { name: 'Long Line' })
+    expect(await room.page(`?tag=press&list=${list.id}`)).toContain('This part shows everybody on Long Line,')
   })
 })
 

@@ -87,6 +87,7 @@ describe('the plans of queries', () => {
     '/audience/activity?kind=replied',
     '/audience/activity?mailing=1',
     '/audience/activity?contact=1',
+    '/audience/words',
     '/mailings',
     '/mailings/1',
     '/mailings/1/counts',

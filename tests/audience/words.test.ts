@@ -52,7 +52,7 @@ describe('the rules of who is worth a word', () => {
     expect(hasLeft({ ...leave, unsubscribed_at: now - 31 * day }, now)).toBe(false)
     expect(hasLeft({ ...leave, done_at: now - 2 * day }, now)).toBe(false)
     expect(hasLeft({ ...leave, done_at: now - 4 * day }, now)).toBe(true)
-    expect(leftSentence({ ...leave, list: 'Slow Mornings' }, now)).toBe(
+    expect(leftSentence({ ...leave, list: 'Slow Mornings', status: 'unsubscribed' }, now)).toBe(
       'Left Slow Mornings 3 days ago, after 13 months, 45 mailings, 30 opens and 31 clicks.',
     )
   })
@@ -163,5 +163,55 @@ describe('the page Worth a word', () => {
 
     await send('/audience/words/done', { contact: '99', reason: 'replied' }).expect(404)
     await send('/audience/words/done', { contact: String(contact_id), reason: 'liked' }).expect(422)
+  })
+
+  it('brings back for a reply that came before the word and is told after it', async () => {
+    const app = await testApp()
+    const { http, send } = await aPerson(app)
+    const contact_id = await aContact(app)
+    const first = await aMailing(app)
+    const second = await aMailing(app, 'Issue 113')
+    const now = app.clock.now()
+    await anEngagement(app, { contact_id, mailing_id: first, kind: 'replied', happened_at: now - day })
+    const page = async () => (await http.get('/audience/words').expect(200)).text
+    const shown = /name="seen" value="(\d+)"/.exec(await page())![1]!
+    // While the page stands there, one more comes in: nobody has seen it yet.
+    await anEngagement(app, { contact_id, mailing_id: second, kind: 'replied', happened_at: now - 2 * day })
+    const done = { contact: String(contact_id), reason: 'replied' }
+    await send('/audience/words/done', { ...done, seen: shown }).expect(303)
+    expect(await page()).toContain('Replied to Issue 113 2 days ago.')
+
+    const seen = /name="seen" value="(\d+)"/.exec(await page())![1]!
+    await send('/audience/words/done', { ...done, seen }).expect(303)
+    expect(await page()).toContain('Nobody replied within 14 days.')
+  })
+
+  it('names who was deleted at the provider after long activity, and nobody whom the author banned', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const now = app.clock.now()
+    const list = await aList(app)
+    const active = { mailings: 45, opens: 30, clicks: 31, status: 'removed' }
+    for (const [email, provider_status] of [
+      ['gone@mossmail.example', ''],
+      ['banned@mossmail.example', 'removed'],
+    ] as const)
+      await app.db
+        .insertInto('subscriptions')
+        .values({
+          list_id: list,
+          contact_id: await aContact(app, { ...active, email }),
+          status: 'removed',
+          provider_status,
+          subscribed_at: now - 400 * day,
+          unsubscribed_at: now - 3 * day,
+        })
+        .execute()
+
+    const page = await http.get('/audience/words').expect(200)
+
+    expect(page.text).toContain('Was deleted from Slow Mornings 3 days ago, after 13 months, 45 mailings')
+    expect(page.text).toContain('gone@mossmail.example')
+    expect(page.text).not.toContain('banned@mossmail.example')
   })
 })

@@ -114,6 +114,30 @@ describe('the ledger', () => {
     ])
   })
 
+  it('gives patient facts more of each transaction once nobody has been at a door for a while', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { ledger } = await aLedger({ patientShare: 3 })
+    const patient = words()
+    const { record } = patient
+    const write = ledger.register(words())
+    const writeLater = ledger.register(patient, { patient: true })
+    patient.record = async (tx, word) => {
+      vi.advanceTimersByTime(4)
+      return record(tx, word)
+    }
+    const transactionsOf = async (name: string) => {
+      const before = patient.transactions
+      await Promise.all(['1', '2', '3', '4', '5', '6'].map((number) => writeLater(`${name} ${number}`)))
+      return patient.transactions - before
+    }
+    expect(await transactionsOf('before any door')).toBe(1)
+    await write('door')
+    expect(await transactionsOf('after a door')).toBe(6)
+    vi.advanceTimersByTime(100)
+    expect(await transactionsOf('at rest')).toBe(1)
+  })
+
   it('singles out a bad patient fact within its share of time', async () => {
     const { db, ledger } = await aLedger({ patientShare: 0 })
     const writeLater = ledger.register(words(), { patient: true })

@@ -8,6 +8,7 @@ import { listFailures, listRuns } from '../../../src/esp/runs.js'
 import { aFolder, type TestApp, testStart } from '../../support/app.js'
 import { startButtondown } from '../../support/buttondown.js'
 import type { ButtondownWorld } from '../../support/buttondown-world.js'
+import { aPerson } from '../../support/person.js'
 import { expectCountsToHold } from '../../support/recount.js'
 import { aConnectedApp, type ConnectedApp, skipBackoff } from './connected.js'
 
@@ -592,7 +593,6 @@ describe('the nightly run', () => {
     const [beta] = app.world.tags.rows
     beta!.name = 'early readers'
     for (const subscriber of subscribers) app.world.setTags(subscriber, ['early readers'])
-    app.world.addTag({ name: 'ours alone', description: 'now theirs too' })
     app.clock.pass(day)
     await app.sync()
     const tags = await app.db
@@ -603,8 +603,57 @@ describe('the nightly run', () => {
       .execute()
     expect(tags).toEqual([
       { name: 'early readers', description: 'Reads drafts', contacts: 17 },
-      { name: 'ours alone', description: 'now theirs too', contacts: 1 },
+      { name: 'ours alone', description: '', contacts: 1 },
       { name: 'press', description: '', contacts: 0 },
+    ])
+    await expectCountsToHold(app.db)
+  })
+
+  it('leaves a tag of ours ours though one made there has its name, and what each gave to each', async () => {
+    const app = await aConnectedApp({ now })
+    const { subscribers } = fill(app.world)
+    await app.sync()
+    const [one, two] = await app.db.selectFrom('contacts').select('id').orderBy('id').limit(2).execute()
+    await app.audience.retag({ contacts: [one!.id], add: ['Patron'], remove: [] })
+    const theirs = app.world.addTag({ name: 'patron', description: 'pays there' })
+    app.world.setTags(subscribers[1]!, ['patron'])
+    app.clock.pass(day)
+    await app.sync()
+    const patrons = () =>
+      app.db
+        .selectFrom('tags')
+        .innerJoin('contact_tags', 'tag_id', 'tags.id')
+        .select(['name', 'description', 'provider', 'contact_id', 'origin'])
+        .where('name', 'in', ['Patron', 'payer'])
+        .orderBy('contact_id')
+        .execute()
+    const ours = { name: 'Patron', description: '', provider: null }
+    expect(await patrons()).toEqual([
+      { ...ours, contact_id: one!.id, origin: 'ours' },
+      { ...ours, contact_id: two!.id, origin: 'buttondown' },
+    ])
+    const { http } = await aPerson(app)
+    const tag = await app.db
+      .selectFrom('tags')
+      .select('id')
+      .where('name', '=', 'Patron')
+      .executeTakeFirstOrThrow()
+    const page = await http.get(`/audience/tags/${tag.id}`).expect(200)
+    expect(page.text).toContain('Buttondown has a tag of this name too. This one stays ours')
+
+    theirs.name = 'payer'
+    app.world.setTags(subscribers[1]!, ['payer'])
+    app.clock.pass(day)
+    await app.sync()
+    expect(await patrons()).toEqual([
+      { ...ours, contact_id: one!.id, origin: 'ours' },
+      {
+        name: 'payer',
+        description: 'pays there',
+        provider: 'buttondown',
+        contact_id: two!.id,
+        origin: 'buttondown',
+      },
     ])
     await expectCountsToHold(app.db)
   })
