@@ -1,5 +1,4 @@
 import { compiled } from '../database/compiled.js'
-import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { FactRefused, type Recorder } from '../ledger/ledger.js'
@@ -235,8 +234,17 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     { provider, list_id }: { provider: string; list_id: number | null },
     email: string,
   ) {
-    const former = (await query.formerHolder(tx, { email, provider, list_id })).rows[0]
-    if (!former) return
+    const alias = (await query.alias(tx, { email })).rows[0]
+    if (!alias) return
+    const known = await tx
+      .selectFrom('contact_identities')
+      .select('provider_id')
+      .where('contact_id', '=', alias.contact_id)
+      .where('provider', '=', provider)
+      .where('list_id', 'is', list_id)
+      .where('gone_at', 'is', null)
+      .executeTakeFirst()
+    if (!known) return
     await tx.deleteFrom('contact_aliases').where('email', '=', email).execute()
     contacts.forget()
   }
@@ -302,7 +310,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   const { isErased } = erasures
 
-  /** Values of fields stay where this telling has none. */
+  /** What is known to be newer stays, and so do the values of fields where this telling has none. */
   async function putSubscription(
     tx: Db,
     row: Omit<Row<'subscriptions'>, 'id' | 'fields'> & { fields?: string | null },
@@ -762,31 +770,32 @@ function queries(db: Db) {
         .where('provider', '=', value('provider'))
         .where('provider_id', '=', value('provider_id')),
     ),
-    formerHolder: compiled<{ email: string; provider: string; list_id: number | null }, { email: string }>(
-      (value) =>
-        db
-          .selectFrom('contact_aliases')
-          .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
-          .select('contact_aliases.email')
-          .where('contact_aliases.email', '=', value('email'))
-          .where(({ eb, ref }) => eb(unindexed(ref('provider')), '=', value('provider')))
-          .where('list_id', 'is', value('list_id'))
-          .where('gone_at', 'is', null)
-          .limit(1),
+    alias: compiled<{ email: string }, { contact_id: number }>((value) =>
+      db.selectFrom('contact_aliases').select('contact_id').where('email', '=', value('email')),
     ),
     putSubscription: compiled<Subscription>((value) => {
       const columns = subscriptionColumns(value)
       return db
         .insertInto('subscriptions')
         .values({ list_id: value('list_id'), contact_id: value('contact_id'), ...columns })
-        .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
+        .onConflict((conflict) =>
+          conflict
+            .columns(['list_id', 'contact_id'])
+            .doUpdateSet(columns)
+            .where('subscriptions.seen_at', '<=', value('seen_at')),
+        )
     }),
     putSubscriptionWithFields: compiled<Subscription & { fields: string | null }>((value) => {
       const columns = { ...subscriptionColumns(value), fields: value('fields') }
       return db
         .insertInto('subscriptions')
         .values({ list_id: value('list_id'), contact_id: value('contact_id'), ...columns })
-        .onConflict((conflict) => conflict.columns(['list_id', 'contact_id']).doUpdateSet(columns))
+        .onConflict((conflict) =>
+          conflict
+            .columns(['list_id', 'contact_id'])
+            .doUpdateSet(columns)
+            .where('subscriptions.seen_at', '<=', value('seen_at')),
+        )
     }),
     changesNear: compiled<
       { list_id: number; contact_id: number; status: string; since: number; until: number },

@@ -109,7 +109,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       const same = (await query.byProviderId(tx, { provider, provider_id: providerId })).rows[0]
       if (same) return same
     }
-    // Of two tellings one may lack the id, and then one of them has the instant of its delivery.
+    // A telling that lacks the id is the same event as one near it; of two that have different ids it never is.
     const sought = {
       contact_id: contactId,
       provider,
@@ -117,8 +117,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       since: fact.happenedAt - longestDelay,
       until: fact.happenedAt + longestDelay,
     }
-    const near =
-      providerId === null ? await query.nearWithId(tx, sought) : await query.nearWithoutId(tx, sought)
+    const near = providerId === null ? await query.near(tx, sought) : await query.nearWithoutId(tx, sought)
     return near.rows
       .sort(byInstant)
       .find(
@@ -406,10 +405,8 @@ function queries(db: Db) {
     nearWithoutId: compiled<Near, NearRow>((value) =>
       near(value).where('kind', '=', value('kind')).where('provider_id', 'is', null),
     ),
-    nearWithId: compiled<Near, NearRow>((value) =>
-      near(value)
-        .where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind')))
-        .where('provider_id', 'is not', null),
+    near: compiled<Near, NearRow>((value) =>
+      near(value).where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind'))),
     ),
     insert: compiled<New, { id: number }>((value) =>
       db

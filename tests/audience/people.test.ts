@@ -288,8 +288,9 @@ it('engagements of the past are judged anew by the hidden link of today', async 
   const ada = await aContact(app)
   const mailing = await aMailing(app)
   const canary = 'https://bindery.example/canary'
-  for (const mailingId of [mailing.id, null])
-    await anEngagement(app, { contactId: ada.id, kind: 'clicked', mailingId, url: canary })
+  const clicked = { contactId: ada.id, kind: 'clicked', url: canary } as const
+  await anEngagement(app, { ...clicked, mailingId: mailing.id })
+  await anEngagement(app, { ...clicked, mailingId: null, happenedAt: testStart - minute })
   expect(await contactOf(app, ada.id)).toMatchObject({ clicks: 2, machine_clicks: 0 })
   await writeSetting(app.db, canarySetting, canary)
   app.audience.engagements.forgetSettings()

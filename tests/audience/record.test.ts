@@ -89,3 +89,24 @@ describe('an engagement that is told again without its id', () => {
       ).toMatchObject({ repeated: false })
   })
 })
+
+it('an engagement that is told twice by its instant, both times without an id, is one', async () => {
+  const app = await testApp()
+  const contact = await aContact(app)
+  const mailing = await aMailing(app)
+  const told = {
+    contactId: contact.id,
+    mailingId: mailing.id,
+    kind: 'opened',
+    happenedAt: testStart,
+  } as const
+  const { id } = await anEngagement(app, told)
+  expect(await anEngagement(app, told)).toMatchObject({ id, repeated: true })
+  expect(await anEngagement(app, { ...told, happenedAt: testStart + 2_000 })).toMatchObject({
+    repeated: false,
+  })
+  // Of two deliveries nobody can tell.
+  const delivered = { ...told, kind: 'clicked', exact: false } as const
+  expect(await anEngagement(app, delivered)).toMatchObject({ repeated: false })
+  expect(await anEngagement(app, delivered)).toMatchObject({ repeated: false })
+})

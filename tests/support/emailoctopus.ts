@@ -28,6 +28,8 @@ export interface Weather {
   tellsRemaining: boolean
   /** Share of requests, from 0 to 1, that end in a random 500, 502, 503 or 504. */
   faults: number
+  /** Requests whose path holds this end in a 503; none when it is empty. */
+  broken: string
   /** Milliseconds before each answer. */
   slow: number
   /** What `paging` is on the last page. */
@@ -176,6 +178,7 @@ export class EmailOctopusStandIn {
       retryAfter: 'seconds',
       tellsRemaining: true,
       faults: 0,
+      broken: '',
       slow: 0,
       end: 'null',
       nextOrigin: null,
@@ -359,6 +362,9 @@ export class EmailOctopusStandIn {
       if (status === 500) throw new Refusal(500, 'internal-error', 'Internal server error.')
       return { status, body: '<html><body>Something went wrong.</body></html>' }
     }
+    const { broken } = this.weather
+    if (broken !== '' && request.path.includes(broken))
+      return { status: 503, body: '<html><body>Not now.</body></html>' }
     return { status: 200, body: this.#route(request) as unknown }
   }
 

@@ -2,7 +2,7 @@ import type { Db } from '../../database/open.js'
 import type { ReportNumbers } from '../../database/schema.js'
 import { bouncesOf } from '../../mailings/metrics.js'
 import { type ReportStatus, reportStatuses } from './client.js'
-import { provider } from './mapping.js'
+import { isNegative, provider } from './mapping.js'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -95,7 +95,6 @@ export const dueContactReports = (db: Db) =>
     db,
     reportStatuses.filter((status) => !isNegative(status)),
   )
-export const isNegative = (status: ReportStatus) => status === 'not-opened' || status === 'not-clicked'
 
 async function dueReports<Status extends ReportStatus | 'links'>(
   db: Db,

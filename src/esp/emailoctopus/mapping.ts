@@ -124,6 +124,9 @@ export const kindOfReport: Record<ReportStatus, EngagementKind> = {
   'not-clicked': 'sent',
 }
 
+/** Is this a report of those who did not do something? */
+export const isNegative = (status: ReportStatus) => status === 'not-opened' || status === 'not-clicked'
+
 /** What a webhook's event is, where it is about a campaign. */
 export const kindOfEvent: Record<string, EngagementKind> = {
   'contact.opened': 'opened',

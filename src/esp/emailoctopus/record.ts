@@ -1,9 +1,10 @@
 import type { Audience } from '../../audience/audience.js'
-import { engagementNumber } from '../../audience/engagement-kinds.js'
+import { type EngagementKind, engagementNumber } from '../../audience/engagement-kinds.js'
 import { listBook } from '../../audience/list-book.js'
 import { Unknown } from '../../audience/people.js'
 import type { SubscriptionStatus } from '../../audience/subscriptions.js'
 import { compiled } from '../../database/compiled.js'
+import { unindexed } from '../../database/expressions.js'
 import type { Db } from '../../database/open.js'
 import type { Recorder } from '../../ledger/ledger.js'
 import { mailingBook } from '../../mailings/record.js'
@@ -16,6 +17,7 @@ import {
   begunAt,
   type Evidence,
   emailOf,
+  isNegative,
   kindOfEvent,
   kindOfReport,
   leftAt,
@@ -218,10 +220,10 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     })
     if (contactId === null) return { ...nothing, nobody: true }
     const kind = kindOfReport[status]
-    const isNegative = status === 'not-opened' || status === 'not-clicked'
-    // That somebody was sent it is told once; from then on the negative reports say nothing new.
-    if (isNegative && (await isSent(tx, contactId, mailingId))) return { ...nothing, contact: contactId }
-    const at = isNegative ? null : row.at
+    const at = isNegative(status) ? null : row.at
+    // Without an instant the same row cannot be known again: what is known of the kind has to do.
+    if (at === null && (await isKnown(tx, contactId, mailingId, kind)))
+      return { ...nothing, contact: contactId }
     const { repeated } = await engagements.record(tx, {
       ...engagementOf(null, contactId, mailingId),
       kind,
@@ -366,8 +368,8 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     })
   }
 
-  const isSent = async (tx: Db, contact_id: number, mailing_id: number) =>
-    (await query.sent(tx, { contact_id, mailing_id })).rows.length > 0
+  const isKnown = async (tx: Db, contact_id: number, mailing_id: number, kind: EngagementKind) =>
+    (await query.known(tx, { contact_id, mailing_id, kind: engagementNumber(kind) })).rows.length > 0
 
   const walked = (tx: Db, row: { mailing_id: number; status: string; counted: number; walked_at: number }) =>
     tx
@@ -463,13 +465,14 @@ function queries(db: Db) {
         .where('kind', 'in', (['bounced', 'complained', 'unsubscribed'] as const).map(engagementNumber))
         .groupBy('kind'),
     ),
-    sent: compiled<{ contact_id: number; mailing_id: number }, { sent_at: number }>((value) =>
+    known: compiled<{ contact_id: number; mailing_id: number; kind: number }, { id: number }>((value) =>
       db
-        .selectFrom('receptions')
-        .select('sent_at')
+        .selectFrom('engagements')
+        .select('id')
         .where('contact_id', '=', value('contact_id'))
         .where('mailing_id', '=', value('mailing_id'))
-        .where('sent_at', 'is not', null),
+        .where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind')))
+        .limit(1),
     ),
   }
 }

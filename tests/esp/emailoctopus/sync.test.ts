@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { engagementKind } from '../../../src/audience/engagement-kinds.js'
 import { findRun } from '../../../src/esp/runs.js'
 import { testStart } from '../../support/app.js'
+import type { Weather } from '../../support/emailoctopus.js'
 import type { EmailOctopusWorld } from '../../support/emailoctopus-world.js'
 import { expectCountsToHold } from '../../support/recount.js'
+import { skipBackoff } from '../buttondown/connected.js'
 import { aConnectedOctopus, type ConnectedOctopus } from './connected.js'
 
 const minute = 60_000
@@ -60,6 +62,27 @@ function fill(world: EmailOctopusWorld) {
   world.addCampaign({ subject: 'Not yet', lists: [weekly], status: 'draft', at: testStart - hour })
   return { weekly, news, ada, adaToo, others, campaign }
 }
+
+/** Requests since then, without what tells their pages apart. */
+const askedSince = (app: ConnectedOctopus, count: number) =>
+  app.standIn.requests.slice(count).map(({ path, query }) => {
+    const status = query.get('status')
+    const short = path.replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, '*')
+    return `${short}${status ? ` ${status}` : ''}${query.has('last_updated_at.gte') ? ' changed' : ''}`
+  })
+const snapshotsOf = (app: ConnectedOctopus) =>
+  app.db.selectFrom('mailing_snapshots').selectAll().orderBy('id').execute()
+const statusOf = async (app: ConnectedOctopus, email: string, list: string) =>
+  (
+    await app.db
+      .selectFrom('subscriptions')
+      .innerJoin('contacts', 'contacts.id', 'contact_id')
+      .innerJoin('lists', 'lists.id', 'list_id')
+      .select('subscriptions.status')
+      .where('contacts.email', '=', email)
+      .where('lists.name', '=', list)
+      .executeTakeFirst()
+  )?.status
 
 const runOf = async (app: ConnectedOctopus, { id }: { id: number }) => (await findRun(app.db, id))!
 const rowsOf = (app: ConnectedOctopus) =>
@@ -178,6 +201,302 @@ describe('a first sync with EmailOctopus', () => {
       expect(await rowsOf(app)).toEqual(before)
     }
     expect((await app.db.selectFrom('mailing_snapshots').selectAll().execute()).length).toBe(1)
+    await expectCountsToHold(app.db)
+  })
+})
+
+describe('a later sync', () => {
+  it('where nothing has changed asks for the pages of lists and campaigns, and for the numbers that are due', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    await app.sync()
+    let asked = app.standIn.requests.length
+    app.clock.pass(30 * minute)
+    await app.sync('nightly')
+    expect(askedSince(app, asked)).toEqual(['/lists', '/campaigns'])
+    asked = app.standIn.requests.length
+    app.clock.pass(40 * minute)
+    await app.sync('nightly')
+    expect(askedSince(app, asked)).toEqual(['/lists', '/campaigns', '/campaigns/*/reports/summary'])
+  })
+
+  it('asks for the numbers of a mailing less often the older it is, and by hand for all', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    await app.sync()
+    const summaries = async (passed: number, kind: 'nightly' | 'manual' = 'nightly') => {
+      app.clock.pass(passed)
+      const asked = app.standIn.requests.length
+      await app.sync(kind)
+      return askedSince(app, asked).filter((path) => path.endsWith('summary')).length
+    }
+    expect(await summaries(hour)).toBe(1)
+    expect(await summaries(20 * hour)).toBe(1) // 23 hours old: the last hour of hourly looks
+    expect(await summaries(2 * hour)).toBe(0) // a day has passed since the sending: six-hourly
+    expect(await summaries(4 * hour)).toBe(1)
+    expect(await summaries(50 * hour)).toBe(1) // more than three days old: daily
+    expect(await summaries(12 * hour)).toBe(0)
+    expect(await summaries(0, 'manual')).toBe(1)
+    expect(await summaries(24 * hour)).toBe(1)
+    expect(await summaries(30 * day)).toBe(1) // older than thirty days: weekly
+    expect(await summaries(3 * day)).toBe(0)
+    expect(await summaries(4 * day)).toBe(1)
+  })
+
+  it('reads the reports whose counter has moved, and those alone', async () => {
+    const app = await aConnectedOctopus()
+    const { campaign, others } = fill(app.world)
+    await app.sync()
+    app.world.open(campaign, others[7]!, { at: testStart + minute })
+    app.clock.pass(hour)
+    const asked = app.standIn.requests.length
+    const run = await runOf(app, await app.sync('nightly'))
+    expect(run.changes).toEqual({ numbers: 1, events: 1 })
+    expect(askedSince(app, asked)).toEqual([
+      '/lists',
+      '/campaigns',
+      '/campaigns/*/reports/summary',
+      '/campaigns/*/reports opened',
+    ])
+    await expectCountsToHold(app.db)
+  })
+
+  it('keeps a snapshot whenever a number has changed, a lower one as such, and a number that is lacking', async () => {
+    const app = await aConnectedOctopus()
+    const { campaign } = fill(app.world)
+    await app.sync()
+    app.clock.pass(hour)
+    await app.sync('nightly')
+    app.world.tell(campaign, { opened: { total: 9, unique: 8 } })
+    app.clock.pass(hour)
+    await app.sync('nightly')
+    app.world.tell(campaign, { opened: { total: 9, unique: 5 } })
+    app.clock.pass(hour)
+    await app.sync('nightly')
+    app.world.tell(campaign, { clicked: undefined as never, complained: undefined as never })
+    app.clock.pass(hour)
+    await app.sync('nightly')
+    expect(await snapshotsOf(app)).toMatchObject([
+      { taken_at: testStart, unique_opens: 6, opens: 7, clicks: 1, is_lower: 0 },
+      { taken_at: testStart + 2 * hour, unique_opens: 8, opens: 9, is_lower: 0 },
+      { taken_at: testStart + 3 * hour, unique_opens: 5, opens: 9, clicks: 1, complaints: 1, is_lower: 1 },
+    ])
+    const report = await app.db.selectFrom('mailing_reports').selectAll().executeTakeFirstOrThrow()
+    expect(report).toMatchObject({
+      unique_opens: 5,
+      clicks: 1,
+      complaints: 1,
+      checked_at: testStart + 4 * hour,
+    })
+  })
+
+  it('keeps what a free account forgets after thirty days', async () => {
+    const app = await aConnectedOctopus()
+    const { campaign } = fill(app.world)
+    await app.sync()
+    const before = await rowsOf(app)
+    app.world.forgetReports(campaign)
+    app.world.tell(campaign, {
+      sent: undefined as never,
+      bounced: undefined as never,
+      opened: undefined as never,
+      clicked: undefined as never,
+      complained: undefined as never,
+      unsubscribed: undefined as never,
+    })
+    app.clock.pass(40 * day)
+    expect(await runOf(app, await app.sync('manual'))).toMatchObject({ state: 'done', changes: {} })
+    expect(await rowsOf(app)).toEqual(before)
+    expect((await snapshotsOf(app)).length).toBe(1)
+  })
+
+  it('asks a list that has changed for what has, and knows who was deleted by its numbers', async () => {
+    const app = await aConnectedOctopus()
+    const { weekly, ada, others } = fill(app.world)
+    await app.sync()
+    app.clock.pass(2 * hour)
+    app.world.updateContact(ada, { email: 'ada@quill.example', tags: [] }, { at: app.clock.at })
+    app.world.addContact(weekly, { email: 'new@fernmail.example', at: app.clock.at })
+    weekly.updatedAt = app.clock.at
+    let asked = app.standIn.requests.length
+    const run = await runOf(app, await app.sync('nightly'))
+    expect(run.changes).toMatchObject({ subscribers: 1 })
+    expect(askedSince(app, asked).filter((path) => path.startsWith('/lists/'))).toEqual([
+      '/lists/*/contacts subscribed changed',
+      '/lists/*/contacts unsubscribed changed',
+      '/lists/*/contacts pending changed',
+    ])
+    expect(await statusOf(app, 'ada@quill.example', 'Weekly letter')).toBe('subscribed')
+    // The other list goes on telling the old address, which does not undo the change.
+    app.clock.pass(25 * hour)
+    await app.sync('first')
+    expect(await statusOf(app, 'ada@quill.example', 'Northwind news')).toBe('subscribed')
+
+    app.world.deleteContact(others[0]!, { at: app.clock.at })
+    app.clock.pass(26 * hour)
+    asked = app.standIn.requests.length
+    expect((await runOf(app, await app.sync('nightly'))).changes).toMatchObject({ removed: 1 })
+    expect(askedSince(app, asked)).toContain('/lists/*/contacts subscribed')
+    expect(await statusOf(app, 'reader-0@fernmail.example', 'Weekly letter')).toBe('removed')
+    await expectCountsToHold(app.db)
+  })
+
+  it('goes on past a list that is deleted while it is walked', async () => {
+    const app = await aConnectedOctopus()
+    const { news } = fill(app.world)
+    await app.emailOctopus.sync.ask('the test')
+    const performing = app.emailOctopus.sync.performWaiting()
+    await app.standIn.arrived(6) // lists, campaigns, summary, links, and the first list’s contacts
+    const release = app.standIn.hold()
+    app.world.deleteList(news)
+    release()
+    await performing
+    const run = await app.db.selectFrom('sync_runs').selectAll().executeTakeFirstOrThrow()
+    expect(run).toMatchObject({ state: 'done', error: null })
+    const lists = await app.db.selectFrom('lists').select(['name', 'gone_at']).orderBy('id').execute()
+    expect(lists).toEqual([
+      { name: 'Weekly letter', gone_at: null },
+      { name: 'Northwind news', gone_at: testStart },
+    ])
+    expect((await app.db.selectFrom('engagements').select('id').execute()).length).toBeGreaterThan(20)
+    expect(await app.db.selectFrom('sync_failures').select('settled_at').execute()).toEqual(
+      [{ settled_at: testStart }].slice(0, 1),
+    )
+    app.clock.pass(25 * hour)
+    expect(await runOf(app, await app.sync('manual'))).toMatchObject({ state: 'done' })
+    expect(await statusOf(app, 'ada@fernmail.example', 'Weekly letter')).toBe('subscribed')
+  })
+
+  it('goes on past a campaign that cannot be had, lists it, and settles that when it can', async () => {
+    skipBackoff()
+    const app = await aConnectedOctopus()
+    const { campaign, weekly } = fill(app.world)
+    app.world.addCampaign({ subject: 'Another', lists: [weekly], at: sentAt - day, sentAt: sentAt - day })
+    app.standIn.weather.broken = `/campaigns/${campaign.id}/`
+    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'done', error: null })
+    const failures = () => app.db.selectFrom('sync_failures').select(['what', 'why', 'settled_at']).execute()
+    expect(await failures()).toMatchObject([
+      {
+        what: 'Campaign What we learned (internal)',
+        why: expect.stringContaining('EmailOctopus'),
+        settled_at: null,
+      },
+    ])
+    expect((await snapshotsOf(app)).length).toBe(1)
+    app.standIn.weather.broken = ''
+    app.clock.pass(hour)
+    await app.sync('manual')
+    expect(await failures()).toMatchObject([{ settled_at: testStart + hour }])
+    expect((await snapshotsOf(app)).length).toBe(2)
+  })
+
+  it('ends as failed where nothing can be had, and goes on from there', async () => {
+    skipBackoff()
+    const app = await aConnectedOctopus()
+    const { weekly } = fill(app.world)
+    for (const subject of ['Two', 'Three', 'Four'])
+      app.world.addCampaign({ subject, lists: [weekly], at: sentAt - day, sentAt: sentAt - day })
+    app.standIn.weather.broken = '/reports'
+    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'failed', kind: 'first' })
+    app.standIn.weather.broken = ''
+    const asked = app.standIn.requests.length
+    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'done', kind: 'first' })
+    expect(askedSince(app, asked)).not.toContain('/campaigns')
+    await expectCountsToHold(app.db)
+  })
+
+  it('reads those who did not open where the others do not account for everybody', async () => {
+    const app = await aConnectedOctopus()
+    const { campaign } = fill(app.world)
+    app.world.tell(campaign, { sent: 13 })
+    await app.sync()
+    const reports = app.standIn.requests.map(({ query }) => query.get('status')).filter(Boolean)
+    expect(reports).toEqual(expect.arrayContaining(['not-opened', 'not-clicked']))
+    const sent = await app.db.selectFrom('engagements').select('id').where('kind', '=', 1).execute()
+    expect(sent.length).toBe(12)
+    const asked = app.standIn.requests.length
+    app.clock.pass(hour)
+    await app.sync('nightly')
+    expect(askedSince(app, asked).filter((path) => path.includes(' '))).toEqual([])
+    await expectCountsToHold(app.db)
+  })
+
+  it('asked for twice at once is one', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    const one = await app.emailOctopus.sync.start('Maren')
+    const other = await app.emailOctopus.sync.start('Ben')
+    expect(other).toMatchObject({ id: one.id, askedBy: 'Maren' })
+    await app.emailOctopus.sync.performWaiting()
+    expect((await app.db.selectFrom('sync_runs').selectAll().execute()).length).toBe(1)
+    await expectCountsToHold(app.db)
+  })
+})
+
+describe('a sync that is interrupted', () => {
+  it.each([2, 4, 6, 9, 12])(
+    'after %i requests goes on at the next start, with no row doubled or missing',
+    async (requests) => {
+      const whole = await aConnectedOctopus()
+      fill(whole.world)
+      await whole.sync()
+      const app = await aConnectedOctopus()
+      fill(app.world)
+      await app.emailOctopus.sync.ask('the test')
+      const performing = app.emailOctopus.sync.performWaiting()
+      await app.standIn.arrived(requests)
+      await app.stop()
+      await performing
+      const next = await aConnectedOctopus({ standIn: app.standIn, dataDir: app.dataDir, clock: app.clock })
+      await next.emailOctopus.sync.performWaiting()
+      const run = await next.db.selectFrom('sync_runs').selectAll().executeTakeFirstOrThrow()
+      expect(run).toMatchObject({ state: 'done', error: null })
+      expect(await rowsOf(next)).toEqual(await rowsOf(whole))
+      await expectCountsToHold(next.db)
+    },
+  )
+
+  it('by somebody ends as cancelled, and the next one goes on from there', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    await app.emailOctopus.sync.ask('the test')
+    const performing = app.emailOctopus.sync.performWaiting()
+    await app.standIn.arrived(4)
+    await app.emailOctopus.sync.cancel()
+    await performing
+    expect(await app.db.selectFrom('sync_runs').select('state').execute()).toEqual([{ state: 'cancelled' }])
+    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'done', kind: 'first' })
+    await expectCountsToHold(app.db)
+  })
+})
+
+describe('a sync in bad weather', () => {
+  it('with an old key says what to do', async () => {
+    const app = await aConnectedOctopus({
+      env: { EMAILOCTOPUS_API_KEY: '00000000-0000-4000-8000-00001e9ac700' },
+    })
+    const run = await runOf(app, await app.sync())
+    expect(run.state).toBe('failed')
+    expect(run.error).toContain('keys made before October 2024 do not work with this API')
+  })
+
+  it.each([
+    { end: 'no paging' },
+    { end: 'array' },
+    { counts: 'array', emptyFields: 'array', statusCase: 'upper' },
+    { reportRows: 'event' },
+    { occurredAt: 'latest' },
+    { draftReports: 422, draftSentAt: 'missing', neverAt: 'sent' },
+  ] as Partial<Weather>[])('brings everything all the same: %j', async (weather) => {
+    const app = await aConnectedOctopus({ weather })
+    fill(app.world)
+    const run = await runOf(app, await app.sync())
+    expect(run).toMatchObject({ state: 'done', error: null })
+    expect((await rowsOf(app)).slice(0, 2)).toEqual([14, 15])
+    app.clock.pass(25 * hour)
+    const before = await rowsOf(app)
+    await app.sync('manual')
+    expect(await rowsOf(app)).toEqual(before)
     await expectCountsToHold(app.db)
   })
 })
