@@ -81,16 +81,14 @@ const subscribers = (readers: Readers, { tag, list }: Whose, { from, to }: Chunk
     .where('contacts.id', '<=', to)
     .where(instantOf(list), '>=', beginnings[0]!)
     .where(instantOf(list), '<', beginnings.at(-1)!)
-    .$if(tag > 0, (query) =>
-      query.where('contacts.id', 'in', (eb) =>
-        eb
-          .selectFrom('contact_tags')
-          .select('contact_tags.contact_id')
-          .where('tag_id', '=', tag)
-          .where('contact_tags.contact_id', '>', from)
-          .where('contact_tags.contact_id', '<=', to),
-      ),
-    )
+    .$if(tag > 0, (query) => query.where('contacts.id', 'in', taggedIn(readers, tag, { from, to })))
+const taggedIn = (readers: Readers, tag: number, { from, to }: Chunk) =>
+  readers
+    .selectFrom('contact_tags')
+    .select('contact_tags.contact_id')
+    .where('tag_id', '=', tag)
+    .where('contact_tags.contact_id', '>', from)
+    .where('contact_tags.contact_id', '<=', to)
 /** When somebody subscribed: to this list, or for the first time of all. */
 const instantOf = (list: number) => (list > 0 ? 'subscriptions.subscribed_at' : 'contacts.subscribed_at')
 
@@ -115,6 +113,7 @@ const readSizes = (readers: Readers, whose: Whose, chunk: Chunk, beginnings: num
     .groupBy('cohort')
     .execute()
 
+/** In which months each person did something is found first: there are fewer of these than days, and no person twice. */
 const readActive = (
   readers: Readers,
   { machines, ...whose }: Whose & Counting,
@@ -123,13 +122,24 @@ const readActive = (
   since: string,
 ) =>
   subscribers(readers, whose, chunk, beginnings)
-    .innerJoin('contact_days', 'contact_days.contact_id', 'contacts.id')
-    .where('day_on', '>=', since)
-    .where((eb) => (machines ? somethingHappened : didSomething)(eb as never))
+    .innerJoin(
+      (eb) =>
+        eb
+          .selectFrom('contact_days')
+          .select(({ ref }) => ['contact_id', startOfPeriod(ref('day_on'), 'month').as('month')])
+          .distinct()
+          .where('contact_id', '>', chunk.from)
+          .where('contact_id', '<=', chunk.to)
+          .where('day_on', '>=', since)
+          .where((eb) => (machines ? somethingHappened : didSomething)(eb as never))
+          .$if(whose.tag > 0, (query) => query.where('contact_id', 'in', taggedIn(readers, whose.tag, chunk)))
+          .as('done'),
+      (join) => join.onRef('done.contact_id', '=', 'contacts.id'),
+    )
     .select((eb) => [
       cohortOf(eb as never, whose.list, beginnings).as('cohort'),
-      startOfPeriod(eb.ref('day_on'), 'month').as('month'),
-      eb.fn.count<number>('contacts.id').distinct().as('people'),
+      'done.month',
+      eb.fn.countAll<number>().as('people'),
     ])
-    .groupBy(['cohort', 'month'])
+    .groupBy(['cohort', 'done.month'])
     .execute()

@@ -119,7 +119,7 @@ export async function rebuildEngagementDays(tx: Db, calendar: Calendar) {
 }
 const slotsAtOnce = 500
 
-// One at a time: an index by contact in place of the table's own order would look up each row.
+/** The day of an engagement, looked up for each: a join might go the other way round, and read the table by days. */
 const dayOf = '(select day_on from days_of_slots where slot = happened_at / 900000)'
 const dayStatements = [
   'delete from engagement_days',
@@ -132,9 +132,10 @@ const dayStatements = [
   `insert into contact_days (contact_id, day_on, ${names})
    select contact_id, ${dayOf}, ${sumsOfEvents} from engagements where ${deeds} group by 1, 2`,
 
+  // Grouped by the column itself, SQLite would walk through an index by day and look up each row.
   'delete from active_days',
   `insert into active_days (day_on, people, all_people)
-   select day_on, sum(opens + clicks + replies > 0), count(*) from contact_days group by day_on`,
+   select day_on, sum(opens + clicks + replies > 0), count(*) from contact_days group by +day_on`,
 
   'drop table days_of_slots',
 ]

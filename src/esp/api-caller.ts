@@ -327,7 +327,7 @@ export function notTheApi(provider: string, status: number | null) {
 }
 
 /** Rows that are looked at in one go, some milliseconds: doors answer in between. */
-const readAtOnce = 250
+const readAtOnce = 50
 const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Reads rows one by one, so that one odd row does not hide the rest. @returns those that could be read */

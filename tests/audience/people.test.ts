@@ -5,6 +5,7 @@ import type { SubscriberFact, SubscriptionFact } from '../../src/audience/people
 import { writeSetting } from '../../src/database/settings.js'
 import { type TestApp, testApp, testStart } from '../support/app.js'
 import { aContact, aList, aMailing, anEngagement } from '../support/audience.js'
+import { aCampaign, anEvent } from '../support/builders.js'
 import { expectCountsToHold } from '../support/recount.js'
 
 const minute = 60_000
@@ -360,6 +361,27 @@ it('gives an address that somebody left to whoever has it now', async () => {
   expect(contact).not.toBe(app.id)
   expect((await contactOf(app, contact!))!.email).toBe('ada@fernmail.example')
   expect((await contactOf(app, app.id))!.email).toBe('new@fernmail.example')
+})
+
+it('makes one of a subscriber and of whom a click tracker knows by the address that they move to', async () => {
+  const app = await aReader()
+  const { id: cid } = await aCampaign(app)
+  const email = 'ada@work.example'
+  await anEvent(app, { cid, email })
+  const { id: mailingId } = await aMailing(app)
+  const clicker = await app.db
+    .selectFrom('contacts')
+    .select('id')
+    .where('email', '=', email)
+    .executeTakeFirstOrThrow()
+  for (const contactId of [clicker.id, app.id])
+    await anEngagement(app, { contactId, mailingId, kind: 'opened', providerId: `by ${contactId}` })
+  const { contact } = await app.subscribe({ email, seenAt: testStart + minute })
+  expect(contact).toBe(Math.min(clicker.id, app.id))
+  expect(await contactOf(app, contact!)).toMatchObject({ email, name: 'Ada', opens: 2, mailings: 1 })
+  expect(await app.db.selectFrom('events').select('contact_id').execute()).toEqual([{ contact_id: contact }])
+  expect(await app.db.selectFrom('contacts').select('id').execute()).toHaveLength(1)
+  await expectCountsToHold(app.db)
 })
 
 it('takes an erased address out of the segments that look for it', async () => {
