@@ -10,8 +10,8 @@ import { funnelOf } from './funnel.js'
 import { readLinks } from './mailing-links.js'
 import { type Group, groupSizes, groups, listPeople } from './mailing-people.js'
 import { type MailingSeries, readMailingSeries, type Span, spans } from './mailing-series.js'
+import { MailingView, queryOf } from './mailing-view.js'
 import { getMailing, type Mailing } from './queries.js'
-import { MailingView, queryOf } from './views.js'
 
 interface Needs {
   db: Db

@@ -48,7 +48,7 @@ export interface Mailing extends MailingNumbers {
 }
 
 /** Mailings with their counts and the provider's report; whoever reads them says which. */
-const readMailings = (db: Db | Readers) =>
+export const readMailings = (db: Db | Readers) =>
   db
     .selectFrom('mailings')
     .leftJoin('lists', 'lists.id', 'mailings.list_id')
@@ -63,7 +63,8 @@ const readMailings = (db: Db | Readers) =>
 
 type MailingRow = Awaited<ReturnType<ReturnType<typeof readMailings>['executeTakeFirstOrThrow']>>
 
-function mailingOf(row: MailingRow, counting: Counting): Mailing {
+/** A row of {@link readMailings} as pages and programs tell of it. */
+export function mailingOf(row: MailingRow, counting: Counting): Mailing {
   const { id, name, provider, status, sent_at, url, list, list_id } = row
   return {
     id,

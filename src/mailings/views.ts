@@ -1,6 +1,4 @@
 import * as z from 'zod'
-import { groups } from './mailing-people.js'
-import { spans } from './mailing-series.js'
 import { type MailingSort, mailingSorts } from './queries.js'
 
 /** The last one wins where an address says something twice. */
@@ -51,24 +49,4 @@ export function listAddress(view: ListView, changes: Partial<ListView> = {}) {
   if (after) query.set('after', String(after))
   if (offset) query.set('offset', String(offset))
   return query.size > 0 ? `/mailings?${query}` : '/mailings'
-}
-
-/** What the address bar may say about one mailing. */
-export const MailingView = z.object({
-  machines,
-  who: one(z.enum(groups).catch('opened')),
-  span: one(z.enum(spans).catch('72h')),
-  after: id,
-  offset: id,
-})
-export type MailingView = z.infer<typeof MailingView>
-const defaults = MailingView.parse({})
-
-/** The query of an address that shows this view of a mailing: `?machines=1`, or nothing at all. */
-export function queryOf(view: MailingView, changes: Partial<MailingView> = {}) {
-  const query = new URLSearchParams()
-  for (const [name, value] of Object.entries({ ...view, after: 0, offset: 0, ...changes }))
-    if (value !== defaults[name as keyof MailingView])
-      query.set(name, String(typeof value === 'boolean' ? +value : value))
-  return query.size > 0 ? `?${query}` : ''
 }
