@@ -47,6 +47,7 @@ import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
+import { benchmarkSection } from './mailings/benchmarks.js'
 import { mailingChapters } from './mailings/glossary.js'
 import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
@@ -180,6 +181,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
             audience.engagements.forgetSettings()
           },
         }),
+        benchmarkSection({ db }),
       ],
     }),
   )
