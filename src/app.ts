@@ -38,6 +38,7 @@ import { integrationPages, longLists } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
 import { settler } from './campaigns/settle.js'
+import { campaignKind } from './campaigns/tied-kind.js'
 import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
@@ -51,8 +52,11 @@ import { benchmarkSection } from './mailings/benchmarks.js'
 import { mailingChapters } from './mailings/glossary.js'
 import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
+import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { TiedKinds } from './partners/kinds.js'
+import { tieDoor } from './partners/tie-door.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -111,6 +115,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const kinds = new TiedKinds()
+  kinds.enter(campaignKind())
+  kinds.enter(mailingKind({ dates: dateFormats(days) }))
+  kinds.enter(listKind())
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
   const remover = campaignRemover({ db, log })
@@ -186,6 +194,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
 
+  app.use(tieDoor({ db, kinds, now }))
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
