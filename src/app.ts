@@ -51,6 +51,7 @@ import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
 import { mailingChapters } from './mailings/glossary.js'
 import { mailingListPages } from './mailings/list-page.js'
+import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
@@ -216,6 +217,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(listPages({ readers, calendar: days, now }))
   app.use(mailingListPages({ db, readers, now }))
+  app.use(mailingMessage({ db }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(
     contactPage({

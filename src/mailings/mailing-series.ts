@@ -37,47 +37,62 @@ export interface MailingSeries {
 
 const [opened, clicked] = [engagementNumber('opened'), engagementNumber('clicked')]
 
-/**
- * How opens and clicks of a mailing grew since it was sent, up to now. It looks at every open and click of these hours
- * or days: remember the answer for a while.
- */
-export async function readMailingSeries(
+/** The opens and clicks of a mailing in each hour of its first thirty days. */
+export interface MailingHours {
+  /** When it was sent; where nobody said so, the first open or click. null: nothing happened. */
+  start: number | null
+  opens: number[]
+  clicks: number[]
+}
+
+const hoursKept = 30 * 24
+
+/** It looks at every open and click of these days: remember the answer for a while. */
+export async function readMailingHours(
   readers: Readers,
   mailing: { id: number; sent_at: number | null },
-  { span, machines, now }: Counting & { span: Span; now: number },
-): Promise<MailingSeries> {
-  const { length, count, unit } = slotsOf[span]
+  { machines }: Counting,
+): Promise<MailingHours> {
+  const opens = Array.from({ length: hoursKept }, () => 0)
+  const clicks = Array.from({ length: hoursKept }, () => 0)
   const start = mailing.sent_at ?? (await firstDeed(readers, mailing.id))
-  if (start === null || start > now) return { unit, start, points: [] }
+  if (start === null) return { start, opens, clicks }
   const rows = await readers
     .selectFrom('engagements')
     .where('mailing_id', '=', mailing.id)
     .where('kind', 'in', [opened, clicked])
-    .where('happened_at', '<', start + count * length)
+    .where('happened_at', '<', start + hoursKept * hourLength)
     .$if(!machines, (query) => query.where('verdict', '<', 2))
     .select((eb) => [
       'kind',
-      wholeParts(eb.parens(eb(eb.ref('happened_at'), '-', start)), length).as('slot'),
+      wholeParts(eb.parens(eb(eb.ref('happened_at'), '-', start)), hourLength).as('slot'),
       eb.fn.countAll<number>().as('events'),
     ])
     .groupBy(['kind', 'slot'])
     .execute()
-  const opens = Array.from({ length: count }, () => 0)
-  const clicks = Array.from({ length: count }, () => 0)
   // Clocks differ: what seems to have come before it was sent came at once.
-  for (const { kind, slot, events } of rows)
-    (kind === opened ? opens : clicks)[Math.min(Math.max(slot, 0), count - 1)]! += events
+  for (const { kind, slot, events } of rows) (kind === opened ? opens : clicks)[Math.max(slot, 0)]! += events
+  return { start, opens, clicks }
+}
 
+/** How opens and clicks of a mailing grew since it was sent, up to now. */
+export function seriesOf({ start, ...hours }: MailingHours, span: Span, now: number): MailingSeries {
+  const { length, count, unit } = slotsOf[span]
+  if (start === null || start > now) return { unit, start, points: [] }
+  const each = length / hourLength
+  const sum = (what: 'opens' | 'clicks', slot: number) =>
+    hours[what].slice(slot * each, (slot + 1) * each).reduce((total, events) => total + events, 0)
   const points: MailingPoint[] = [{ at: start, after: 0, opens: 0, clicks: 0, newOpens: 0, newClicks: 0 }]
   for (let slot = 0; slot < count && start + slot * length < now; slot++) {
     const before = points.at(-1)!
+    const [newOpens, newClicks] = [sum('opens', slot), sum('clicks', slot)]
     points.push({
       at: Math.min(start + (slot + 1) * length, now),
       after: slot + 1,
-      opens: before.opens + opens[slot]!,
-      clicks: before.clicks + clicks[slot]!,
-      newOpens: opens[slot]!,
-      newClicks: clicks[slot]!,
+      opens: before.opens + newOpens,
+      clicks: before.clicks + newClicks,
+      newOpens,
+      newClicks,
     })
   }
   return { unit, start, points }
@@ -191,7 +206,7 @@ export const daysOfHistory = ({ opens, clicks }: NonNullable<MailingHistory['cur
     opens.until,
   )
 
-/** Day by day as events tell it. @param points by the day, see {@link readMailingSeries} */
+/** Day by day as events tell it. @param points by the day */
 export const daysOfSeries = ({ start, points }: MailingSeries, now: number) =>
   start === null
     ? []

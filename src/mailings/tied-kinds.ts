@@ -55,7 +55,7 @@ export function listKind(): TiedKind {
   }: Awaited<ReturnType<ReturnType<typeof read>['executeTakeFirstOrThrow']>>) => ({
     id,
     name,
-    href: `/audience?list=${id}`,
+    href: `/lists/${id}`,
     note: gone_at === null ? originName(provider) : `${originName(provider)}, gone there`,
   })
   return {

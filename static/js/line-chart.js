@@ -298,7 +298,9 @@ class LineChart extends HTMLElement {
   #readOut(index) {
     if (!this.#data) return
     const { instants, names, series } = this.#data
-    const at = index ?? instants.length - 1
+    // Left alone, it tells the last of what matters most.
+    const last = series.at(-1).values.findLastIndex((value) => value !== null)
+    const at = index ?? (last < 0 ? instants.length - 1 : last)
     const legend = this.querySelector('.chart__legend')
     const time = legend.querySelector('time')
     time.dateTime = new Date(instants[at] * 1000).toISOString()
