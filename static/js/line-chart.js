@@ -16,6 +16,9 @@ const strokes = {
   clicks: { colour: '--step-3', width: 2 },
   left: { colour: '--negative', width: 1.5 },
   joined: { colour: '--step-4', width: 2 },
+  sent: { colour: '--step-4', width: 2, area: true },
+  open_rate: { colour: '--step-2', width: 2 },
+  click_rate: { colour: '--step-3', width: 2 },
   new_opens: { colour: '--ghost-3', width: 1 },
   new_clicks: { colour: '--ghost-4', width: 1 },
   opens_average: { colour: '--step-2', width: 2 },
@@ -28,12 +31,20 @@ const strokes = {
   usual: { colour: '--ghost', width: 1.5, dash: [4, 4] },
   this: { colour: '--step-5', width: 2 },
 }
+/** A raw value, or null where there is none: an empty one is no zero. */
+const rawValue = (text) => (text === '' ? null : Number(text))
+/** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
+const told = (value, isShare, decimals = 1) =>
+  value === null ? '–' : isShare ? `${(value * 100).toFixed(decimals)}%` : value.toLocaleString('en-US')
+/** Is something unknown between two values? A line that has not come to the end yet has no gap. */
+const hasGap = (values) => {
+  const isKnown = (value) => value !== null
+  return values.slice(values.findIndex(isKnown), values.findLastIndex(isKnown) + 1).includes(null)
+}
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
 const height = 256
 const narrow = 34 * 16
-/** What has no value is a gap, never a zero. */
-const shownValue = ({ dataset: { value } }) => (value === '' ? null : Number(value))
 
 class LineChart extends HTMLElement {
   #plot = null
@@ -75,6 +86,9 @@ class LineChart extends HTMLElement {
     this.#plot = null
   }
 
+  get #isShare() {
+    return this.dataset.format === 'percent'
+  }
   get #canvas() {
     return this.querySelector('.chart__canvas')
   }
@@ -88,7 +102,7 @@ class LineChart extends HTMLElement {
       .filter((name) => heads.includes(name))
       .map((name) => {
         const column = heads.indexOf(name)
-        return { name, values: rows.map((row) => shownValue(row.querySelectorAll('td')[column])) }
+        return { name, values: rows.map((row) => rawValue(row.querySelectorAll('td')[column].dataset.value)) }
       })
     return {
       instants: times.map((time) => Date.parse(time.dateTime) / 1000),
@@ -156,33 +170,14 @@ class LineChart extends HTMLElement {
           size: (_plot, values) => Math.max(46, ...(values ?? []).map((text) => 14 + text.length * 7)),
           gap: 10,
           space: 44,
-          incrs: [
-            ...(this.#isShare ? [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5] : []),
-            1,
-            2,
-            5,
-            10,
-            20,
-            50,
-            100,
-            200,
-            500,
-            1e3,
-            2e3,
-            5e3,
-            1e4,
-            2e4,
-            5e4,
-            1e5,
-            2e5,
-            5e5,
-            1e6,
-            2e6,
-            5e6,
-            1e7,
-          ],
+          incrs: this.#isShare
+            ? [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+            : [
+                1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6,
+                5e6, 1e7,
+              ],
           grid: { stroke: colour('--line'), width: 1 },
-          values: (_plot, splits) => splits.map((split) => this.#written(split).replace('.0%', '%')),
+          values: (_plot, splits) => splits.map((split) => told(split, this.#isShare, 0)),
         },
       ],
       // What lies between the two is one surface.
@@ -212,13 +207,18 @@ class LineChart extends HTMLElement {
       },
       series: [
         {},
-        ...series.map(({ name }) => {
+        ...series.map(({ name, values }) => {
           const { colour: ink, width, dash, area } = strokes[name]
           return {
             stroke: colour(ink),
             width,
             dash,
-            points: { show: series[0].values.length === 1 },
+            // Where some periods have no value, those that have one are seen as points on the line through them.
+            spanGaps: true,
+            points:
+              width > 0 && (values.length === 1 || hasGap(values))
+                ? { show: true, size: 4 }
+                : { show: false },
             ...(area && { fill: colour('area') }),
           }
         }),
@@ -240,21 +240,9 @@ class LineChart extends HTMLElement {
     const start = Date.parse(this.dataset.start) / 1000
     const hours = (plot.data[0].at(-1) - start) / 3600
     const room = Math.max(2, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
-    const each = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760].find(
-      (step) => hours / step <= room,
-    )
-    const step = each ?? Math.ceil(hours / room)
+    const steps = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760]
+    const step = steps.find((each) => hours / each <= room) ?? Math.ceil(hours / room)
     return Array.from({ length: Math.floor(hours / step) + 1 }, (_, index) => start + index * step * 3600)
-  }
-
-  get #isShare() {
-    return this.dataset.values === 'share'
-  }
-  /** A number as the page writes it: a share of one in per cent. */
-  #written(value) {
-    if (value === null) return '–'
-    if (this.#isShare) return `${(value * 100).toFixed(1)}%`
-    return value.toLocaleString('en-US', { maximumFractionDigits: 1 })
   }
 
   /** Days by their date, hours by the clock, in the reporting time zone. */
@@ -309,7 +297,7 @@ class LineChart extends HTMLElement {
       const figure = legend.querySelector(`[data-series="${name}"]`)
       if (!figure) continue
       figure.dataset.value = values[at] ?? ''
-      figure.textContent = this.#written(values[at])
+      figure.textContent = told(values[at], this.#isShare)
     }
   }
 
