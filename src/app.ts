@@ -50,6 +50,8 @@ import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
 import { mailingChapters } from './mailings/glossary.js'
+import { heatmapPage } from './mailings/heatmap-page.js'
+import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingListPages } from './mailings/list-page.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
@@ -215,8 +217,18 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(wordsPage({ db, readers, calendar: days, now }))
   app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
   app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
-  app.use(listPages({ readers, calendar: days, now }))
+  app.use(
+    listPages({
+      db,
+      readers,
+      calendar: days,
+      dates: dateFormats(days),
+      mailingsOf: (list) => mailingsOfList(readers, list),
+      now,
+    }),
+  )
   app.use(mailingListPages({ db, readers, now }))
+  app.use(heatmapPage({ db, readers, calendar: days, now }))
   app.use(mailingMessage({ db }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(

@@ -377,7 +377,7 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
   )
   const readLists = async () =>
     Promise.all(
-      (await listLists(readers)).map(async ({ id, name, provider, subscribed }) => {
+      (await listLists(readers, now())).map(async ({ id, name, provider, subscribed }) => {
         const when = { range: '30', by: 'day', now: now() } as const
         const growth = await growthOverTime(readers, calendar, { tag: 0, list: id, ...when })
         const { joined, left, churn } = growth

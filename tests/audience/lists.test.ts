@@ -43,7 +43,7 @@ async function subscribers() {
 describe('the lists', () => {
   it('say where lists come from as long as there is none', async () => {
     const { http } = await subscribers()
-    expect((await http.get('/audience/lists').expect(200)).text).toContain('connect Buttondown')
+    expect((await http.get('/lists').expect(200)).text).toContain('connect Buttondown')
   })
 
   it('stand with who is on them now, and how they grew in thirty days', async () => {
@@ -57,9 +57,9 @@ describe('the lists', () => {
     await app.subscriber(id, [90, 'subscribed'], [20, 'paused'], [10, 'subscribed'])
     await app.subscriber(id, [200, 'subscribed'], [150, 'unsubscribed'], [2, 'subscribed'])
 
-    const page = (await app.http.get('/audience/lists').expect(200)).text
+    const page = (await app.http.get('/lists').expect(200)).text
     const row = new RegExp(`<tr id="list-${id}">[\\s\\S]*?</tr>`).exec(page)![0]
-    expect(row).toContain(`href="/audience?list=${id}"`)
+    expect(row).toContain(`href="/lists/${id}"`)
     expect(row).toContain(`href="/audience/over-time?list=${id}"`)
     expect(row).toContain('>Buttondown<')
     expect(row).toContain('class="num tell" data-value="7"')
