@@ -12,13 +12,14 @@ import { backfill, connected, countRows, loadDuringBackfill, startStandIn } from
 import { countEvents, type Filling, makeDatabase } from './database.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
+import { type ArithmeticSize, compareArithmetic, type Step, steps } from './mailing-arithmetic.js'
 import type { NewsletterSize } from './newsletter.js'
 import { time, visitor } from './pages.js'
 import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores']
+const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores', 'arithmetic']
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -43,6 +44,7 @@ interface Size {
   newsletter: NewsletterSize
   few: Audience
   many: Audience
+  arithmetic: ArithmeticSize
 }
 const sizes: Record<'small' | 'full', Size> = {
   small: {
@@ -54,6 +56,7 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
     few: { contacts: 100, engagements: 1_000, mailings: 50 },
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
+    arithmetic: { mailings: 1_000, snapshots: 30 },
   },
   full: {
     rounds: 7,
@@ -64,6 +67,7 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 4_000, mailings: 15, events: 100_000 },
     few: { contacts: 100, engagements: 5_000, mailings: 50 },
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
+    arithmetic: { mailings: 100_000, snapshots: 30 },
   },
 }
 const size = sizes[options.size]
@@ -419,6 +423,28 @@ async function audiencePages(folders: { few: string; many: string }) {
   await standIn.stop()
 }
 
+function arithmetic() {
+  told('Arithmetic of mailings, in turns with arquero.')
+  const { mailings, snapshots } = size.arithmetic
+  const { ours, arquero } = compareArithmetic(size.arithmetic, size.rounds)
+  const row = (name: string, step: Step | 'whole') => [
+    name,
+    ms(ours[step]),
+    ms(arquero[step]),
+    (arquero[step] / ours[step]).toFixed(1),
+  ]
+  table(
+    [
+      `${number(mailings)} mailings, ${number(mailings * snapshots)} snapshots`,
+      'here',
+      'written with arquero',
+      'ratio of medians (asked: at least 2)',
+    ],
+    [...Object.entries(steps).map(([step, name]) => row(name, step as Step)), row('all of it', 'whole')],
+  )
+  console.log('\nThe results are equal to 1e-9.')
+}
+
 try {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   console.log(
@@ -438,6 +464,7 @@ try {
     if (wants('scores')) await scores(folders.many)
     if (wants('audience')) await audiencePages(folders)
   }
+  if (wants('arithmetic')) arithmetic()
 } catch (error) {
   console.error(error)
   process.exitCode = 1
