@@ -47,8 +47,8 @@ import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
+import { mailingsDashboard } from './mailings/dashboard-page.js'
 import { mailingChapters } from './mailings/glossary.js'
-import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
@@ -135,7 +135,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(api.routes)
   const peopleApi = audienceApi({ db, readers, calendar: days, now })
   app.use(peopleApi.routes)
-  const newsletterApi = mailingApi({ db, readers, now })
+  const newsletterApi = mailingApi({ db, readers, calendar: days, now })
   app.use(newsletterApi.routes)
 
   // Pages for people.
@@ -204,7 +204,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
   app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(listPages({ readers, calendar: days, now }))
-  app.use(mailingListPages({ db, readers, now }))
+  app.use(mailingsDashboard({ readers, calendar: days, dates: dateFormats(days), now }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(
     contactPage({

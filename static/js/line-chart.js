@@ -16,7 +16,15 @@ const strokes = {
   clicks: { colour: '--step-3', width: 2 },
   left: { colour: '--negative', width: 1.5 },
   joined: { colour: '--step-4', width: 2 },
+  sent: { colour: '--step-4', width: 2, area: true },
+  open_rate: { colour: '--step-2', width: 2 },
+  click_rate: { colour: '--step-3', width: 2 },
 }
+/** A raw value, or null where there is none: an empty one is no zero. */
+const rawValue = (text) => (text === '' ? null : Number(text))
+/** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
+const told = (value, isShare, decimals = 1) =>
+  value === null ? '–' : isShare ? `${(value * 100).toFixed(decimals)}%` : value.toLocaleString('en-US')
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
 const height = 256
@@ -62,6 +70,9 @@ class LineChart extends HTMLElement {
     this.#plot = null
   }
 
+  get #isShare() {
+    return this.dataset.format === 'percent'
+  }
   get #canvas() {
     return this.querySelector('.chart__canvas')
   }
@@ -75,7 +86,7 @@ class LineChart extends HTMLElement {
       .filter((name) => heads.includes(name))
       .map((name) => {
         const column = heads.indexOf(name)
-        return { name, values: rows.map((row) => Number(row.querySelectorAll('td')[column].dataset.value)) }
+        return { name, values: rows.map((row) => rawValue(row.querySelectorAll('td')[column].dataset.value)) }
       })
     return {
       instants: times.map((time) => Date.parse(time.dateTime) / 1000),
@@ -116,7 +127,12 @@ class LineChart extends HTMLElement {
       padding: [8, 0, 0, 0],
       legend: { show: false },
       scales: {
-        y: { range: (_plot, _low, high) => [0, uPlot.rangeNum(0, Math.max(high ?? 0, 4), 0.1, true)[1]] },
+        y: {
+          range: (_plot, _low, high) => [
+            0,
+            uPlot.rangeNum(0, Math.max(high ?? 0, this.#isShare ? 0.04 : 4), 0.1, true)[1],
+          ],
+        },
       },
       axes: [
         {
@@ -134,12 +150,14 @@ class LineChart extends HTMLElement {
           size: (_plot, values) => Math.max(46, ...(values ?? []).map((text) => 14 + text.length * 7)),
           gap: 10,
           space: 44,
-          incrs: [
-            1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6,
-            1e7,
-          ],
+          incrs: this.#isShare
+            ? [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+            : [
+                1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6,
+                5e6, 1e7,
+              ],
           grid: { stroke: colour('--line'), width: 1 },
-          values: (_plot, splits) => splits.map((split) => split.toLocaleString('en-US')),
+          values: (_plot, splits) => splits.map((split) => told(split, this.#isShare, 0)),
         },
       ],
       cursor: {
@@ -160,13 +178,15 @@ class LineChart extends HTMLElement {
       },
       series: [
         {},
-        ...series.map(({ name }) => {
+        ...series.map(({ name, values }) => {
           const { colour: ink, width, dash, area } = strokes[name]
           return {
             stroke: colour(ink),
             width,
             dash,
-            points: { show: series[0].values.length === 1 },
+            // Where some periods have no value, those that have one are seen as points on the line through them.
+            spanGaps: true,
+            points: values.length === 1 || values.includes(null) ? { show: true, size: 4 } : { show: false },
             ...(area && { fill: colour('area') }),
           }
         }),
@@ -225,8 +245,8 @@ class LineChart extends HTMLElement {
     for (const { name, values } of series) {
       const figure = legend.querySelector(`[data-series="${name}"]`)
       if (!figure) continue
-      figure.dataset.value = values[at]
-      figure.textContent = values[at].toLocaleString('en-US')
+      figure.dataset.value = values[at] ?? ''
+      figure.textContent = told(values[at], this.#isShare)
     }
   }
 
