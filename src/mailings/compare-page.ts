@@ -1,19 +1,19 @@
 import { type Response, Router } from 'express'
 import * as z from 'zod'
-import { minuteCache } from '../audience/minute-cache.js'
 import { originName } from '../audience/origins.js'
 import type { Readers } from '../database/readers.js'
 import { NotFound } from '../web/errors.js'
 import { type DateFormats, duration, percent, plural } from '../web/formats.js'
-import { fewest, hoursOf, lastBefore, most, type PeopleCurves, readPeopleCurves } from './comparison.js'
+import { fewest, hoursOf, lastBefore, most } from './comparison.js'
 import { curvePicture, plot } from './curve-picture.js'
-import { align } from './curves.js'
+import { align, type Curve } from './curves.js'
 import { shownNumber } from './dashboard-view.js'
 import { type ListedMailing, listAllMailings } from './mailing-list.js'
 import { type NumberName, numberKinds, numberOf } from './mailing-numbers.js'
 import { type Span, spans } from './mailing-series.js'
+import { curveBook, type Drawn } from './mailing-usual.js'
+import { whose } from './mailing-words.js'
 import { columnOf, known, mean, trend } from './statistics.js'
-import { whose } from './views.js'
 
 interface Needs {
   readers: Readers
@@ -52,7 +52,7 @@ const offered = 24
 /** `/mailings/compare`: two to eight mailings side by side, in numbers and in curves aligned at their sending. */
 export function comparePage({ readers, dates, now }: Needs) {
   const routes = Router()
-  const remembered = minuteCache(now)
+  const book = curveBook({ readers, now })
 
   routes.get('/mailings/compare', async (req, res) => {
     const view = CompareView.parse(req.query)
@@ -70,18 +70,11 @@ export function comparePage({ readers, dates, now }: Needs) {
     res.set('Cache-Control', 'no-store')
     if (compared.length < fewest || view.m.length > most) return choose(res, view, all, chosen)
 
-    const curves = await Promise.all(
-      compared.map((mailing) =>
-        remembered(`${mailing.id} ${mailing.basis}`, () =>
-          readPeopleCurves(readers, mailing, { now: now() }),
-        ),
+    const pictures = await Promise.all(
+      (['opens', 'clicks'] as const).map(async (drawn) =>
+        describeCurves(compared, await book.curvesOf(compared.filter(hasCurve), drawn), view.span, drawn),
       ),
     )
-    const hours = hoursOf[view.span]
-    const drawn = curves.flatMap((curve) => (curve ? [curve] : []))
-    const picture = (what: keyof PeopleCurves) =>
-      describeCurves(compared, alignAll(curves, drawn, what, hours), view.span, what)
-    const pictures = [picture('opened'), picture('clicked')]
     res.render('mailings/compare', {
       room: 'mailings',
       chosen: compared.map((mailing, index) => ({
@@ -97,7 +90,9 @@ export function comparePage({ readers, dates, now }: Needs) {
                 compared.filter((other) => other !== mailing),
               )
             : '',
-        noCurve: noCurveWords(mailing, curves[index]!, pictures[0]!.lines[index]!.isEmpty, dates),
+        noCurve: pictures[0]!.lines[index]!.isEmpty
+          ? noCurveWords(mailing, pictures[0]!.curves.get(mailing.id), dates)
+          : '',
       })),
       verdict: isAgainstLast ? verdictOn(compared) : bestOf(compared),
       missing:
@@ -156,22 +151,8 @@ const address = ({ span }: Pick<CompareView, 'span'>, mailings: ListedMailing[])
   return `/mailings/compare?${query}`
 }
 
-/** Shares of the delivered at these hours, a column for each mailing; one without a curve has nothing but gaps. */
-function alignAll(
-  curves: (PeopleCurves | null)[],
-  drawn: PeopleCurves[],
-  what: keyof PeopleCurves,
-  hours: Float64Array,
-) {
-  const aligned = align(
-    drawn.map((curve) => curve[what]),
-    hours,
-    'share',
-  )
-  return curves.map((curve) =>
-    curve ? aligned[drawn.indexOf(curve)]! : new Float64Array(hours.length).fill(Number.NaN),
-  )
-}
+/** Where tracking may be off, nobody knows how many opened or clicked. */
+const hasCurve = ({ sent_at, untracked }: ListedMailing) => sent_at !== null && !untracked
 
 const marks: Record<Span, { axis: number[]; table: number[]; name: (hour: number) => string }> = {
   '72h': {
@@ -186,14 +167,14 @@ const marks: Record<Span, { axis: number[]; table: number[]; name: (hour: number
   },
 }
 
-function describeCurves(
-  compared: ListedMailing[],
-  columns: Float64Array[],
-  span: Span,
-  what: keyof PeopleCurves,
-) {
+function describeCurves(compared: ListedMailing[], curves: Map<number, Curve>, span: Span, drawn: Drawn) {
   const { axis, table, name } = marks[span]
   const hours = hoursOf[span]
+  // One without a curve has nothing but gaps.
+  const columns = compared.map(({ id }) => {
+    const curve = curves.get(id)
+    return curve ? align([curve], hours, 'share')[0]! : new Float64Array(hours.length).fill(Number.NaN)
+  })
   const { ticks, marks: axisMarks, lines } = curvePicture(columns, hours, axis)
   const decimals = ticks.at(-1)!.share <= 0.05 ? 1 : 0
   const lastOf = (column: Float64Array) => {
@@ -201,7 +182,7 @@ function describeCurves(
     return row < 1 ? null : { hour: hours[row]!, share: column[row]! }
   }
   const lasts = columns.map(lastOf)
-  const title = what === 'opened' ? 'Opened' : 'Clicked'
+  const title = drawn === 'opens' ? 'Opened' : 'Clicked'
   const told = compared.flatMap((mailing, index) => {
     const last = lasts[index]
     return last
@@ -209,7 +190,8 @@ function describeCurves(
       : []
   })
   return {
-    what,
+    drawn,
+    curves,
     title: `${title}, share of delivered`,
     ticks: ticks.map(({ y, share }) => ({ y, name: percent(share, decimals) })),
     marks: axisMarks.map((mark) => ({ ...mark, name: name(mark.hour) })),
@@ -333,22 +315,15 @@ function bestOf(compared: ListedMailing[]) {
   return [best('open_rate', 'Most opened:'), best('click_rate', 'Most clicked:')].filter(Boolean).join(' ')
 }
 
-/** Why a mailing has no line, in a sentence; empty where it has one. */
-function noCurveWords(
-  mailing: ListedMailing,
-  curve: PeopleCurves | null,
-  isEmpty: boolean,
-  dates: DateFormats,
-) {
-  if (!isEmpty) return ''
+/** Why a mailing has no line, in a sentence. */
+function noCurveWords(mailing: ListedMailing, curve: Curve | undefined, dates: DateFormats) {
   if (mailing.sent_at === null) return 'It has no curve: nobody has told when it was sent.'
   if (mailing.untracked) return 'It has no curve: tracking may be off.'
-  if (curve === null || Number.isNaN(curve.opened.delivered)) return 'It has no curve: no delivery is known.'
-  const first = curve.opened.at[0]
+  if (curve === undefined || curve.delivered === 0) return 'It has no curve: no delivery is known.'
+  if (mailing.basis === 'ours') return 'It has no curve yet: it was sent less than an hour ago.'
+  const first = curve.at[0]
   const from = originName(mailing.provider)
-  return mailing.basis === 'provider'
-    ? first === undefined
-      ? `It has no curve: ${from} was not asked while it was young.`
-      : `It has no curve here: ${from} was first asked ${duration(first - mailing.sent_at)} after sending, ${dates.date(first)}.`
-    : 'It has no curve yet: it was sent less than an hour ago.'
+  return first === undefined
+    ? `It has no curve: ${from} was not asked while it was young.`
+    : `It has no curve here: ${from} was first asked ${duration(first - mailing.sent_at)} after sending, ${dates.date(first)}.`
 }

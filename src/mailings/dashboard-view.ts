@@ -38,8 +38,8 @@ import {
   numberNames,
   numberOf,
 } from './mailing-numbers.js'
+import { statusWord, whose } from './mailing-words.js'
 import { betterRate } from './statistics.js'
-import { statusWord, whose } from './views.js'
 
 /** How many mailings are compared by bars. */
 const bars = 10

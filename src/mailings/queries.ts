@@ -65,7 +65,7 @@ export const readMailings = (db: Db | Readers) =>
 
 type MailingRow = Awaited<ReturnType<ReturnType<typeof readMailings>['executeTakeFirstOrThrow']>>
 
-/** A row of {@link readMailings} as pages and programs read it. */
+/** A row of {@link readMailings} as pages and programs tell of it. */
 export function mailingOf(row: MailingRow, counting: Counting): Mailing {
   const { id, name, provider, status, sent_at, url, list, list_id } = row
   return {

@@ -19,12 +19,28 @@ const strokes = {
   sent: { colour: '--step-4', width: 2, area: true },
   open_rate: { colour: '--step-2', width: 2 },
   click_rate: { colour: '--step-3', width: 2 },
+  new_opens: { colour: '--ghost-3', width: 1 },
+  new_clicks: { colour: '--ghost-4', width: 1 },
+  opens_average: { colour: '--step-2', width: 2 },
+  clicks_average: { colour: '--step-4', width: 2 },
+  unsubscribed: { colour: '--text-soft', width: 1.5, dash: [4, 3] },
+  pending: { colour: '--ghost', width: 1.5 },
+  subscribed: { colour: '--step-4', width: 2 },
+  low: { colour: 'band', width: 0 },
+  high: { colour: 'band', width: 0 },
+  usual: { colour: '--ghost', width: 1.5, dash: [4, 4] },
+  this: { colour: '--step-5', width: 2 },
 }
 /** A raw value, or null where there is none: an empty one is no zero. */
 const rawValue = (text) => (text === '' ? null : Number(text))
 /** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
 const told = (value, isShare, decimals = 1) =>
   value === null ? '–' : isShare ? `${(value * 100).toFixed(decimals)}%` : value.toLocaleString('en-US')
+/** Is something unknown between two values? A line that has not come to the end yet has no gap. */
+const hasGap = (values) => {
+  const isKnown = (value) => value !== null
+  return values.slice(values.findIndex(isKnown), values.findLastIndex(isKnown) + 1).includes(null)
+}
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
 const height = 256
@@ -128,8 +144,8 @@ class LineChart extends HTMLElement {
       legend: { show: false },
       scales: {
         y: {
-          range: (_plot, _low, high) => [
-            0,
+          range: (_plot, low, high) => [
+            Math.min(low ?? 0, 0),
             uPlot.rangeNum(0, Math.max(high ?? 0, this.#isShare ? 0.04 : 4), 0.1, true)[1],
           ],
         },
@@ -141,7 +157,11 @@ class LineChart extends HTMLElement {
           size: 28,
           gap: 8,
           space: () => (this.clientWidth < narrow ? 76 : 96),
-          splits: ['week', 'month'].includes(this.dataset.unit) ? (plot) => this.#begins(plot) : undefined,
+          splits: this.dataset.start
+            ? (plot) => this.#sinceStart(plot)
+            : ['week', 'month'].includes(this.dataset.unit)
+              ? (plot) => this.#begins(plot)
+              : undefined,
           values: (plot, splits) => this.#ticks(plot, splits),
         },
         {
@@ -160,6 +180,15 @@ class LineChart extends HTMLElement {
           values: (_plot, splits) => splits.map((split) => told(split, this.#isShare, 0)),
         },
       ],
+      // What lies between the two is one surface.
+      bands: series.some(({ name }) => name === 'high')
+        ? [
+            {
+              series: ['high', 'low'].map((edge) => series.findIndex(({ name }) => name === edge) + 1),
+              fill: colour('band'),
+            },
+          ]
+        : [],
       cursor: {
         y: false,
         // The line stands on a point, never between two.
@@ -170,7 +199,7 @@ class LineChart extends HTMLElement {
         drag: { x: false, y: false },
         points: {
           // With its halo: 7 px remain for the dot.
-          size: 11,
+          size: (_plot, index) => (strokes[series[index - 1].name].width === 0 ? 0 : 11),
           width: 2,
           stroke: colour('--canvas'),
           fill: (_plot, index) => this.#colours[strokes[series[index - 1].name].colour],
@@ -186,7 +215,10 @@ class LineChart extends HTMLElement {
             dash,
             // Where some periods have no value, those that have one are seen as points on the line through them.
             spanGaps: true,
-            points: values.length === 1 || values.includes(null) ? { show: true, size: 4 } : { show: false },
+            points:
+              width > 0 && (values.length === 1 || hasGap(values))
+                ? { show: true, size: 4 }
+                : { show: false },
             ...(area && { fill: colour('area') }),
           }
         }),
@@ -201,6 +233,16 @@ class LineChart extends HTMLElement {
     const room = Math.max(1, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
     const each = Math.ceil(begins.length / room)
     return begins.filter((_, index) => index % each === 0)
+  }
+
+  /** Hours or days since the mailing was sent, as many as there is room for. */
+  #sinceStart(plot) {
+    const start = Date.parse(this.dataset.start) / 1000
+    const hours = (plot.data[0].at(-1) - start) / 3600
+    const room = Math.max(2, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
+    const steps = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760]
+    const step = steps.find((each) => hours / each <= room) ?? Math.ceil(hours / room)
+    return Array.from({ length: Math.floor(hours / step) + 1 }, (_, index) => start + index * step * 3600)
   }
 
   /** Days by their date, hours by the clock, in the reporting time zone. */
@@ -220,11 +262,18 @@ class LineChart extends HTMLElement {
     const { unit } = this.dataset
     const byMonth = unit === 'month' || (unit !== 'week' && step >= 28 * 86_400)
     const half = byMonth ? 32 : 22
+    const start = Date.parse(this.dataset.start)
     return splits.map((seconds) => {
       const instant = seconds * 1000
       // A label that would be cut at the edge is left out.
       const place = plot.valToPos(seconds, 'x')
       if (place < 0 || place > width - half) return ''
+      if (start) {
+        const hours = Math.round((instant - start) / 3_600_000)
+        return splits.at(-1) * 1000 - start > 96 * 3_600_000
+          ? `${Number((hours / 24).toFixed(1))} d`
+          : `${hours} h`
+      }
       if (byMonth) return month.format(instant)
       if (step < 86_000)
         return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
@@ -237,7 +286,9 @@ class LineChart extends HTMLElement {
   #readOut(index) {
     if (!this.#data) return
     const { instants, names, series } = this.#data
-    const at = index ?? instants.length - 1
+    // Left alone, it tells the last of what matters most.
+    const last = series.at(-1).values.findLastIndex((value) => value !== null)
+    const at = index ?? (last < 0 ? instants.length - 1 : last)
     const legend = this.querySelector('.chart__legend')
     const time = legend.querySelector('time')
     time.dateTime = new Date(instants[at] * 1000).toISOString()
@@ -260,8 +311,9 @@ class LineChart extends HTMLElement {
       return getComputedStyle(probe).color
     }
     const inks = Object.values(strokes).map(({ colour }) => colour)
-    for (const name of [...inks, '--line', '--canvas', '--text-quiet'])
-      if (!name.startsWith('--ghost-')) this.#colours[name] = resolve(`var(${name})`)
+    this.#colours.band = resolve('light-dark(var(--paper-3), var(--night-3))')
+    for (const name of [...inks.filter((ink) => ink !== 'band'), '--line', '--canvas', '--text-quiet'])
+      if (!/^--ghost-\d/.test(name)) this.#colours[name] = resolve(`var(${name})`)
     // Grey as all that was before, with a trace of its own ink: three ghosts can be told apart.
     for (const step of [3, 4, 5])
       this.#colours[`--ghost-${step}`] = resolve(`color-mix(in oklab, var(--step-${step}) 40%, var(--ghost))`)
