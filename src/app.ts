@@ -49,10 +49,11 @@ import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
+import { comparePage } from './mailings/compare-page.js'
+import { mailingsDashboard } from './mailings/dashboard-page.js'
 import { mailingChapters } from './mailings/glossary.js'
 import { heatmapPage } from './mailings/heatmap-page.js'
 import { mailingsOfList } from './mailings/list-mailings.js'
-import { mailingListPages } from './mailings/list-page.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
@@ -147,7 +148,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(api.routes)
   const peopleApi = audienceApi({ db, readers, calendar: days, now })
   app.use(peopleApi.routes)
-  const newsletterApi = mailingApi({ db, readers, now })
+  const newsletterApi = mailingApi({ db, readers, calendar: days, now })
   app.use(newsletterApi.routes)
 
   // Pages for people.
@@ -227,7 +228,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       now,
     }),
   )
-  app.use(mailingListPages({ db, readers, now }))
+  app.use(mailingsDashboard({ readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(comparePage({ readers, dates: dateFormats(days), now }))
   app.use(heatmapPage({ db, readers, calendar: days, now }))
   app.use(mailingMessage({ db }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))

@@ -122,6 +122,8 @@ export function curveBook({ readers, now }: { readers: Readers; now: () => numbe
   }
 
   return {
+    /** Of each mailing that says when it was sent, by its id. */
+    curvesOf,
     /** @param before what {@link mailingsBefore} found */
     async againstUsual(
       mailing: CurveOf,
