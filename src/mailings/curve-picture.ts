@@ -4,7 +4,8 @@ import type { Column } from './statistics.js'
 export interface CurvePicture {
   /** Lines across, from zero up, and what they stand for as a share of one. */
   ticks: { y: number; share: number }[]
-  marks: { x: string; hour: number; isFirst: boolean; isLast: boolean; isMinor: boolean }[]
+  /** `anchor` is the class that keeps the first and the last inside the picture. */
+  marks: { x: string; hour: number; anchor: '' | 'mid' | 'end'; isMinor: boolean }[]
   /** `path` is the `d` in a box of 1000 × 200; `end` is where the letter of the line stands. Empty: nothing is known. */
   lines: { path: string; end: { x: string; y: number } | null }[]
 }
@@ -54,8 +55,7 @@ export function curvePicture(
     marks: marks.map((hour, index) => ({
       x: x(hour),
       hour,
-      isFirst: index === 0,
-      isLast: index === marks.length - 1,
+      anchor: index === 0 ? '' : index === marks.length - 1 ? 'end' : 'mid',
       isMinor: index % 2 === 1,
     })),
     lines: lines.map(({ path, end }) => ({ path, end: end && { x: end.x, y: round(end.y + 4) } })),

@@ -32,7 +32,7 @@ import {
 import type { ListedMailing, MailingPage } from './mailing-list.js'
 import {
   deliveredBasis,
-  isUnsent,
+  isUntold,
   type NumberName,
   numberKinds,
   numberNames,
@@ -196,11 +196,12 @@ export function describeFrame(
     label: sort === 'sent' ? 'Newest' : label,
   }))
   const plainAddress = mailingsAddress(filter)
+  const chips = chipsOf(filter, choices, dates)
   return {
     filter,
     count,
     address: to({}),
-    chips: chipsOf(filter, choices, dates),
+    chips,
     fields: (leaving: string[]) =>
       fieldsOf({ ...filter, after: 0, offset: 0 }).filter(([name]) => !leaving.includes(name)),
     ranges: dayRanges.map((days) => ({
@@ -219,7 +220,13 @@ export function describeFrame(
     ].map((choice) => ({ ...choice, chosen: choice.word === word })),
     csvAddress: mailingsAddress(filter, {}, '/mailings/export.csv'),
     everyAddress: mailingsAddress({ ...everyMailing, machines: filter.machines }),
-    isFiltered: filter.q !== '' || chipsOf(filter, choices, dates).length > 0,
+    isFiltered: filter.q !== '' || chips.length > 0,
+    nothing:
+      filter.q && chips.length === 0
+        ? `No mailing has “${filter.q}” in its name or subject`
+        : filter.q || chips.length > 0
+          ? 'No mailing matches'
+          : 'Nothing was sent yet',
   }
 }
 
@@ -274,11 +281,11 @@ function rowOf(mailing: ListedMailing, { machines }: MailingFilter) {
     untracked: mailing.untracked,
     numbers: Object.fromEntries(numberNames.map((name) => [name, shownNumber(mailing, name)])),
     deliveredWhose:
-      !isUnsent(mailing) && deliveredBasis(mailing) !== mailing.basis
+      !isUntold(mailing) && deliveredBasis(mailing) !== mailing.basis
         ? whose(deliveredBasis(mailing), mailing.provider)
         : '',
-    basis: isUnsent(mailing) ? '' : mailing.basis,
-    whose: isUnsent(mailing) ? '' : whose(mailing.basis, mailing.provider),
+    basis: isUntold(mailing) ? '' : mailing.basis,
+    whose: isUntold(mailing) ? '' : whose(mailing.basis, mailing.provider),
     isOurs,
   }
 }

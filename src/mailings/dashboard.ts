@@ -1,7 +1,7 @@
 import { nextPeriod, startOfPeriod } from '../audience/periods.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
 import type { ListedMailing } from './mailing-list.js'
-import { isUnsent, type NumberName, numberOf } from './mailing-numbers.js'
+import { isUntold, type NumberName, numberOf } from './mailing-numbers.js'
 import {
   bestAndWorst,
   betterRate,
@@ -69,7 +69,7 @@ export function columnsOfMailings(mailings: readonly ListedMailing[]): MailingCo
 /** Averages, deviations and pooled rates are defined in statistics.ts. */
 export function summarise(mailings: readonly ListedMailing[]): Summary {
   const columns = columnsOfMailings(mailings)
-  const counted = mailings.filter((mailing) => !isUnsent(mailing))
+  const counted = mailings.filter((mailing) => !isUntold(mailing))
   const provider = counted.filter(({ basis }) => basis === 'provider').length
   return {
     mailings: mailings.length,

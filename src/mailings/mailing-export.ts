@@ -1,6 +1,6 @@
 import { stringify } from 'csv-stringify/sync'
 import type { ListedMailing } from './mailing-list.js'
-import { deliveredBasis, isUnsent, numberKinds, numberNames, numberOf } from './mailing-numbers.js'
+import { deliveredBasis, isUntold, numberKinds, numberNames, numberOf } from './mailing-numbers.js'
 import { inPercent } from './metrics.js'
 
 /** By this mark spreadsheets know that the file is UTF-8. */
@@ -43,7 +43,7 @@ export function mailingsCsv(mailings: ListedMailing[]): string {
     mailing.projects.map(({ partner, name }) => `${partner}: ${name}`).join(', '),
     mailing.from_name,
     mailing.from_address,
-    ...(isUnsent(mailing) ? ['', ''] : [mailing.basis, deliveredBasis(mailing)]),
+    ...(isUntold(mailing) ? ['', ''] : [mailing.basis, deliveredBasis(mailing)]),
     ...numberNames.map((name) => {
       const value = numberOf(mailing, name)
       return numberKinds[name].unit === 'share' ? inPercent(value) : value

@@ -2,7 +2,7 @@ import type { Counting } from '../audience/counting.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { boundsInUnit, type MailingChoice } from './mailing-filter.js'
-import { isUnsent, numberOf } from './mailing-numbers.js'
+import { isUntold, numberOf } from './mailing-numbers.js'
 import { type Mailing, mailingOf, readMailings } from './queries.js'
 
 export interface Project {
@@ -88,7 +88,7 @@ export function chosenMailings(mailings: ListedMailing[], choice: MailingChoice)
       (choice.list === 0 || mailing.lists.some(({ id }) => id === choice.list)) &&
       (sender === '' || mailing.from_address.toLowerCase() === sender) &&
       (choice.project === 0 || mailing.projects.some(({ id }) => id === choice.project)) &&
-      (choice.basis === '' || (!isUnsent(mailing) && mailing.basis === choice.basis)) &&
+      (choice.basis === '' || (!isUntold(mailing) && mailing.basis === choice.basis)) &&
       (wanted === '' ||
         mailing.name.toLowerCase().includes(wanted) ||
         mailing.subject.toLowerCase().includes(wanted)) &&

@@ -105,14 +105,13 @@ export const numberKinds: Record<NumberName, NumberKind> = {
   }),
 }
 
-/** A draft, or one that waits: nothing is known of it that could be a number. */
-export const isUnsent = ({ sent_at, report, people, opens, clicks }: Mailing) =>
-  sent_at === null && report === null && people.sent + opens + clicks === 0
+/** A draft, or one that nobody has reported of yet: nothing is known of it that could be a number. */
+export const isUntold = ({ report, hasCounts }: Mailing) => report === null && !hasCounts
 
 /** A number of a mailing, in people, events or as a share of one; null where it has none, which is not zero. */
 export function numberOf(mailing: Mailing, name: NumberName): number | null {
   const { read, isTracked } = numberKinds[name]
-  return isUnsent(mailing) || (isTracked && mailing.untracked) ? null : read(mailing)
+  return isUntold(mailing) || (isTracked && mailing.untracked) ? null : read(mailing)
 }
 
 /** Whose number of deliveries it is: the provider's may be the greater, though the opens and clicks are ours. */
