@@ -272,9 +272,14 @@ function rowOf(row: ListContact, view: ListView, fields: ListField[]) {
 }
 
 function shownGrowth({ unit, points, ...sums }: Growth, dates: DateFormats) {
-  const shown = points.map((point) => ({ ...point, name: periodName(dates, point.at, unit) }))
-  const first = shown[0]!
-  const before = first.subscribed - first.joined + first.left
+  // Of some changes nobody told: counted back from now, the past may then come out below nobody.
+  const shown = points.map((point) => ({
+    ...point,
+    subscribed: Math.max(0, point.subscribed),
+    name: periodName(dates, point.at, unit),
+  }))
+  const first = points[0]!
+  const before = Math.max(0, first.subscribed - first.joined + first.left)
   return {
     ...sums,
     net: sums.joined - sums.left,

@@ -244,7 +244,9 @@ class LineChart extends HTMLElement {
     const start = Date.parse(this.dataset.start) / 1000
     const hours = (plot.data[0].at(-1) - start) / 3600
     const room = Math.max(2, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
-    const steps = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760]
+    const steps = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760].filter(
+      (each) => each >= 24 || this.dataset.unit !== 'day',
+    )
     const step = steps.find((each) => hours / each <= room) ?? Math.ceil(hours / room)
     return Array.from({ length: Math.floor(hours / step) + 1 }, (_, index) => start + index * step * 3600)
   }
