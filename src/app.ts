@@ -38,6 +38,7 @@ import { integrationPages, longLists } from './campaigns/integration-page.js'
 import { campaignRecorder } from './campaigns/record.js'
 import { Refusals } from './campaigns/refusals.js'
 import { settler } from './campaigns/settle.js'
+import { campaignKind } from './campaigns/tied-kind.js'
 import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
@@ -48,11 +49,19 @@ import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
+import { benchmarkSection } from './mailings/benchmarks.js'
+import { comparePage } from './mailings/compare-page.js'
+import { mailingsDashboard } from './mailings/dashboard-page.js'
 import { mailingChapters } from './mailings/glossary.js'
-import { mailingListPages } from './mailings/list-page.js'
+import { heatmapPage } from './mailings/heatmap-page.js'
+import { mailingsOfList } from './mailings/list-mailings.js'
+import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
+import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { TiedKinds } from './partners/kinds.js'
+import { tieDoor } from './partners/tie-door.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -121,6 +130,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const kinds = new TiedKinds()
+  kinds.enter(campaignKind())
+  kinds.enter(mailingKind({ dates: dateFormats(days) }))
+  kinds.enter(listKind())
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
   const remover = campaignRemover({ db, log })
@@ -147,7 +160,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(api.routes)
   const peopleApi = audienceApi({ db, readers, calendar: days, now })
   app.use(peopleApi.routes)
-  const newsletterApi = mailingApi({ db, readers, now })
+  const newsletterApi = mailingApi({ db, readers, calendar: days, now })
   app.use(newsletterApi.routes)
 
   // Pages for people.
@@ -192,10 +205,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
             audience.engagements.forgetSettings()
           },
         }),
+        benchmarkSection({ db }),
       ],
     }),
   )
 
+  app.use(tieDoor({ db, kinds, now }))
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
@@ -215,8 +230,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(wordsPage({ db, readers, calendar: days, now }))
   app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
   app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
-  app.use(listPages({ readers, calendar: days, now }))
-  app.use(mailingListPages({ db, readers, now }))
+  app.use(
+    listPages({
+      db,
+      readers,
+      calendar: days,
+      dates: dateFormats(days),
+      mailingsOf: (list) => mailingsOfList(readers, list),
+      now,
+    }),
+  )
+  app.use(mailingsDashboard({ readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(comparePage({ readers, dates: dateFormats(days), now }))
+  app.use(heatmapPage({ db, readers, calendar: days, now }))
+  app.use(mailingMessage({ db }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(
     contactPage({

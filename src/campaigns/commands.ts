@@ -4,6 +4,7 @@ import { sql } from 'kysely'
 import type { Logger } from 'pino'
 import { isBusy, isReferred } from '../database/errors.js'
 import type { Db } from '../database/open.js'
+import { untie } from '../partners/ties.js'
 import type { CampaignForm } from './forms.js'
 import { getCampaign } from './queries.js'
 
@@ -84,10 +85,16 @@ export async function restoreCampaign(db: Db, id: number) {
   await db.updateTable('campaigns').set({ archived_at: null }).where('id', '=', id).execute()
 }
 
-/** The campaign is gone for everybody at once; its facts follow bit by bit, see `campaignRemover`. */
+/**
+ * The campaign is gone for everybody at once, and from its project; its facts follow bit by bit, see
+ * `campaignRemover`.
+ */
 export async function deleteCampaign(db: Db, id: number, now: number) {
-  await getCampaign(db, id)
-  await db.updateTable('campaigns').set({ deleted_at: now }).where('id', '=', id).execute()
+  await db.transaction().execute(async (tx) => {
+    await getCampaign(tx, id)
+    await tx.updateTable('campaigns').set({ deleted_at: now }).where('id', '=', id).execute()
+    await untie(tx, 'campaign', id)
+  })
 }
 
 /** Milliseconds: a piece of the removal that takes longer is made smaller the next time, so that no event waits. */

@@ -4,6 +4,7 @@ import { accountOf } from '../accounts/gate.js'
 import { tell } from '../accounts/sessions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import { projectChoices, projectOf } from '../partners/ties.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { render, wantsFragment } from '../web/render.js'
 import {
@@ -102,8 +103,12 @@ export function editPages({ db, readers, directory, remover, now }: Needs) {
   })
 
   async function showEdit(res: Response, campaign: { id: number }, values: object, errors: FormErrors) {
-    const offers = await listOffers(db, campaign.id)
-    res.render('campaigns/edit', { room: 'campaigns', campaign, values, errors, offers })
+    const [offers, project, projects] = await Promise.all([
+      listOffers(db, campaign.id),
+      projectOf(db, 'campaign', campaign.id),
+      projectChoices(db),
+    ])
+    res.render('campaigns/edit', { room: 'campaigns', campaign, values, errors, offers, project, projects })
   }
   async function showDelete(res: Response, campaign: { id: number }, errors: FormErrors) {
     const loss = await lossOf(db, readers, campaign.id)

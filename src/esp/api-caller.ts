@@ -326,7 +326,7 @@ export function notTheApi(provider: string, status: number | null) {
   )
 }
 
-/** Rows that are looked at in one go, some milliseconds: doors answer in between. */
+/** Rows that are looked at in one go, about a millisecond: doors answer in between. */
 const readAtOnce = 50
 const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
 

@@ -8,8 +8,8 @@ export interface Funnel {
 
 const round = (value: number) => Math.round(value * 10) / 10
 
-/** @param counts of four steps, the first the whole */
-export function funnelOf(counts: [number, number, number, number]): Funnel {
+/** @param counts of each step, the first the whole */
+export function funnelOf(counts: [number, ...number[]]): Funnel {
   const [whole] = counts
   // A step without anybody leaves no line; any other is at least seen.
   const heights = counts.map((count) =>

@@ -1,5 +1,6 @@
 import type { Counting } from '../audience/counting.js'
 import { engagementNumber } from '../audience/engagement-kinds.js'
+import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 
 export interface MailingLink {
@@ -56,4 +57,46 @@ export async function readLinks(
     .filter(({ clicks }) => clicks > 0)
     .sort((one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''))
   return { links: links.slice(0, mostLinks), hasMore: links.length > mostLinks }
+}
+
+export interface ProviderLink {
+  url: string
+  clicks: number
+  /** Unique people. */
+  people: number
+}
+
+/**
+ * What the provider itself reports of each link, the most clicked first; machines are among its clicks. `clicks` and
+ * `checkedAt` are over all links, those not shown included. null where it reports none.
+ */
+export async function readProviderLinks(
+  db: Db,
+  mailing: number,
+): Promise<{ links: ProviderLink[]; clicks: number; hasMore: boolean; checkedAt: number } | null> {
+  const [links, { clicks, checked_at }] = await Promise.all([
+    db
+      .selectFrom('mailing_link_reports')
+      .select(['url', 'clicks', 'unique_clicks as people'])
+      .where('mailing_id', '=', mailing)
+      .orderBy('clicks', 'desc')
+      .orderBy('url')
+      .limit(mostLinks + 1)
+      .execute(),
+    db
+      .selectFrom('mailing_link_reports')
+      .select(({ fn }) => [
+        fn.sum<number | null>('clicks').as('clicks'),
+        fn.max<number | null>('checked_at').as('checked_at'),
+      ])
+      .where('mailing_id', '=', mailing)
+      .executeTakeFirstOrThrow(),
+  ])
+  if (checked_at === null) return null
+  return {
+    links: links.slice(0, mostLinks),
+    clicks: clicks ?? 0,
+    hasMore: links.length > mostLinks,
+    checkedAt: checked_at,
+  }
 }

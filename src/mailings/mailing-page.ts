@@ -1,17 +1,43 @@
 import { type Request, type Response, Router } from 'express'
+import { tell } from '../accounts/sessions.js'
 import { minuteCache } from '../audience/minute-cache.js'
 import { originName } from '../audience/origins.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import { projectChoices, projectOf } from '../partners/ties.js'
 import type { Calendar } from '../web/calendar.js'
-import { type DateFormats, number, plural } from '../web/formats.js'
+import { dayLength } from '../web/calendar.js'
+import { type DateFormats, duration } from '../web/formats.js'
+import { type FormErrors, formErrors } from '../web/forms.js'
 import { renderFragment, wantsFragment } from '../web/render.js'
+import { allowFrame } from '../web/security.js'
+import { readBenchmarks } from './benchmarks.js'
 import { funnelOf } from './funnel.js'
-import { readLinks } from './mailing-links.js'
+import {
+  CampaignTie,
+  campaignChoices,
+  campaignOf,
+  type FollowingCampaign,
+  tieCampaign,
+} from './mailing-campaign.js'
+import { shownDaily, shownHistory, shownSeries, shownUsual } from './mailing-charts.js'
+import { readFacts } from './mailing-facts.js'
+import { readLinks, readProviderLinks } from './mailing-links.js'
 import { type Group, groupSizes, groups, listPeople } from './mailing-people.js'
-import { type MailingSeries, readMailingSeries, type Span, spans } from './mailing-series.js'
+import { sendPeople } from './mailing-people-export.js'
+import { comparisons, rateTiles } from './mailing-rates.js'
+import {
+  daysOfHistory,
+  daysOfSeries,
+  readHistory,
+  readMailingHours,
+  type Span,
+  seriesOf,
+  spans,
+} from './mailing-series.js'
+import { curveBook, mailingsBefore, usualRates } from './mailing-usual.js'
+import { MailingView, queryOf } from './mailing-view.js'
 import { getMailing, type Mailing } from './queries.js'
-import { MailingView, queryOf } from './views.js'
 
 interface Needs {
   db: Db
@@ -21,10 +47,11 @@ interface Needs {
   now: () => number
 }
 
-/** `/mailings/:id`: one mailing, from sending to the click, with the people and the links behind its numbers. */
+/** `/mailings/:id`: one mailing, from delivery to the sale, with the people and the links behind its numbers. */
 export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
   const routes = Router()
   const remembered = minuteCache(now)
+  const curves = curveBook({ readers, now })
 
   const common = (mailing: Mailing, view: MailingView) => ({
     room: 'mailings',
@@ -38,16 +65,46 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
       `/audience/activity?${new URLSearchParams({ mailing: String(mailing.id), kind, ...(view.machines ? { machines: '1' } : {}) })}`,
   })
 
-  const withCounts = ({ people, receptions, untracked }: Mailing) => ({
-    funnel: untracked
-      ? funnelOf([people.sent, people.delivered, 0, 0])
-      : funnelOf([people.sent, people.delivered, people.opened, people.clicked]),
-    /** Deliveries of which events tell, where the provider knows of more. */
-    deliveriesTold:
-      receptions.people_sent - receptions.people_bounced < people.delivered
-        ? receptions.people_sent - receptions.people_bounced
-        : null,
-  })
+  /** The mailings before it, for its averages: what they are changes slowly, and it is read from counts alone. */
+  const before = (mailing: Mailing, { machines }: MailingView) =>
+    remembered(`before ${mailing.id} ${mailing.basis} ${machines}`, () =>
+      mailingsBefore(db, mailing, { machines }),
+    )
+
+  /** The lists it went to, in a few words for the middle of a sentence. */
+  async function listWords({ id, list }: Mailing) {
+    if (list) return list.name
+    const lists = await db
+      .selectFrom('mailing_lists')
+      .select('list_id')
+      .where('mailing_id', '=', id)
+      .execute()
+    return lists.length > 1 ? 'its lists' : 'its list'
+  }
+
+  /** All that the part needs which refreshes itself: counts, and nothing else. */
+  async function withCounts(mailing: Mailing, view: MailingView) {
+    const [campaign, others] = await Promise.all([campaignOf(db, mailing.id, view), before(mailing, view)])
+    const { people, receptions, untracked, basis } = mailing
+    const [opened, clicked] = untracked ? [0, 0] : [people.opened, people.clicked]
+    return {
+      campaign,
+      funnel: funnelOf(
+        campaign
+          ? [people.delivered, opened, clicked, campaign.landed, campaign.converted]
+          : [people.delivered, opened, clicked],
+      ),
+      steps: stepsOf(mailing, campaign),
+      tiles: rateTiles(mailing, usualRates(others)),
+      others: others.length,
+      listWords: await listWords(mailing),
+      /** Deliveries of which events tell, where the provider knows of more. */
+      deliveriesTold:
+        basis === 'ours' && receptions.people_sent - receptions.people_bounced < people.delivered
+          ? receptions.people_sent - receptions.people_bounced
+          : null,
+    }
+  }
 
   async function withPeople(mailing: Mailing, view: MailingView) {
     const { rows, next } = await listPeople(readers, mailing.id, view.who, view)
@@ -65,6 +122,7 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
         })),
       group: groupLabels[view.who],
       nobody: nobodyWords[view.who],
+      peopleExport: `/mailings/${mailing.id}/people.csv?who=${view.who}${view.machines ? '&machines=1' : ''}`,
       foot: {
         shown,
         from: view.offset + 1,
@@ -75,36 +133,115 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     }
   }
 
-  async function showPage(res: Response, mailing: Mailing, view: MailingView) {
-    const { machines, span } = view
-    const [series, links, people] = await Promise.all([
-      remembered(`series ${mailing.id} ${span} ${machines}`, () =>
-        readMailingSeries(readers, mailing, { span, machines, now: now() }),
-      ),
-      remembered(`links ${mailing.id} ${machines}`, () => readLinks(readers, mailing.id, { machines })),
+  /** Growth since sending and day by day: by the provider's snapshots where its numbers are the basis, else by events. */
+  async function withGrowth(mailing: Mailing, { span, machines }: MailingView) {
+    if (mailing.basis === 'provider') {
+      const checkedAt = mailing.report!.checked_at
+      const { delivered } = mailing.people
+      const history = await remembered(`history ${mailing.id} ${checkedAt} ${delivered}`, () =>
+        readHistory(readers, mailing, { checkedAt, delivered }),
+      )
+      return {
+        series: shownHistory(history, mailing, span, dates),
+        daily: shownDaily(history.curves ? daysOfHistory(history.curves) : [], dates),
+      }
+    }
+    const hours = await remembered(`hours ${mailing.id} ${machines}`, () =>
+      readMailingHours(readers, mailing, { machines }),
+    )
+    const series = seriesOf(hours, span, now())
+    const days = seriesOf(hours, '30d', now())
+    return {
+      series: shownSeries(series, mailing, span, dates),
+      daily: shownDaily(daysOfSeries(days, now()), dates),
+    }
+  }
+
+  async function withUsual(mailing: Mailing, view: MailingView) {
+    const others = await before(mailing, view)
+    const against = await remembered(
+      `usual ${mailing.id} ${view.draw} ${view.span} ${mailing.people.delivered} ${others.length}`,
+      () => curves.againstUsual(mailing, others, { drawn: view.draw, span: view.span }),
+    )
+    return {
+      usual:
+        against &&
+        shownUsual(against, { drawn: view.draw, sentAt: mailing.sent_at!, mailings: others.length }),
+      comparisons: comparisons(mailing, usualRates(others), await readBenchmarks(db)),
+      // The others had all the time they needed.
+      isYoung: mailing.sent_at !== null && now() - mailing.sent_at < 3 * dayLength,
+      age: mailing.sent_at === null ? '' : duration(Math.max(0, now() - mailing.sent_at)),
+    }
+  }
+
+  async function withLinks(mailing: Mailing, { machines }: MailingView) {
+    const reported = await readProviderLinks(db, mailing.id)
+    if (reported) {
+      const { links, clicks, hasMore, checkedAt } = reported
+      return {
+        links: shownLinks(
+          links.map((link) => ({ ...link, machineClicks: null })),
+          clicks,
+        ),
+        linkClicks: clicks,
+        hasMoreLinks: hasMore,
+        linksCheckedAt: checkedAt,
+      }
+    }
+    const { links, hasMore } = await remembered(`links ${mailing.id} ${machines}`, () =>
+      readLinks(readers, mailing.id, { machines }),
+    )
+    const clicks = links.reduce((sum, link) => sum + link.clicks, 0)
+    return {
+      links: shownLinks(links, clicks),
+      linkClicks: clicks,
+      hasMoreLinks: hasMore,
+      linksCheckedAt: null,
+    }
+  }
+
+  interface Typed {
+    values: { campaign: string }
+    errors: FormErrors | { first: string }
+  }
+
+  async function showPage(res: Response, mailing: Mailing, view: MailingView, typed?: Typed) {
+    const [facts, counts, growth, usual, links, people, project, projects] = await Promise.all([
+      readFacts(db, mailing.id),
+      withCounts(mailing, view),
+      withGrowth(mailing, view),
+      withUsual(mailing, view),
+      withLinks(mailing, view),
       withPeople(mailing, view),
+      projectOf(db, 'mailing', mailing.id),
+      projectChoices(db),
     ])
-    const most = links.links[0]?.clicks ?? 0
-    const linkClicks = links.links.reduce((sum, { clicks }) => sum + clicks, 0)
+    const campaigns = await campaignChoices(db, facts.campaign_id)
+    if (facts.has_message) allowFrame(res)
     res.set('Cache-Control', 'no-store').render('mailings/mailing', {
       ...common(mailing, view),
-      ...withCounts(mailing),
+      ...counts,
+      ...growth,
+      ...usual,
+      ...links,
       ...people,
+      facts,
+      project,
+      projects,
+      campaigns,
+      values: typed?.values ?? { campaign: counts.campaign ? String(counts.campaign.id) : '' },
+      errors: typed?.errors ?? { first: '' },
       /** Known of before it was sent, as a draft: it has no numbers to show. */
       isUnsent:
         unsent.includes(mailing.status) &&
         mailing.sent_at === null &&
         mailing.people.sent + mailing.opens === 0,
       timeZone: calendar.timeZone,
-      series: shownSeries(series, mailing, span, dates),
-      spans: spans.map((choice) => ({ span: choice, label: spanLabels[choice], current: choice === span })),
-      links: links.links.map((link) => ({
-        ...link,
-        label: link.url === null ? 'A link that nobody told' : link.url.replace(/^https?:\/\//, ''),
-        width: most === 0 ? 0 : Math.round((link.clicks / most) * 1000) / 10,
-        share: linkClicks === 0 ? null : link.clicks / linkClicks,
+      spans: spans.map((choice) => ({
+        span: choice,
+        label: spanLabels[choice],
+        current: choice === view.span,
       })),
-      hasMoreLinks: links.hasMore,
     })
   }
 
@@ -121,7 +258,10 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     const view = viewOf(req)
     const mailing = await read(req, view)
     if (!wantsFragment(req)) return showPage(res, mailing, view)
-    renderFragment(res, 'mailings/_counts', { ...common(mailing, view), ...withCounts(mailing) })
+    renderFragment(res, 'mailings/_counts', {
+      ...common(mailing, view),
+      ...(await withCounts(mailing, view)),
+    })
   })
   routes.get('/mailings/:id/people', async (req, res) => {
     const view = viewOf(req)
@@ -131,9 +271,86 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     if (view.after === 0) res.set('HX-Push-Url', `/mailings/${mailing.id}${queryOf(view)}`)
     renderFragment(res, view.after > 0 ? 'mailings/_more-people' : 'mailings/_people', data)
   })
+  routes.get('/mailings/:id/people.csv', async (req, res) => {
+    const { who, machines } = viewOf(req)
+    const { id } = await getMailing(db, String(req.params.id), { machines })
+    await sendPeople(res, readers, { mailing: id, group: who, machines })
+  })
+
+  routes.post('/mailings/:id/campaign', async (req, res) => {
+    const view = MailingView.parse({})
+    const mailing = await read(req, view)
+    const body = (req.body ?? {}) as { campaign?: unknown }
+    const askAgain = (errors: FormErrors) => {
+      const campaign = typeof body.campaign === 'string' ? body.campaign : ''
+      return showPage(res.status(422), mailing, view, { values: { campaign }, errors })
+    }
+    const form = CampaignTie.safeParse(body)
+    if (!form.success) return askAgain(formErrors(form.error))
+    const { campaign } = form.data
+    const name = await tieCampaign(db, mailing.id, campaign)
+    if (name === undefined)
+      return askAgain({
+        first: 'campaign',
+        campaign: `There is no campaign ${campaign}. It may have been deleted.`,
+      })
+    tell(
+      req,
+      name === null
+        ? `${mailing.name} is tied to no campaign.`
+        : `${mailing.name} is tied to ${name}: its funnel goes on to the sale.`,
+    )
+    res.redirect(303, `/mailings/${mailing.id}`)
+  })
 
   return routes
 }
+
+/** The steps of the funnel in people. `rate` is the share of what `of` says; null where there is none to tell. */
+function stepsOf({ people, rates, untracked }: Mailing, campaign: FollowingCampaign | null) {
+  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole)
+  const hidden = <Value>(value: Value) => (untracked ? null : value)
+  const steps: { id: string; name: string; count: number | null; rate: number | null; of: string }[] = [
+    { id: 'delivered', name: 'Delivered', count: people.delivered, rate: rates.delivery, of: 'sent' },
+    { id: 'opened', name: 'Opened', count: hidden(people.opened), rate: rates.open, of: 'of delivered' },
+    {
+      id: 'clicked',
+      name: 'Clicked',
+      count: hidden(people.clicked),
+      rate: rates.clickToOpen,
+      of: 'of opened',
+    },
+  ]
+  if (campaign === null) return steps
+  // The people of several mailings are no part of those who clicked in this one.
+  const isShared = campaign.mailings > 1
+  return [
+    ...steps,
+    {
+      id: 'landed',
+      name: 'Landed',
+      count: campaign.landed,
+      rate: isShared ? null : hidden(share(campaign.landed, people.clicked)),
+      of: isShared ? 'of all its mailings' : 'of clicked',
+    },
+    {
+      id: 'converted',
+      name: 'Converted',
+      count: campaign.converted,
+      rate: share(campaign.converted, campaign.landed),
+      of: 'of landed',
+    },
+  ]
+}
+
+const shownLinks = <Link extends { url: string | null; clicks: number }>(links: Link[], clicks: number) =>
+  links.map((link) => ({
+    ...link,
+    label: link.url === null ? 'A link that nobody told' : link.url.replace(/^https?:\/\//, ''),
+    isAddress: /^https?:\/\//i.test(link.url ?? ''),
+    width: links[0]!.clicks === 0 ? 0 : Math.round((link.clicks / links[0]!.clicks) * 1000) / 10,
+    share: clicks === 0 ? null : link.clicks / clicks,
+  }))
 
 const spanLabels: Record<Span, string> = { '72h': '72 h', '30d': '30 days' }
 
@@ -148,9 +365,17 @@ const groupLabels: Record<Group, string> = {
   complained: 'Complained',
   delivered: 'Delivered',
 }
-/** Tabs that stay though nobody is in them: what a reader of the page looks for first. */
 const unsent = ['draft', 'scheduled']
-const always: Group[] = ['opened', 'clicked', 'not-opened', 'bounced', 'unsubscribed']
+/** Tabs that stay though nobody is in them: what a reader of the page looks for first. */
+const always: Group[] = [
+  'opened',
+  'clicked',
+  'not-opened',
+  'not-clicked',
+  'bounced',
+  'unsubscribed',
+  'complained',
+]
 const nobodyWords: Record<Group, string> = {
   opened: 'Nobody has opened it yet, as far as is known.',
   clicked: 'Nobody has clicked yet.',
@@ -161,33 +386,4 @@ const nobodyWords: Record<Group, string> = {
   unsubscribed: 'Nobody unsubscribed.',
   complained: 'Nobody complained.',
   delivered: 'No delivery is known yet.',
-}
-
-function shownSeries({ unit, points }: MailingSeries, mailing: Mailing, span: Span, dates: DateFormats) {
-  const last = points.at(-1) ?? null
-  const name = (after: number, at: number) =>
-    after === 0
-      ? `Sent ${dates.moment(at)}`
-      : `${after} ${unit === 'hour' ? 'h' : after === 1 ? 'day' : 'days'} after, ${dates.moment(at)}`
-  const later =
-    last === null
-      ? { opens: 0, clicks: 0 }
-      : {
-          opens: mailing.opens - last.opens,
-          clicks: mailing.clicks - last.clicks,
-        }
-  return {
-    unit,
-    points: points.map((point) => ({ ...point, name: name(point.after, point.at) })),
-    last: last && { ...last, name: name(last.after, last.at) },
-    /** What came after the last point, or has come in since the picture was made. */
-    later: {
-      opens: Math.max(0, later.opens),
-      clicks: Math.max(0, later.clicks),
-    },
-    story:
-      last === null
-        ? ''
-        : `Opens and clicks since sending, ${unit} by ${unit}: ${number(last.opens)} opens and ${plural(last.clicks, 'click', 'clicks')} after ${span === '72h' ? '72 hours' : '30 days'} or until now.`,
-  }
 }

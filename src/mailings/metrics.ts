@@ -36,7 +36,7 @@ export interface MailingPeople {
 }
 
 /** A part of a whole as a share of one; null ("no value") where there is no whole. */
-const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
+export const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
 
 /**
  * Delivered = sent − bounced, in unique people. Before a backfill has told of all deliveries, the provider's own number

@@ -21,6 +21,8 @@ export interface MailingNumbers {
   /** Events, as the tables count them. */
   counts: EngagementCounts
   people: MailingPeople
+  /** Has anything been counted of it? */
+  hasCounts: boolean
   /** The same people as events tell of them, whatever the provider reports. */
   receptions: ReceptionCounts
   /** The provider's own numbers, and as of when; null when it told none. */
@@ -48,7 +50,7 @@ export interface Mailing extends MailingNumbers {
 }
 
 /** Mailings with their counts and the provider's report; whoever reads them says which. */
-const readMailings = (db: Db | Readers) =>
+export const readMailings = (db: Db | Readers) =>
   db
     .selectFrom('mailings')
     .leftJoin('lists', 'lists.id', 'mailings.list_id')
@@ -56,14 +58,15 @@ const readMailings = (db: Db | Readers) =>
     .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'mailings.id')
     .select(['mailings.id', 'mailings.name', 'mailings.provider', 'mailings.status', 'mailings.sent_at'])
     .select(['mailings.url', 'mailings.created_at', 'mailings.list_id', 'lists.name as list'])
-    .select(['counts.last_at', 'reports.checked_at'])
+    .select(['counts.last_at', 'counts.mailing_id as counted', 'reports.checked_at'])
     .select(engagementColumns.map((column) => `counts.${column}` as const))
     .select(receptionColumns.map((column) => `counts.${column}` as const))
     .select(reportNumbers.map((column) => `reports.${column} as report_${column}` as const))
 
 type MailingRow = Awaited<ReturnType<ReturnType<typeof readMailings>['executeTakeFirstOrThrow']>>
 
-function mailingOf(row: MailingRow, counting: Counting): Mailing {
+/** A row of {@link readMailings} as pages and programs tell of it. */
+export function mailingOf(row: MailingRow, counting: Counting): Mailing {
   const { id, name, provider, status, sent_at, url, list, list_id } = row
   return {
     id,
@@ -91,6 +94,7 @@ function numbersOf(row: MailingRow, counting: Counting): MailingNumbers {
   return {
     counts,
     people,
+    hasCounts: row.counted !== null,
     receptions,
     report,
     basis,
@@ -101,86 +105,6 @@ function numbersOf(row: MailingRow, counting: Counting): MailingNumbers {
     last_at: row.last_at,
   }
 }
-
-/** What the list of mailings can be ordered by, each with the direction people mean when they ask for it. */
-export const mailingSorts = {
-  sent: 'desc',
-  name: 'asc',
-  delivered: 'desc',
-  opens: 'desc',
-  open_rate: 'desc',
-  clicks: 'desc',
-  click_rate: 'desc',
-  click_to_open: 'desc',
-  unsubscribed: 'desc',
-} as const
-export type MailingSort = keyof typeof mailingSorts
-
-export interface MailingFilter extends Counting {
-  /** Part of the subject. */
-  q: string
-  /** 0: all. */
-  list: number
-  sort: MailingSort
-  order: 'asc' | 'desc'
-}
-
-export interface MailingPage {
-  rows: Mailing[]
-  /** How many the filter lets through. */
-  count: number
-  /** The mailing after which the next page begins; null on the last. */
-  next: number | null
-}
-
-const names = new Intl.Collator('en', { sensitivity: 'base', numeric: true })
-
-/**
- * Mailings that were sent, or of which something is known. They are as many as somebody has written: all are read and
- * put in order here. What has no value goes last, equals newest first.
- */
-export async function listMailings(
-  db: Db | Readers,
-  filter: MailingFilter,
-  { after = 0, limit = 50 }: { after?: number; limit?: number } = {},
-): Promise<MailingPage> {
-  const rows = await readMailings(db)
-    .where(({ eb, or }) =>
-      or([eb('mailings.sent_at', 'is not', null), eb('counts.mailing_id', 'is not', null)]),
-    )
-    .$if(filter.list > 0, (query) => query.where('mailings.list_id', '=', filter.list))
-    .execute()
-  const wanted = filter.q.toLowerCase()
-  const age = new Map(rows.map((row) => [row.id, row.sent_at ?? row.created_at]))
-  const newest = (one: Mailing, other: Mailing) => age.get(other.id)! - age.get(one.id)! || other.id - one.id
-  const sign = filter.order === 'asc' ? 1 : -1
-  const found = rows
-    .map((row) => mailingOf(row, filter))
-    .filter(({ name }) => name.toLowerCase().includes(wanted))
-    .sort((one, other) => {
-      if (filter.sort === 'sent') return -sign * newest(one, other)
-      if (filter.sort === 'name') return sign * names.compare(one.name, other.name) || newest(one, other)
-      const [left, right] = [sortValue(one, filter.sort), sortValue(other, filter.sort)]
-      if (left === right) return newest(one, other)
-      if (left === null || right === null) return left === null ? 1 : -1
-      return sign * (left - right)
-    })
-  const start = after === 0 ? 0 : found.findIndex(({ id }) => id === after) + 1
-  const page = found.slice(start, start + limit)
-  const hasMore = found.length > start + page.length
-  return { rows: page, count: found.length, next: hasMore ? (page.at(-1)?.id ?? null) : null }
-}
-
-const sortValue = (mailing: Mailing, sort: Exclude<MailingSort, 'sent' | 'name'>) =>
-  ({
-    delivered: mailing.people.delivered,
-    opens: mailing.opens,
-    open_rate: mailing.rates.open,
-    clicks: mailing.clicks,
-    click_rate: mailing.rates.click,
-    click_to_open: mailing.rates.clickToOpen,
-    unsubscribed: mailing.people.unsubscribed,
-  })[sort]
 
 /** @throws NotFound when there is no mailing with this number */
 export async function getMailing(db: Db, id: string | number, counting: Counting): Promise<Mailing> {
@@ -202,4 +126,27 @@ export async function hasMailings(db: Db): Promise<boolean> {
     .limit(1)
     .executeTakeFirst()
   return row !== undefined
+}
+
+/**
+ * What a provider said of a mailing, whenever one of its numbers had changed; the oldest first.
+ * @param options.after the snapshot that the page before ended with
+ */
+export async function listSnapshots(
+  db: Db | Readers,
+  mailing: number,
+  { after = 0, limit }: { after?: number; limit: number },
+) {
+  const own = db.selectFrom('mailing_snapshots').where('mailing_id', '=', mailing)
+  const [rows, { count }] = await Promise.all([
+    own
+      .select(['id', 'taken_at', 'is_lower', ...reportNumbers])
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(limit + 1)
+      .execute(),
+    own.select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
+  ])
+  const page = rows.slice(0, limit)
+  return { rows: page, count, next: rows.length > limit ? page.at(-1)!.id : null }
 }

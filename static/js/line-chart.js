@@ -16,6 +16,34 @@ const strokes = {
   clicks: { colour: '--step-3', width: 2 },
   left: { colour: '--negative', width: 1.5 },
   joined: { colour: '--step-4', width: 2 },
+  sent: { colour: '--step-4', width: 2, area: true },
+  open_rate: { colour: '--step-2', width: 2 },
+  click_rate: { colour: '--step-3', width: 2 },
+  new_opens: { colour: '--ghost-3', width: 1 },
+  new_clicks: { colour: '--ghost-4', width: 1 },
+  opens_average: { colour: '--step-2', width: 2 },
+  clicks_average: { colour: '--step-4', width: 2 },
+  unsubscribed: { colour: '--text-soft', width: 1.5, dash: [4, 3] },
+  pending: { colour: '--ghost', width: 1.5 },
+  subscribed: { colour: '--step-4', width: 2 },
+  low: { colour: 'band', width: 0 },
+  high: { colour: 'band', width: 0 },
+  usual: { colour: '--ghost', width: 1.5, dash: [4, 4] },
+  this: { colour: '--step-5', width: 2 },
+}
+/** A raw value, or null where there is none: an empty one is no zero. */
+const rawValue = (text) => (text === '' ? null : Number(text))
+/** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
+const told = (value, isShare, decimals = 1) =>
+  value === null
+    ? '–'
+    : isShare
+      ? `${(value * 100).toFixed(decimals)}%`
+      : value.toLocaleString('en-US', { maximumFractionDigits: 1 })
+/** Is something unknown between two values? A line that has not come to the end yet has no gap. */
+const hasGap = (values) => {
+  const isKnown = (value) => value !== null
+  return values.slice(values.findIndex(isKnown), values.findLastIndex(isKnown) + 1).includes(null)
 }
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
@@ -62,6 +90,9 @@ class LineChart extends HTMLElement {
     this.#plot = null
   }
 
+  get #isShare() {
+    return this.dataset.format === 'percent'
+  }
   get #canvas() {
     return this.querySelector('.chart__canvas')
   }
@@ -75,7 +106,7 @@ class LineChart extends HTMLElement {
       .filter((name) => heads.includes(name))
       .map((name) => {
         const column = heads.indexOf(name)
-        return { name, values: rows.map((row) => Number(row.querySelectorAll('td')[column].dataset.value)) }
+        return { name, values: rows.map((row) => rawValue(row.querySelectorAll('td')[column].dataset.value)) }
       })
     return {
       instants: times.map((time) => Date.parse(time.dateTime) / 1000),
@@ -116,7 +147,12 @@ class LineChart extends HTMLElement {
       padding: [8, 0, 0, 0],
       legend: { show: false },
       scales: {
-        y: { range: (_plot, _low, high) => [0, uPlot.rangeNum(0, Math.max(high ?? 0, 4), 0.1, true)[1]] },
+        y: {
+          range: (_plot, low, high) => [
+            Math.min(low ?? 0, 0),
+            uPlot.rangeNum(0, Math.max(high ?? 0, this.#isShare ? 0.04 : 4), 0.1, true)[1],
+          ],
+        },
       },
       axes: [
         {
@@ -125,7 +161,11 @@ class LineChart extends HTMLElement {
           size: 28,
           gap: 8,
           space: () => (this.clientWidth < narrow ? 76 : 96),
-          splits: ['week', 'month'].includes(this.dataset.unit) ? (plot) => this.#begins(plot) : undefined,
+          splits: this.dataset.start
+            ? (plot) => this.#sinceStart(plot)
+            : ['week', 'month'].includes(this.dataset.unit)
+              ? (plot) => this.#begins(plot)
+              : undefined,
           values: (plot, splits) => this.#ticks(plot, splits),
         },
         {
@@ -134,14 +174,25 @@ class LineChart extends HTMLElement {
           size: (_plot, values) => Math.max(46, ...(values ?? []).map((text) => 14 + text.length * 7)),
           gap: 10,
           space: 44,
-          incrs: [
-            1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6,
-            1e7,
-          ],
+          incrs: this.#isShare
+            ? [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1]
+            : [
+                1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6,
+                5e6, 1e7,
+              ],
           grid: { stroke: colour('--line'), width: 1 },
-          values: (_plot, splits) => splits.map((split) => split.toLocaleString('en-US')),
+          values: (_plot, splits) => splits.map((split) => told(split, this.#isShare, 0)),
         },
       ],
+      // What lies between the two is one surface.
+      bands: series.some(({ name }) => name === 'high')
+        ? [
+            {
+              series: ['high', 'low'].map((edge) => series.findIndex(({ name }) => name === edge) + 1),
+              fill: colour('band'),
+            },
+          ]
+        : [],
       cursor: {
         y: false,
         // The line stands on a point, never between two.
@@ -152,7 +203,7 @@ class LineChart extends HTMLElement {
         drag: { x: false, y: false },
         points: {
           // With its halo: 7 px remain for the dot.
-          size: 11,
+          size: (_plot, index) => (strokes[series[index - 1].name].width === 0 ? 0 : 11),
           width: 2,
           stroke: colour('--canvas'),
           fill: (_plot, index) => this.#colours[strokes[series[index - 1].name].colour],
@@ -160,13 +211,18 @@ class LineChart extends HTMLElement {
       },
       series: [
         {},
-        ...series.map(({ name }) => {
+        ...series.map(({ name, values }) => {
           const { colour: ink, width, dash, area } = strokes[name]
           return {
             stroke: colour(ink),
             width,
             dash,
-            points: { show: series[0].values.length === 1 },
+            // Where some periods have no value, those that have one are seen as points on the line through them.
+            spanGaps: true,
+            points:
+              width > 0 && (values.length === 1 || hasGap(values))
+                ? { show: true, size: 4 }
+                : { show: false },
             ...(area && { fill: colour('area') }),
           }
         }),
@@ -181,6 +237,18 @@ class LineChart extends HTMLElement {
     const room = Math.max(1, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
     const each = Math.ceil(begins.length / room)
     return begins.filter((_, index) => index % each === 0)
+  }
+
+  /** Hours or days since the mailing was sent, as many as there is room for. */
+  #sinceStart(plot) {
+    const start = Date.parse(this.dataset.start) / 1000
+    const hours = (plot.data[0].at(-1) - start) / 3600
+    const room = Math.max(2, Math.floor(plot.width / (plot.width < narrow ? 76 : 96)))
+    const steps = [1, 2, 3, 6, 12, 24, 48, 72, 120, 168, 336, 720, 2160, 8760].filter(
+      (each) => each >= 24 || this.dataset.unit !== 'day',
+    )
+    const step = steps.find((each) => hours / each <= room) ?? Math.ceil(hours / room)
+    return Array.from({ length: Math.floor(hours / step) + 1 }, (_, index) => start + index * step * 3600)
   }
 
   /** Days by their date, hours by the clock, in the reporting time zone. */
@@ -200,11 +268,18 @@ class LineChart extends HTMLElement {
     const { unit } = this.dataset
     const byMonth = unit === 'month' || (unit !== 'week' && step >= 28 * 86_400)
     const half = byMonth ? 32 : 22
+    const start = Date.parse(this.dataset.start)
     return splits.map((seconds) => {
       const instant = seconds * 1000
       // A label that would be cut at the edge is left out.
       const place = plot.valToPos(seconds, 'x')
       if (place < 0 || place > width - half) return ''
+      if (start) {
+        const hours = Math.round((instant - start) / 3_600_000)
+        return splits.at(-1) * 1000 - start > 96 * 3_600_000
+          ? `${Number((hours / 24).toFixed(1))} d`
+          : `${hours} h`
+      }
       if (byMonth) return month.format(instant)
       if (step < 86_000)
         return clock.format(instant) === '00:00' ? day.format(instant) : clock.format(instant)
@@ -217,7 +292,9 @@ class LineChart extends HTMLElement {
   #readOut(index) {
     if (!this.#data) return
     const { instants, names, series } = this.#data
-    const at = index ?? instants.length - 1
+    // Left alone, it tells the last of what matters most.
+    const last = series.at(-1).values.findLastIndex((value) => value !== null)
+    const at = index ?? (last < 0 ? instants.length - 1 : last)
     const legend = this.querySelector('.chart__legend')
     const time = legend.querySelector('time')
     time.dateTime = new Date(instants[at] * 1000).toISOString()
@@ -225,8 +302,8 @@ class LineChart extends HTMLElement {
     for (const { name, values } of series) {
       const figure = legend.querySelector(`[data-series="${name}"]`)
       if (!figure) continue
-      figure.dataset.value = values[at]
-      figure.textContent = values[at].toLocaleString('en-US')
+      figure.dataset.value = values[at] ?? ''
+      figure.textContent = told(values[at], this.#isShare)
     }
   }
 
@@ -240,8 +317,9 @@ class LineChart extends HTMLElement {
       return getComputedStyle(probe).color
     }
     const inks = Object.values(strokes).map(({ colour }) => colour)
-    for (const name of [...inks, '--line', '--canvas', '--text-quiet'])
-      if (!name.startsWith('--ghost-')) this.#colours[name] = resolve(`var(${name})`)
+    this.#colours.band = resolve('light-dark(var(--paper-3), var(--night-3))')
+    for (const name of [...inks.filter((ink) => ink !== 'band'), '--line', '--canvas', '--text-quiet'])
+      if (!/^--ghost-\d/.test(name)) this.#colours[name] = resolve(`var(${name})`)
     // Grey as all that was before, with a trace of its own ink: three ghosts can be told apart.
     for (const step of [3, 4, 5])
       this.#colours[`--ghost-${step}`] = resolve(`color-mix(in oklab, var(--step-${step}) 40%, var(--ghost))`)

@@ -12,6 +12,7 @@ import { backfill, connected, countRows, loadDuringBackfill, startStandIn } from
 import { countEvents, type Filling, makeDatabase } from './database.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
+import { type ArithmeticSize, compareArithmetic, type Step, steps } from './mailing-arithmetic.js'
 import type { NewsletterSize } from './newsletter.js'
 import { octopusConnected, octopusSync, startOctopus } from './octopus.js'
 import type { AccountSize } from './octopus-account.js'
@@ -20,7 +21,17 @@ import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores', 'octopus']
+const parts = [
+  'ingestion',
+  'pages',
+  'export',
+  'backfill',
+  'webhooks',
+  'audience',
+  'scores',
+  'octopus',
+  'arithmetic',
+]
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -48,6 +59,7 @@ interface Size {
   /** What a first sync with EmailOctopus takes in, and one of which the key figures are waited for. */
   account: AccountSize
   newAccount: AccountSize
+  arithmetic: ArithmeticSize
 }
 const sizes: Record<'small' | 'full', Size> = {
   small: {
@@ -61,6 +73,7 @@ const sizes: Record<'small' | 'full', Size> = {
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
     account: { contacts: 250, campaigns: 10, recipients: 20 },
     newAccount: { contacts: 50, campaigns: 5, recipients: 10 },
+    arithmetic: { mailings: 1_000, snapshots: 30 },
   },
   full: {
     rounds: 7,
@@ -73,6 +86,7 @@ const sizes: Record<'small' | 'full', Size> = {
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
     account: { contacts: 50_000, campaigns: 200, recipients: 250 },
     newAccount: { contacts: 500, campaigns: 20, recipients: 100 },
+    arithmetic: { mailings: 100_000, snapshots: 30 },
   },
 }
 const size = sizes[options.size]
@@ -482,6 +496,28 @@ async function audiencePages(folders: { few: string; many: string }) {
   await standIn.stop()
 }
 
+function arithmetic() {
+  told('Arithmetic of mailings, in turns with arquero.')
+  const { mailings, snapshots } = size.arithmetic
+  const { ours, arquero } = compareArithmetic(size.arithmetic, size.rounds)
+  const row = (name: string, step: Step | 'whole') => [
+    name,
+    ms(ours[step]),
+    ms(arquero[step]),
+    (arquero[step] / ours[step]).toFixed(1),
+  ]
+  table(
+    [
+      `${number(mailings)} mailings, ${number(mailings * snapshots)} snapshots`,
+      'here',
+      'written with arquero',
+      'ratio of medians (asked: at least 2)',
+    ],
+    [...Object.entries(steps).map(([step, name]) => row(name, step as Step)), row('all of it', 'whole')],
+  )
+  console.log('\nThe results are equal to 1e-9.')
+}
+
 try {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   console.log(
@@ -502,6 +538,7 @@ try {
     if (wants('scores')) await scores(folders.many)
     if (wants('audience')) await audiencePages(folders)
   }
+  if (wants('arithmetic')) arithmetic()
 } catch (error) {
   console.error(error)
   process.exitCode = 1

@@ -56,6 +56,7 @@ const pages = (cid: number) => [
   '/settings/sessions',
   '/settings/tokens',
   '/settings/privacy',
+  '/settings/benchmarks',
   '/glossary',
   '/docs',
   '/campaign/412',

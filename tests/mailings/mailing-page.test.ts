@@ -240,6 +240,6 @@ describe('what leads on from a mailing', () => {
     const { http } = await aPerson(app)
     const list = await aList(app)
     const { id } = await aMailing(app, { list_id: list.id })
-    expect((await http.get(`/mailings/${id}`).expect(200)).text).toContain(`href="/audience?list=${list.id}"`)
+    expect((await http.get(`/mailings/${id}`).expect(200)).text).toContain(`href="/lists/${list.id}"`)
   })
 })

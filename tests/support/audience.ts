@@ -1,4 +1,5 @@
 import type { EngagementFact } from '../../src/audience/record.js'
+import type { NewRow } from '../../src/database/schema.js'
 import type { TestApp } from './app.js'
 
 type App = Pick<TestApp, 'db' | 'audience' | 'clock'>
@@ -39,9 +40,14 @@ let mailings = 0
 /** A mailing that was sent. */
 export async function aMailing(
   { db, clock }: Pick<TestApp, 'db' | 'clock'>,
-  given: Partial<{ name: string; sent_at: number; list_id: number | null }> = {},
+  given: Partial<NewRow<'mailings'> & { sent_at: number }> = {},
 ) {
-  const mailing = { name: 'Issue 112', sent_at: clock.now() - 86_400_000, list_id: null, ...given }
+  const mailing = {
+    name: 'Issue 112',
+    sent_at: clock.now() - 86_400_000,
+    list_id: null as number | null | undefined,
+    ...given,
+  }
   const { id } = await db
     .insertInto('mailings')
     .values({
@@ -53,7 +59,9 @@ export async function aMailing(
     })
     .returning('id')
     .executeTakeFirstOrThrow()
-  return { id, ...mailing }
+  if (mailing.list_id !== null && mailing.list_id !== undefined)
+    await db.insertInto('mailing_lists').values({ mailing_id: id, list_id: mailing.list_id }).execute()
+  return { ...mailing, id }
 }
 
 /** An engagement as a provider's event tells it, through the ledger: a person's, unless something else is said. */

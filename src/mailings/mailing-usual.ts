@@ -1,0 +1,207 @@
+import { LRUCache } from 'lru-cache'
+import type { Counting } from '../audience/counting.js'
+import { wholeParts } from '../database/expressions.js'
+import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
+import { dayLength, hourLength } from '../web/calendar.js'
+import { align, type Band, type Curve, usualBand } from './curves.js'
+import type { Basis, Rates } from './metrics.js'
+import { type Mailing, mailingOf, readMailings } from './queries.js'
+import { columnOf, mean } from './statistics.js'
+
+/** So many mailings of a list tell what is usual of it. */
+export const usualMailings = 20
+/** Fewer do not make a band. */
+export const leastForBand = 5
+
+/** More are not looked at, to find {@link usualMailings} whose numbers are of the same kind. */
+const mostLookedAt = 100
+
+/**
+ * The mailings that went to a list of this one's before it, the latest first, at most {@link usualMailings}. Those whose
+ * numbers are somebody else's are left out: a provider's opens hold machines that ours do not.
+ */
+export async function mailingsBefore(
+  db: Db,
+  mailing: Pick<Mailing, 'id' | 'sent_at' | 'basis'>,
+  counting: Counting,
+): Promise<Mailing[]> {
+  const { id, sent_at, basis } = mailing
+  if (sent_at === null) return []
+  const rows = await readMailings(db)
+    .where('mailings.id', 'in', (eb) =>
+      eb
+        .selectFrom('mailing_lists')
+        .select('mailing_lists.mailing_id')
+        .where('mailing_lists.list_id', 'in', (own) =>
+          own.selectFrom('mailing_lists as own').select('own.list_id').where('own.mailing_id', '=', id),
+        ),
+    )
+    .where('mailings.id', '<>', id)
+    .where('mailings.sent_at', '<', sent_at)
+    .orderBy('mailings.sent_at', 'desc')
+    .orderBy('mailings.id', 'desc')
+    .limit(mostLookedAt)
+    .execute()
+  return rows
+    .map((row) => mailingOf(row, counting))
+    .filter((other) => other.basis === basis && other.people.delivered > 0)
+    .slice(0, usualMailings)
+}
+
+/** Each rate's average over mailings: the unweighted mean of those that have it; null where none has. */
+export function usualRates(mailings: Mailing[]): Rates {
+  const of = (name: keyof Rates) => mean(columnOf(mailings, ({ rates }) => rates[name]))
+  return {
+    delivery: of('delivery'),
+    open: of('open'),
+    click: of('click'),
+    clickToOpen: of('clickToOpen'),
+    bounce: of('bounce'),
+    unsubscribe: of('unsubscribe'),
+    complaint: of('complaint'),
+    reply: of('reply'),
+  }
+}
+
+export type Drawn = 'opens' | 'clicks'
+
+/** The share of the delivered who opened (or clicked), hour by hour, beside what is usual. Shares of one; NaN: unknown. */
+export interface AgainstUsual {
+  hours: Float64Array
+  own: Float64Array
+  band: Band
+}
+
+/** Hours of the chart: each of the first three days, or two a day for a month. */
+const hoursOf = (span: '72h' | '30d') =>
+  span === '72h'
+    ? Float64Array.from({ length: 73 }, (_, hour) => hour)
+    : Float64Array.from({ length: 61 }, (_, half) => half * 12)
+
+type CurveOf = Pick<Mailing, 'id' | 'sent_at' | 'basis' | 'report' | 'people'>
+
+/**
+ * How people who opened or clicked grew, of several mailings at once. By our numbers machines and mail proxies are always
+ * left out here. An old mailing hardly changes any more: its curve is remembered for an hour, a young one's for a minute.
+ */
+export function curveBook({ readers, now }: { readers: Readers; now: () => number }) {
+  const remembered = new LRUCache<string, { until: number; curve: Curve }>({ max: 2_000 })
+
+  async function curvesOf(mailings: CurveOf[], drawn: Drawn): Promise<Map<number, Curve>> {
+    const found = new Map<number, Curve>()
+    const key = ({ id, basis, people }: CurveOf) => `${id} ${basis} ${drawn} ${people.delivered}`
+    const missing: CurveOf[] = []
+    for (const mailing of mailings) {
+      const entry = remembered.get(key(mailing))
+      if (entry && entry.until > now()) found.set(mailing.id, entry.curve)
+      else if (mailing.sent_at !== null) missing.push(mailing)
+    }
+    const of = (basis: Basis) => missing.filter((mailing) => mailing.basis === basis)
+    const [ours, theirs] = await Promise.all([
+      of('ours').length > 0 ? countPeople(readers, of('ours'), drawn) : new Map<number, Steps>(),
+      of('provider').length > 0 ? readSnapshots(readers, of('provider'), drawn) : new Map<number, Steps>(),
+    ])
+    for (const mailing of missing) {
+      const sentAt = mailing.sent_at!
+      const told = (mailing.basis === 'ours' ? ours : theirs).get(mailing.id) ?? []
+      // Where we count ourselves, nobody is known to have opened before the first who did.
+      const steps = mailing.basis === 'ours' ? [{ at: sentAt, count: 0 }, ...told] : told
+      const curve: Curve = {
+        sentAt,
+        at: columnOf(steps, ({ at }) => at),
+        count: columnOf(steps, ({ count }) => count),
+        until: mailing.basis === 'ours' ? now() : (mailing.report?.checked_at ?? sentAt),
+        delivered: mailing.people.delivered,
+      }
+      const isOld = now() - sentAt > 30 * dayLength
+      remembered.set(key(mailing), { until: now() + (isOld ? hourLength : 60_000), curve })
+      found.set(mailing.id, curve)
+    }
+    return found
+  }
+
+  return {
+    /** Of each mailing that says when it was sent, by its id. */
+    curvesOf,
+    /** @param before what {@link mailingsBefore} found */
+    async againstUsual(
+      mailing: CurveOf,
+      before: CurveOf[],
+      { drawn, span }: { drawn: Drawn; span: '72h' | '30d' },
+    ): Promise<AgainstUsual | null> {
+      if (mailing.sent_at === null) return null
+      const curves = await curvesOf([mailing, ...before], drawn)
+      const own = curves.get(mailing.id)!
+      const hours = hoursOf(span)
+      return {
+        hours,
+        own: align([own], hours, 'share')[0]!,
+        band: usualBand(
+          before.map(({ id }) => curves.get(id)!),
+          { hours, before: mailing.sent_at, last: usualMailings },
+        ),
+      }
+    },
+  }
+}
+
+type Steps = { at: number; count: number | null }[]
+
+/** People by the hour in which they first opened or clicked, in the first thirty days. Counted in the mailing's receptions. */
+async function countPeople(readers: Readers, mailings: CurveOf[], drawn: Drawn) {
+  const column = drawn === 'opens' ? 'receptions.first_opened_at' : 'receptions.first_clicked_at'
+  const curves = new Map<number, Steps>()
+  // One query each, so that no reading thread is held for long.
+  await Promise.all(
+    mailings.map(async ({ id, sent_at }) => {
+      const sentAt = sent_at!
+      const rows = await readers
+        .selectFrom('receptions')
+        .select((eb) => [
+          wholeParts(eb.parens(eb(eb.ref(column).$notNull(), '-', sentAt)), hourLength).as('hour'),
+          eb.fn.countAll<number>().as('people'),
+        ])
+        .where('mailing_id', '=', id)
+        .where(column, '<', sentAt + 30 * dayLength)
+        .groupBy('hour')
+        .orderBy('hour')
+        .execute()
+      const steps: { at: number; count: number }[] = []
+      for (const { hour, people } of rows) {
+        // Clocks differ: what seems to have come before it was sent came in its first hour.
+        const at = sentAt + (Math.max(0, hour) + 1) * hourLength
+        const last = steps.at(-1)
+        if (last?.at === at) last.count += people
+        else steps.push({ at, count: (last?.count ?? 0) + people })
+      }
+      curves.set(id, steps)
+    }),
+  )
+  return curves
+}
+
+async function readSnapshots(readers: Readers, mailings: CurveOf[], drawn: Drawn) {
+  const rows = await readers
+    .selectFrom('mailing_snapshots')
+    .select([
+      'mailing_id',
+      'taken_at',
+      drawn === 'opens' ? 'unique_opens as count' : 'unique_clicks as count',
+    ])
+    .where(
+      'mailing_id',
+      'in',
+      mailings.map(({ id }) => id),
+    )
+    .orderBy('mailing_id')
+    .orderBy('taken_at')
+    .execute()
+  const curves = new Map<number, Steps>()
+  for (const { mailing_id, taken_at, count } of rows) {
+    const steps = curves.get(mailing_id) ?? []
+    steps.push({ at: taken_at, count })
+    curves.set(mailing_id, steps)
+  }
+  return curves
+}
