@@ -52,6 +52,8 @@ import { benchmarkSection } from './mailings/benchmarks.js'
 import { comparePage } from './mailings/compare-page.js'
 import { mailingsDashboard } from './mailings/dashboard-page.js'
 import { mailingChapters } from './mailings/glossary.js'
+import { heatmapPage } from './mailings/heatmap-page.js'
+import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
@@ -216,9 +218,19 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(wordsPage({ db, readers, calendar: days, now }))
   app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
   app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
-  app.use(listPages({ readers, calendar: days, now }))
+  app.use(
+    listPages({
+      db,
+      readers,
+      calendar: days,
+      dates: dateFormats(days),
+      mailingsOf: (list) => mailingsOfList(readers, list),
+      now,
+    }),
+  )
   app.use(mailingsDashboard({ readers, calendar: days, dates: dateFormats(days), now }))
   app.use(comparePage({ readers, dates: dateFormats(days), now }))
+  app.use(heatmapPage({ db, readers, calendar: days, now }))
   app.use(mailingMessage({ db }))
   app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(

@@ -20,7 +20,7 @@ import { type ContactRow, conditionsOf, contactRows, countContacts, listContacts
 import { type Counting, clicksOf, opensOf } from './counting.js'
 import { type EngagementSeries, engagementOverTime, type Whose } from './engagement-over-time.js'
 import { type Growth, growthOverTime } from './growth.js'
-import { listLists } from './lists.js'
+import { addLists } from './list-api.js'
 import { minuteCache } from './minute-cache.js'
 import { unitOf } from './over-time-view.js'
 import { type Range, ranges, type Unit, units } from './periods.js'
@@ -331,59 +331,7 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
     }),
   )
 
-  api.add(
-    {
-      method: 'get',
-      path: '/api/v1/lists',
-      id: 'listLists',
-      tag: group,
-      sample: { path: '/api/v1/lists' },
-      summary: 'List lists, the largest first',
-      description: 'With how they grew in the last 30 days. Looked up once a minute.',
-      answers: {
-        200: {
-          description: 'All lists.',
-          schema: z.object({
-            lists: z.array(
-              z.object({
-                id: z.int(),
-                name: z.string(),
-                provider: z.string(),
-                subscribed: count.meta({ description: 'Who is on it now, paused ones included.' }),
-                joined: count.meta({ description: 'In the last 30 days.' }),
-                left: count.meta({ description: 'In the last 30 days.' }),
-                churn: rate,
-              }),
-            ),
-          }),
-          example: {
-            lists: [
-              {
-                id: 1,
-                name: 'Slow Mornings',
-                provider: 'buttondown',
-                subscribed: 12480,
-                joined: 311,
-                left: 84,
-                churn: 0.69,
-              },
-            ],
-          },
-        },
-        ...usualAnswers,
-      },
-    },
-    async () => ({ lists: await remembered('lists', readLists) }),
-  )
-  const readLists = async () =>
-    Promise.all(
-      (await listLists(readers)).map(async ({ id, name, provider, subscribed }) => {
-        const when = { range: '30', by: 'day', now: now() } as const
-        const growth = await growthOverTime(readers, calendar, { tag: 0, list: id, ...when })
-        const { joined, left, churn } = growth
-        return { id, name, provider, subscribed, joined, left, churn: inPercent(churn) }
-      }),
-    )
+  addLists(api, { db, readers, calendar, now })
 
   api.add(
     {

@@ -76,7 +76,7 @@ export function heatOf(
     const { weekday, hour } = slotOf(row.hour_at)
     cells[weekday]![hour]! += count
     const week = Math.floor((today - 1 - row.hour_at) / (7 * dayLength))
-    if (week >= weeks) continue
+    if (week < 0 || week >= weeks) continue
     firstWeek = Math.max(firstWeek, week + 1)
     const key = `${weekday} ${hour}`
     const counts = weekly.get(key) ?? Array.from({ length: weeks }, () => 0)

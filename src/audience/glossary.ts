@@ -10,6 +10,7 @@ import {
   hasteWindow,
   reasonWords,
 } from './engagement-verdict.js'
+import { engagedDays } from './lists.js'
 import {
   attributionSpan,
   bandMeanings,
@@ -174,6 +175,21 @@ export const audienceChapters: Chapter[] = [
         text: ['Where nobody was subscribed at the beginning there is no value.'],
       },
       {
+        id: 'list-engagement',
+        term: 'Engaged, of a list',
+        formula: `subscribers who did something in the last ${engagedDays} days ÷ subscribers`,
+        text: [
+          `Of the people who are on the list now, who opened, clicked or replied in the last ${engagedDays} days, whatever the mailing; machines and mail proxies left out.`,
+        ],
+      },
+      {
+        id: 'provider-size',
+        term: 'A provider’s own count of a list',
+        text: [
+          'What the provider says of pending, subscribed and unsubscribed contacts, kept whenever one of the numbers had changed. It may differ from our own count while contacts are still being read, and where the provider counts paused or bounced ones otherwise.',
+        ],
+      },
+      {
         id: 'cohort',
         term: 'Cohort',
         formula: 'people of the cohort active in the month ÷ people of the cohort',
@@ -187,6 +203,7 @@ export const audienceChapters: Chapter[] = [
         text: [
           `The weekday and hour with the most clicks (or opens) of the last ${heatDays} days, in the reporting time zone.`,
           'How sure that is comes from the difference between the best hour and the second, week by week: its mean over its standard error, read as a normal probability. Under 100 events or four weeks nothing can be told.',
+          'The heatmap of one mailing holds all its hours since it was sent, and says nothing of how sure they are: one mailing is one wave.',
         ],
       },
     ],

@@ -51,3 +51,19 @@ export function wholeParts(number: Expression<number>, by: number) {
 export function asJsonRows(columns: Expression<number | null>[]) {
   return sql<string>`json_group_array(json_array(${sql.join(columns)}))`
 }
+
+/**
+ * Does a JSON object hold this under a key: the text itself (capital or small, of the letters A to Z), the number, or one
+ * of either in an array? A missing key, and no object at all, hold nothing.
+ */
+export function jsonHolds(object: Expression<string | null>, key: string, value: string) {
+  const number = value.trim() === '' ? Number.NaN : Number(value)
+  const same = Number.isFinite(number)
+    ? sql`(one.type in ('integer', 'real') and one.value = ${number} or lower(one.value) = lower(${value}))`
+    : sql`lower(one.value) = lower(${value})`
+  return sql<SqlBool>`exists (
+    select 1
+    from json_each(${object}) as held,
+      json_each(case held.type when 'array' then held.value else json_array(held.value) end) as one
+    where held.key = ${key} and ${same})`
+}

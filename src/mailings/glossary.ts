@@ -1,4 +1,6 @@
 import type { Chapter } from '../web/glossary.js'
+import { averagedDays } from './curves.js'
+import { leastForBand, usualMailings } from './mailing-usual.js'
 import { trackingTold } from './metrics.js'
 
 /** What the numbers of mailings mean. All are of unique people, unless they are called opens and clicks. */
@@ -110,6 +112,52 @@ export const mailingChapters: Chapter[] = [
         term: 'Ours and theirs',
         text: [
           'The provider’s report beside what events tell here. They differ for reasons that are told line by line: mail proxies and machines are left out here, events may not have come in yet, the provider’s numbers are cached and rise late, and it hides a second click on the same link within five minutes.',
+        ],
+      },
+      {
+        id: 'basis',
+        term: 'Whose numbers',
+        text: [
+          'The rates of a mailing are of our own count, in which machines and mail proxies are told apart, wherever an open or a click of it could be judged by anything.',
+          'Where nothing could be judged and the provider reports who opened, they are of the provider’s numbers. Those hold proxies and machines, which nobody can tell apart afterwards. Pages, CSV and API say which. A mailing is only held against others whose numbers are of the same kind.',
+        ],
+      },
+      {
+        id: 'landed',
+        term: 'Landed, converted',
+        text: [
+          'Of a mailing that is tied to a campaign of the click tracker: unique people of that campaign who reached a landing page, and who converted. Where several mailings are tied to the same campaign, the people of all of them are in it, and no share of this mailing’s clicks is told.',
+        ],
+      },
+      {
+        id: 'usual',
+        term: 'Usual, of a list',
+        formula: 'Σ rates of the mailings ÷ their number',
+        text: [
+          `The average of the last ${usualMailings} mailings that went to the same list before this one: the unweighted mean, in which each mailing weighs the same. Mailings without a rate are left out.`,
+        ],
+      },
+      {
+        id: 'usual-band',
+        term: 'Usual band',
+        text: [
+          `At each age since sending, the share of the delivered who had opened (or clicked) of the last ${usualMailings} mailings of the list: the line is their median, and the band reaches from the 10th to the 90th percentile, so that four mailings of five lie within. Fewer than ${leastForBand} make no band.`,
+          'By our own count of people, machines and mail proxies always left out; or by the provider’s snapshots, where the last one before that age holds. What was not looked at early enough is left out.',
+        ],
+      },
+      {
+        id: 'moving-average',
+        term: 'Moving average',
+        formula: `what the last ${averagedDays} days added ÷ ${averagedDays}`,
+        text: [
+          `For each day, the mean of what it and the ${averagedDays - 1} days before it added; of the first days, of the days so far. Days are spells of 24 hours since sending. Where the provider corrects itself to less, a day adds less than nothing.`,
+        ],
+      },
+      {
+        id: 'snapshot',
+        term: 'Snapshot',
+        text: [
+          'The provider’s numbers at one instant, kept whenever one of them had changed, and never changed again. A number that is lower than before is a correction, and marked.',
         ],
       },
     ],

@@ -35,7 +35,11 @@ const strokes = {
 const rawValue = (text) => (text === '' ? null : Number(text))
 /** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
 const told = (value, isShare, decimals = 1) =>
-  value === null ? '–' : isShare ? `${(value * 100).toFixed(decimals)}%` : value.toLocaleString('en-US')
+  value === null
+    ? '–'
+    : isShare
+      ? `${(value * 100).toFixed(decimals)}%`
+      : value.toLocaleString('en-US', { maximumFractionDigits: 1 })
 /** Is something unknown between two values? A line that has not come to the end yet has no gap. */
 const hasGap = (values) => {
   const isKnown = (value) => value !== null

@@ -147,7 +147,22 @@ describe('tags, lists and engagement', () => {
     ])
     expect((await app.read('/tags?machines=1')).tags[0].clicks).toBe(1)
     expect((await app.read('/lists')).lists).toEqual([
-      { id: list.id, name: list.name, provider: 'buttondown', subscribed: 1, joined: 0, left: 0, churn: 0 },
+      {
+        id: list.id,
+        name: list.name,
+        provider: 'buttondown',
+        double_opt_in: null,
+        subscribed: 1,
+        engaged: 1,
+        engagement_rate: 100,
+        joined: 0,
+        left: 0,
+        churn: 0,
+        provider_counts: { pending: null, subscribed: null, unsubscribed: null },
+        created_at: null,
+        updated_at: null,
+        gone_at: null,
+      },
     ])
     const { unit, periods } = await app.read(`/engagement?range=all&tag=press&list=${list.id}`)
     expect(unit).toBe('month')

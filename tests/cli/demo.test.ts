@@ -196,7 +196,7 @@ it('has something to show on every page', async () => {
   for (const sentence of [/Replied to/, /The score rose from/, /The score fell from/, /Left Slow Mornings/])
     expect(words).toMatch(sentence)
   expect(await page('/audience/over-time')).toContain('Slow Mornings')
-  expect(await page('/audience/lists')).toMatch(/Slow Mornings[\s\S]*Press|Press[\s\S]*Slow Mornings/)
+  expect(await page('/lists')).toMatch(/Slow Mornings[\s\S]*Press|Press[\s\S]*Slow Mornings/)
   expect(await page('/audience/tags')).toContain(tag.description)
   expect(await page(`/audience/tags/${tag.id}`)).toContain('coffee-club')
   expect(await page('/mailings')).toContain(mailing.name)
