@@ -61,15 +61,6 @@ export const mailingChapters: Chapter[] = [
         ],
       },
       {
-        id: 'basis',
-        term: 'Whose numbers',
-        text: [
-          'Ours are counted from events, with machines and mail proxies told apart. The provider’s are its own totals, in which nobody can tell them apart afterwards.',
-          'Ours drive the rates of a mailing, unless none of its opens and clicks can be judged by anything and the provider tells how many people opened: then its numbers do. Pages, CSV and API say which, mailing by mailing.',
-          'Delivered is the provider’s number where that is the greater, even if opens and clicks are ours: events of a past mailing may not have come in yet.',
-        ],
-      },
-      {
         id: 'average',
         term: 'Average',
         formula: 'Σ rates of the mailings ÷ their number',
@@ -119,7 +110,8 @@ export const mailingChapters: Chapter[] = [
         term: 'Whose numbers',
         text: [
           'The rates of a mailing are of our own count, in which machines and mail proxies are told apart, wherever an open or a click of it could be judged by anything.',
-          'Where nothing could be judged and the provider reports who opened, they are of the provider’s numbers. Those hold proxies and machines, which nobody can tell apart afterwards. Pages, CSV and API say which. A mailing is only held against others whose numbers are of the same kind.',
+          'Where nothing could be judged and the provider reports who opened, they are of the provider’s numbers. Those hold proxies and machines, which nobody can tell apart afterwards. Pages, CSV and API say which, mailing by mailing. On its page a mailing is only held against others whose numbers are of the same kind; side by side, any can stand, and a page says where they differ.',
+          'Delivered is the provider’s number where that is the greater, even if opens and clicks are ours: events of a past mailing may not have come in yet.',
         ],
       },
       {
