@@ -13,6 +13,8 @@ import { countEvents, type Filling, makeDatabase } from './database.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import { type ArithmeticSize, compareArithmetic, type Step, steps } from './mailing-arithmetic.js'
+import { type Mailed, makeMailed } from './mailings-database.js'
+import { timeMailings } from './mailings-pages.js'
 import type { NewsletterSize } from './newsletter.js'
 import { octopusConnected, octopusSync, startOctopus } from './octopus.js'
 import type { AccountSize } from './octopus-account.js'
@@ -30,6 +32,7 @@ const parts = [
   'audience',
   'scores',
   'octopus',
+  'mailings',
   'arithmetic',
 ]
 const { values: options } = parseArgs({
@@ -59,8 +62,10 @@ interface Size {
   /** What a first sync with EmailOctopus takes in, and one of which the key figures are waited for. */
   account: AccountSize
   newAccount: AccountSize
+  mailed: Mailed
   arithmetic: ArithmeticSize
 }
+const day = 86_400_000
 const sizes: Record<'small' | 'full', Size> = {
   small: {
     rounds: 1,
@@ -73,6 +78,14 @@ const sizes: Record<'small' | 'full', Size> = {
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
     account: { contacts: 250, campaigns: 10, recipients: 20 },
     newAccount: { contacts: 50, campaigns: 5, recipients: 10 },
+    mailed: {
+      contacts: 1_000,
+      engagements: 20_000,
+      mailings: 40,
+      every: 3 * day,
+      reported: 40,
+      snapshots: 10,
+    },
     arithmetic: { mailings: 1_000, snapshots: 30 },
   },
   full: {
@@ -86,6 +99,14 @@ const sizes: Record<'small' | 'full', Size> = {
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
     account: { contacts: 50_000, campaigns: 200, recipients: 250 },
     newAccount: { contacts: 500, campaigns: 20, recipients: 100 },
+    mailed: {
+      contacts: 200_000,
+      engagements: 5_000_000,
+      mailings: 1_000,
+      every: 2 * day,
+      reported: 1_000,
+      snapshots: 200,
+    },
     arithmetic: { mailings: 100_000, snapshots: 30 },
   },
 }
@@ -394,6 +415,43 @@ async function octopus() {
   )
 }
 
+async function mailings() {
+  told('Pages of mailings.')
+  const { contacts, engagements, mailings: own, reported, snapshots } = size.mailed
+  const folder = join(scratch, 'mailed')
+  const from = performance.now()
+  await makeMailed(folder, size.mailed)
+  await countAgain(folder)
+  told(`${number(engagements)} engagements: written and counted in ${seconds(performance.now() - from)}.`)
+  forgetScores(folder)
+  const server = await serve(folder)
+  const person = await visitor(server.port)
+  const { body } = await person.page('/mailings?q=campaign')
+  check(
+    body.includes(`id="total-mailings" data-value="${reported}"`),
+    'The dashboard does not show all that a provider tells of.',
+  )
+  const ids = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index)
+  server.memory()
+  const rows = await timeMailings(person, {
+    own: ids(1, own),
+    reported: ids(own + 1, reported),
+    requests: size.requests,
+  })
+  const memory = server.memory()
+  await server.stop()
+  rmSync(folder, { recursive: true })
+  table(
+    [
+      `${number(own + reported)} mailings, ${number(contacts)} contacts, ${number(engagements)} engagements, ${number(reported * snapshots)} snapshots`,
+      'p50',
+      'p95 (asked: under 100 ms)',
+    ],
+    rows.map(({ name, times }) => [name, ms(times.p50), ms(times.p95)]),
+  )
+  console.log(`\nMost memory of the server: ${mb(memory)}.`)
+}
+
 /** Both audiences, counted; nobody in them has a score yet. */
 async function audiences() {
   const folders = { few: join(scratch, 'few'), many: join(scratch, 'many') }
@@ -538,6 +596,7 @@ try {
     if (wants('scores')) await scores(folders.many)
     if (wants('audience')) await audiencePages(folders)
   }
+  if (wants('mailings')) await mailings()
   if (wants('arithmetic')) arithmetic()
 } catch (error) {
   console.error(error)
