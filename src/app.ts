@@ -55,6 +55,9 @@ import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
 import { TiedKinds } from './partners/kinds.js'
+import { logoUploads } from './partners/logo-uploads.js'
+import { partnerPages } from './partners/partner-pages.js'
+import { projectPages } from './partners/project-pages.js'
 import { tieDoor } from './partners/tie-door.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
@@ -172,7 +175,14 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
-  app.use(onlyLoggedIn, longLists(), audienceBodies({ config, now }), formBodies(), onlyGenuine)
+  app.use(
+    onlyLoggedIn,
+    longLists(),
+    audienceBodies({ config, now }),
+    logoUploads(),
+    formBodies(),
+    onlyGenuine,
+  )
   app.use(showLastEvent({ db }))
   app.use(logoutPages())
   app.use(
@@ -193,6 +203,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
 
   app.use(tieDoor({ db, kinds, now }))
+  app.use(partnerPages({ db, kinds, now }))
+  app.use(projectPages({ db, readers, kinds, now }))
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
