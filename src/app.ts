@@ -54,6 +54,8 @@ import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { partnerApi } from './partners/api.js'
+import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
 import { logoUploads } from './partners/logo-uploads.js'
 import { partnerPages } from './partners/partner-pages.js'
@@ -148,6 +150,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(peopleApi.routes)
   const newsletterApi = mailingApi({ db, readers, now })
   app.use(newsletterApi.routes)
+  const projectApi = partnerApi({ db, readers, kinds, now })
+  app.use(projectApi.routes)
 
   // Pages for people.
   useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
@@ -165,6 +169,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...api.operations,
         ...peopleApi.operations,
         ...newsletterApi.operations,
+        ...projectApi.operations,
         ...healthOperations,
       ],
     }),
@@ -240,7 +245,11 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
-  app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
+  app.use(
+    glossaryPages({
+      chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters, ...partnerChapters],
+    }),
+  )
 
   app.use(notFound)
   app.use(errorHandler(log))
