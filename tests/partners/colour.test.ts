@@ -7,9 +7,7 @@ const bytesOf = (colour: string) =>
 
 /** Every sixteenth step of each part, and the ends. */
 const steps = [...Array.from({ length: 16 }, (_, step) => step * 16), 255]
-const colours = steps.flatMap((red) =>
-  steps.flatMap((green) => steps.map((blue) => hex([red, green, blue]))),
-)
+const colours = steps.flatMap((red) => steps.flatMap((green) => steps.map((blue) => hex([red, green, blue]))))
 
 describe('the contrast on white', () => {
   // As the definition of WCAG 2.2 has it, computed elsewhere.
@@ -75,7 +73,10 @@ describe('a colour', () => {
   ])('%s is %s', (text, colour) => {
     expect(hexColour(text)).toBe(colour)
   })
-  it.each(['', 'red', '#12', '#12345', '#1234567', '#gggggg', 'rgb(1,2,3)', '#b23a1d;'])('is not %j', (text) => {
-    expect(hexColour(text)).toBeNull()
-  })
+  it.each(['', 'red', '#12', '#12345', '#1234567', '#gggggg', 'rgb(1,2,3)', '#b23a1d;'])(
+    'is not %j',
+    (text) => {
+      expect(hexColour(text)).toBeNull()
+    },
+  )
 })

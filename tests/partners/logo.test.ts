@@ -88,7 +88,10 @@ describe('a logo', () => {
     ['PNG', aPng().subarray(0, 20)],
     ['PNG without a size', aPng({ width: 0 })],
     ['JPEG', aJpeg().subarray(0, 20)],
-    ['JPEG that goes on with something else', Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8])],
+    [
+      'JPEG that goes on with something else',
+      Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 2, 1, 2, 3, 4, 5, 6, 7, 8]),
+    ],
     ['WebP', aWebp('VP8 ', small['VP8 ']).subarray(0, 24)],
     ['WebP of another kind', aWebp('ALPH', small['VP8 '])],
   ])('is refused when it is broken: %s', (_name, bytes) => {
