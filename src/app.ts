@@ -46,6 +46,7 @@ import { spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
+import { emailOctopusPages } from './esp/emailoctopus/pages.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { mailingChapters } from './mailings/glossary.js'
@@ -231,6 +232,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
+  app.use(emailOctopusPages({ db, emailOctopus, config, now }))
   app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
 
   app.use(notFound)

@@ -6,6 +6,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { progressLines, progressMeter } from '../../src/cli/progress.js'
 import { projectRoot } from '../../src/config.js'
 import { openDatabase } from '../../src/database/open.js'
+import { runWords } from '../../src/esp/buttondown/run-words.js'
 import type { Run } from '../../src/esp/runs.js'
 import { aFolder, testApp } from '../support/app.js'
 import { startButtondown } from '../support/buttondown.js'
@@ -212,13 +213,11 @@ describe('how far a sync is', () => {
 
   it('is a bar on one line of a terminal', () => {
     let written = ''
-    const meter = progressMeter({
-      columns: 99,
-      write: (text: string | Uint8Array) => {
-        written += text
-        return true
-      },
-    })
+    const write = (text: string | Uint8Array) => {
+      written += text
+      return true
+    }
+    const meter = progressMeter({ columns: 99, write }, runWords)
     meter.show(run('', {}))
     expect(written).toBe('\r░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ About to begin\x1b[K')
     written = ''
@@ -236,7 +235,7 @@ describe('how far a sync is', () => {
 
   it('is a line at each tenth where nobody looks', () => {
     const said: string[] = []
-    const meter = progressLines((line) => said.push(line))
+    const meter = progressLines((line) => said.push(line), runWords)
     for (let done = 0; done <= 1000; done += 10)
       meter.show(run('subscribers', { subscribers: { done, of: 1000 } }))
     meter.show(run('events', { subscribers: { done: 1000, of: 1000 }, events: { done: 7, of: null } }))
