@@ -9,6 +9,8 @@ export interface RunWords {
   stages: Readonly<Record<string, string>>
   /** A run that the clock has started. */
   scheduled: string
+  /** What a first sync has brought in whole by the time of a stage, where people wait for nothing else. */
+  already: Readonly<Record<string, string>>
   /** What else it tells of what a run has changed, part by part; 0 for nothing. */
   changes: (count: (name: string) => number, isFirst: boolean) => (string | 0)[]
 }
@@ -98,6 +100,7 @@ export function runInWords(run: Run, words: RunWords) {
     step,
     left: left === null ? '' : leftInWords(left),
     stages,
+    already: (run.kind === 'first' && words.already[run.progress.stage]) || '',
     requests,
     /** Requests that may go out at once; null where the provider has no limit that is told. */
     remaining: remaining === null ? null : Math.floor(remaining),

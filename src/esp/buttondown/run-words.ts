@@ -10,6 +10,7 @@ export const runWords: RunWords = {
     events: 'Events',
   } satisfies Record<(typeof stages)[number], string>,
   scheduled: 'Nightly',
+  already: {},
   changes: (count, isFirst) => [
     isFirst
       ? count('events') && plural(count('events'), 'event', 'events')

@@ -2,6 +2,9 @@ import { plural } from '../../web/formats.js'
 import type { RunWords } from '../run-words.js'
 import type { stages } from './walk.js'
 
+const numbersAreIn =
+  'Every campaign and its numbers are here. Who opened and clicked takes longer, and goes on in the background.'
+
 export const runWords: RunWords = {
   stages: {
     lists: 'Lists',
@@ -12,6 +15,7 @@ export const runWords: RunWords = {
     reports: 'Reports',
   } satisfies Record<(typeof stages)[number], string>,
   scheduled: 'Scheduled',
+  already: { links: numbersAreIn, contacts: numbersAreIn, reports: numbersAreIn },
   changes: (count, isFirst) => [
     count('changed') && plural(count('changed'), 'mailing changed', 'mailings changed'),
     count('numbers') && `new numbers of ${plural(count('numbers'), 'mailing', 'mailings')}`,
