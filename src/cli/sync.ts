@@ -118,7 +118,9 @@ async function handOver({ db, connected, config, meter }: Work) {
   }
 }
 
-const pageOf = ({ provider }: ConnectedProvider, { BASE_URL }: Config) => `${BASE_URL}/providers/${provider}`
+function pageOf({ provider }: ConnectedProvider, { BASE_URL }: Config) {
+  return `${BASE_URL}/providers/${provider}`
+}
 
 function isFree({ DATA_DIR }: Config) {
   const unlock = lockDataFolder(DATA_DIR)
