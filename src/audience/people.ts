@@ -1,4 +1,5 @@
 import { compiled } from '../database/compiled.js'
+import { unindexed } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { FactRefused, type Recorder } from '../ledger/ledger.js'
@@ -768,7 +769,7 @@ function queries(db: Db) {
           .innerJoin('contact_identities', 'contact_identities.contact_id', 'contact_aliases.contact_id')
           .select('contact_aliases.email')
           .where('contact_aliases.email', '=', value('email'))
-          .where('provider', '=', value('provider'))
+          .where(({ eb, ref }) => eb(unindexed(ref('provider')), '=', value('provider')))
           .where('list_id', 'is', value('list_id'))
           .where('gone_at', 'is', null)
           .limit(1),

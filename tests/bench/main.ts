@@ -13,12 +13,14 @@ import { countEvents, type Filling, makeDatabase } from './database.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import type { NewsletterSize } from './newsletter.js'
+import { octopusConnected, octopusSync, startOctopus } from './octopus.js'
+import type { AccountSize } from './octopus-account.js'
 import { time, visitor } from './pages.js'
 import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores']
+const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores', 'octopus']
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -43,6 +45,9 @@ interface Size {
   newsletter: NewsletterSize
   few: Audience
   many: Audience
+  /** What a first sync with EmailOctopus takes in, and one of which the key figures are waited for. */
+  account: AccountSize
+  newAccount: AccountSize
 }
 const sizes: Record<'small' | 'full', Size> = {
   small: {
@@ -54,6 +59,8 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
     few: { contacts: 100, engagements: 1_000, mailings: 50 },
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
+    account: { contacts: 250, campaigns: 10, recipients: 20 },
+    newAccount: { contacts: 50, campaigns: 5, recipients: 10 },
   },
   full: {
     rounds: 7,
@@ -64,6 +71,8 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 4_000, mailings: 15, events: 100_000 },
     few: { contacts: 100, engagements: 5_000, mailings: 50 },
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
+    account: { contacts: 50_000, campaigns: 200, recipients: 250 },
+    newAccount: { contacts: 500, campaigns: 20, recipients: 100 },
   },
 }
 const size = sizes[options.size]
@@ -317,6 +326,60 @@ async function webhooks() {
   )
 }
 
+async function octopus() {
+  told('A first sync with a stand-in for EmailOctopus.')
+  const dataDir = join(scratch, 'octopus')
+  await makeDatabase(dataDir, null)
+  const { account, newAccount } = size
+  const standIn = await startOctopus(account, { limited: false })
+  const server = await serve(dataDir, octopusConnected(standIn, { limited: false }))
+  server.longestWait()
+  const first = await octopusSync(dataDir, 'first')
+  const longest = server.longestWait()
+  const memory = server.memory()
+  const events = countRows(dataDir, 'engagements')
+  check(countRows(dataDir, 'contacts') === account.contacts, 'Some contacts did not come in.')
+  check(events >= account.campaigns * account.recipients, 'Some people of the campaigns did not come in.')
+  const again = await octopusSync(dataDir, 'nightly')
+  check(countRows(dataDir, 'engagements') === events, 'The second sync has doubled something.')
+  await server.stop()
+  await standIn.stop()
+  rmSync(dataDir, { recursive: true })
+
+  const limitedDir = join(scratch, 'octopus-limited')
+  await makeDatabase(limitedDir, null)
+  const limitedStandIn = await startOctopus(newAccount, { limited: true })
+  const limited = await serve(limitedDir, octopusConnected(limitedStandIn, { limited: true }))
+  const figures = await octopusSync(limitedDir, 'first', (run) => run.figures === newAccount.campaigns)
+  await limited.stop()
+  await limitedStandIn.stop()
+  rmSync(limitedDir, { recursive: true })
+
+  table(
+    ['', 'measured', 'asked'],
+    [
+      [
+        `first sync: ${number(account.campaigns)} mailings, ${number(account.contacts)} contacts, ${number(events)} engagements`,
+        seconds(first.took),
+        'under 60 s',
+      ],
+      ['requests of it', number(first.requests), ''],
+      ['memory of the server', mb(memory), 'under 300 MB'],
+      ['longest wait for the event loop', ms(longest), ''],
+      [
+        'requests of a sync where nothing has changed',
+        number(again.requests),
+        'pages of campaigns and lists, and what is due',
+      ],
+      [
+        `key figures of ${number(newAccount.campaigns)} campaigns under the vendor’s limit`,
+        seconds(figures.took),
+        'within 5 s',
+      ],
+    ],
+  )
+}
+
 /** Both audiences, counted; nobody in them has a score yet. */
 async function audiences() {
   const folders = { few: join(scratch, 'few'), many: join(scratch, 'many') }
@@ -433,6 +496,7 @@ try {
   }
   if (wants('backfill')) await backfilling()
   if (wants('webhooks')) await webhooks()
+  if (wants('octopus')) await octopus()
   if (wants('audience') || wants('scores')) {
     const folders = await audiences()
     if (wants('scores')) await scores(folders.many)
