@@ -16,6 +16,8 @@ export interface Schedule {
   brings: string
   /** The next one; null where it is not told. */
   nextAt: number | null
+  /** Can it be changed on the connection page? */
+  isChangeable: boolean
 }
 
 interface Needs {

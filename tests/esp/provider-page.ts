@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import type { TestApp } from '../support/app.js'
+import type { aPerson } from '../support/person.js'
 
 // What tests of every provider's pages have in common.
 
@@ -32,3 +34,11 @@ export const words = (html: string) =>
 
 /** A file of the data folder as bytes in one string. */
 export const bytesOf = (dataDir: string, file: string) => readFileSync(join(dataDir, file)).toString('latin1')
+
+/** The part that shows how far a sync is: it has a bar, and is not sent again while nothing has moved. */
+export async function expectProgress(person: Awaited<ReturnType<typeof aPerson>>, path: string) {
+  const part = await person.part(path).expect(200)
+  expect(part.text).toMatch(/^<div class="stack" id="sync"/)
+  expect(part.text).toMatch(/<progress max="100" value="[\d.]+"/)
+  await person.part(path).set('X-Refresh', '1').set('HX-PTag', part.get('HX-PTag')!).expect(304)
+}

@@ -38,6 +38,7 @@ export function buttondownPages({ db, buttondown, audience, config, now }: Needs
       every: `every night at ${nightlyAt} (${config.TIME_ZONE})`,
       brings: 'a sync brings what deliveries have missed',
       nextAt: null,
+      isChangeable: false,
     }),
     steps: () => buttondownSteps({ db, buttondown }),
     trouble: webhookTrouble,

@@ -32,6 +32,7 @@ export function emailOctopusPages({ db, emailOctopus, config, now }: Needs) {
       every: every[await period()],
       brings: 'a sync brings what is new, and the numbers of each mailing that are due at its age',
       nextAt: await nextAt(),
+      isChangeable: true,
     }),
     // No API tells whether the endpoint is there: its secret is shown once it is made.
     steps: async () =>

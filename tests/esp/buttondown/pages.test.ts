@@ -3,7 +3,7 @@ import { readSetting, writeSetting } from '../../../src/database/settings.js'
 import { aFolder, testApp } from '../../support/app.js'
 import { startButtondown } from '../../support/buttondown.js'
 import { aPerson } from '../../support/person.js'
-import { bytesOf, deliveredUntil, words } from '../provider-page.js'
+import { bytesOf, deliveredUntil, expectProgress, words } from '../provider-page.js'
 
 const home = '/providers/buttondown'
 const signingKey = 'a-signing-key-of-our-own'
@@ -144,14 +144,7 @@ describe('the sync', () => {
     const running = await app.page('/sync')
     expect(running).toContain('hx-trigger="every 2s, refresh"')
     expect(words(running)).toContain('by maren')
-    const part = await app.person.part(`${home}/sync/progress`).expect(200)
-    expect(part.text).toMatch(/^<div class="stack" id="sync"/)
-    expect(part.text).toMatch(/<progress max="100" value="[\d.]+"/)
-    const again = await app.person
-      .part(`${home}/sync/progress`)
-      .set('X-Refresh', '1')
-      .set('HX-PTag', part.get('HX-PTag')!)
-    expect(again.status).toBe(304)
+    await expectProgress(app.person, `${home}/sync/progress`)
 
     release()
     await app.buttondown.sync.performWaiting()

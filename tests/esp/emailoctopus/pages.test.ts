@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { readSetting, writeSetting } from '../../../src/database/settings.js'
 import { aPerson } from '../../support/person.js'
-import { bytesOf, deliveredUntil, words } from '../provider-page.js'
+import { bytesOf, deliveredUntil, expectProgress, words } from '../provider-page.js'
 import { aConnectedOctopus, webhookSecret } from './connected.js'
 
 const home = '/providers/emailoctopus'
@@ -148,14 +148,7 @@ describe('the sync', () => {
     expect(running).toContain('hx-trigger="every 2s, refresh"')
     expect(words(running)).toContain('EmailOctopus is syncing')
     expect(words(running)).toContain('Step 1 of 6: lists')
-    const part = await app.person.part(`${home}/sync/progress`).expect(200)
-    expect(part.text).toMatch(/^<div class="stack" id="sync"/)
-    expect(part.text).toMatch(/<progress max="100" value="[\d.]+"/)
-    const again = await app.person
-      .part(`${home}/sync/progress`)
-      .set('X-Refresh', '1')
-      .set('HX-PTag', part.get('HX-PTag')!)
-    expect(again.status).toBe(304)
+    await expectProgress(app.person, `${home}/sync/progress`)
     // A second one joins the first.
     await app.person.send(`${home}/sync`, { from: 'sync' }).expect(303)
 
