@@ -47,6 +47,7 @@ import { spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
+import { emailOctopusPages } from './esp/emailoctopus/pages.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
@@ -275,6 +276,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
+  app.use(emailOctopusPages({ db, emailOctopus, config, now }))
   app.use(
     glossaryPages({
       chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters, ...partnerChapters],

@@ -108,6 +108,17 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     if (providerId !== null) {
       const same = (await query.byProviderId(tx, { provider, provider_id: providerId })).rows[0]
       if (same) return same
+    } else if (fact.exact && fact.mailingId !== null) {
+      // A provider whose reports have no ids tells all of a report again, to the same instants.
+      const { rows } = await query.sameWithoutId(tx, {
+        contact_id: contactId,
+        mailing_id: fact.mailingId,
+        provider,
+        kind: engagementNumber(fact.kind),
+        happened_at: fact.happenedAt,
+      })
+      const same = rows.find(({ url }) => url === fact.url)
+      if (same) return same
     }
     // A telling that lacks the id is the same event as one near it; of two that have different ids it never is.
     const sought = {
@@ -401,6 +412,24 @@ function queries(db: Db) {
         .selectAll()
         .where('provider', '=', value('provider'))
         .where('provider_id', '=', value('provider_id')),
+    ),
+    sameWithoutId: compiled<
+      Pick<Row<'engagements'>, 'contact_id' | 'provider' | 'kind' | 'happened_at'> & { mailing_id: number },
+      NearRow
+    >((value) =>
+      db
+        .selectFrom('engagements')
+        .leftJoin('links', 'links.id', 'link_id')
+        .selectAll('engagements')
+        .select('links.url')
+        .where('contact_id', '=', value('contact_id'))
+        .where('mailing_id', '=', value('mailing_id'))
+        .where('happened_at', '=', value('happened_at'))
+        .where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind')))
+        .where('provider', '=', value('provider'))
+        .where('exact', '=', 1)
+        .where('provider_id', 'is', null)
+        .orderBy('engagements.id'),
     ),
     nearWithoutId: compiled<Near, NearRow>((value) =>
       near(value).where('kind', '=', value('kind')).where('provider_id', 'is', null),

@@ -33,7 +33,11 @@ export function deliveriesRoom(spellings: (providerId: string) => string[]): Con
           .where(({ ref }) => bytesHold(ref('body'), spelling))
           .execute()
       for (const name of names)
-        await tx.deleteFrom('sync_failures').where('what', '=', `Subscriber ${name}`).execute()
+        await tx
+          .deleteFrom('sync_failures')
+          // As the syncs of the providers call them.
+          .where('what', 'in', [`Subscriber ${name}`, `Contact ${name}`])
+          .execute()
     },
     async merge(tx, from, into) {
       await tx.updateTable('inbox').set({ contact_id: into }).where('contact_id', '=', from).execute()

@@ -243,6 +243,18 @@ export const listFailures = (db: Db, provider: string, limit: number) =>
     .limit(limit)
     .execute()
 
+/** How many failures nobody has settled, counted up to 1,000. */
+export async function countOpenFailures(db: Db, provider: string) {
+  const rows = await db
+    .selectFrom('sync_failures')
+    .select('id')
+    .where('provider', '=', provider)
+    .where('settled_at', 'is', null)
+    .limit(1_001)
+    .execute()
+  return { count: Math.min(rows.length, 1_000), isMore: rows.length > 1_000 }
+}
+
 /** How many of these runs' failures nobody has settled. */
 export const countFailures = (db: Db, runs: number[]) =>
   db

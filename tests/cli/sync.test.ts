@@ -6,9 +6,11 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { progressLines, progressMeter } from '../../src/cli/progress.js'
 import { projectRoot } from '../../src/config.js'
 import { openDatabase } from '../../src/database/open.js'
+import { runWords } from '../../src/esp/buttondown/run-words.js'
 import type { Run } from '../../src/esp/runs.js'
 import { aFolder, testApp } from '../support/app.js'
 import { startButtondown } from '../support/buttondown.js'
+import { startEmailOctopus } from '../support/emailoctopus.js'
 
 /** An installation without a server, and a stand-in Buttondown with a few subscribers. */
 async function anInstallation({ subscribers = 120 } = {}) {
@@ -23,14 +25,40 @@ async function anInstallation({ subscribers = 120 } = {}) {
   await app.stop()
   return { standIn, dataDir: app.dataDir, env: environmentOf(standIn, app.dataDir) }
 }
-type Installation = Awaited<ReturnType<typeof anInstallation>>
+interface Installation {
+  dataDir: string
+  env: Record<string, string>
+}
 
-const environmentOf = (standIn: { url: string; key: string }, dataDir: string): Record<string, string> => ({
+/** The same beside a stand-in EmailOctopus, with one campaign that everybody was sent. */
+async function anOctopusInstallation({ contacts = 120 } = {}) {
+  const standIn = await startEmailOctopus()
+  onTestFinished(() => standIn.close())
+  const list = standIn.world.addList({ name: 'Weekly letter' })
+  for (let i = 0; i < contacts; i++) standIn.world.addContact(list, { email: `reader${i}@fernmail.example` })
+  standIn.world.addCampaign({ subject: 'Issue 1', lists: [list], at: Date.now() - 7_200_000 })
+  const app = await testApp({ dataDir: aFolder() })
+  await app.stop()
+  const { dataDir } = app
+  const env: Record<string, string> = {
+    ...serverOn(dataDir),
+    EMAILOCTOPUS_API_URL: standIn.url,
+    EMAILOCTOPUS_API_KEY: standIn.key,
+    EMAILOCTOPUS_REQUESTS_PER_SECOND: '0',
+  }
+  return { standIn, dataDir, env }
+}
+
+const serverOn = (dataDir: string) => ({
   DATA_DIR: dataDir,
   NODE_ENV: 'production',
   BASE_URL: 'http://localhost:4000',
   PORT: '0',
   LOG_LEVEL: 'info',
+})
+
+const environmentOf = (standIn: { url: string; key: string }, dataDir: string): Record<string, string> => ({
+  ...serverOn(dataDir),
   BUTTONDOWN_API_URL: standIn.url,
   BUTTONDOWN_API_KEY: standIn.key,
   BUTTONDOWN_REQUESTS_PER_MINUTE: '0',
@@ -190,7 +218,88 @@ describe('npm run sync', () => {
     })
     const usage = await withEnv({}, ['mailchimp'])
     expect(usage.code).toBe(1)
-    expect(usage.printed).toMatch(/^Usage:\n {2}npm run sync -- buttondown/)
+    expect(usage.printed).toMatch(
+      /^Usage:\n {2}npm run sync -- buttondown .*\n {2}npm run sync -- emailoctopus /,
+    )
+    expect((await withEnv({}, ['buttondown', 'emailoctopus'])).printed).toMatch(/^Usage:/)
+  }, 60_000)
+})
+
+describe('npm run sync -- emailoctopus', () => {
+  const octopus = ['emailoctopus']
+  const everything =
+    /^First sync done in .*\. 120 new contacts, 1 new mailing, new numbers of 1 mailing, 1 new list, 120 events\.$/m
+
+  it('fetches everything by itself where no server runs', async () => {
+    const here = await anOctopusInstallation()
+    const { printed, code } = await sync(here, octopus).ended
+    expect(printed).toMatch(/^Campaigns: 1$/m)
+    expect(printed).toMatch(/^Contacts: 120$/m)
+    expect(printed).toMatch(everything)
+    expect(code).toBe(0)
+    const db = look(here)
+    expect(await countOf(db, 'contacts')).toBe(120)
+    expect(await countOf(db, 'engagements')).toBe(120)
+    const scored = await db.selectFrom('contacts').select('id').where('score', 'is not', null).execute()
+    expect(scored).toHaveLength(120)
+
+    const again = await sync(here, octopus).ended
+    expect(again).toMatchObject({ code: 0 })
+    expect(again.printed).toMatch(/^By hand done in .*\. Nothing changed\.$/m)
+  }, 90_000)
+
+  it('goes on where a process was that was killed', async () => {
+    const here = await anOctopusInstallation({ contacts: 420 })
+    here.standIn.weather.slow = 20
+    const killed = sync(here, octopus)
+    // Lists, campaigns, a summary, links, and then pages of contacts.
+    await here.standIn.arrived(7)
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    const { printed, code } = await sync(here, octopus).ended
+    expect(code).toBe(0)
+    expect(printed).toContain('First sync done')
+    const db = look(here)
+    expect(await countOf(db, 'contacts')).toBe(420)
+    expect(await countOf(db, 'engagements')).toBe(420)
+    expect(await db.selectFrom('sync_runs').select('state').execute()).toEqual([{ state: 'done' }])
+  }, 60_000)
+
+  it('hands over to a server that runs, which can be left to itself', async () => {
+    const here = await anOctopusInstallation()
+    const release = here.standIn.hold()
+    const server = await serve(here)
+    // The command itself need not know the key then.
+    const env = { ...here.env, EMAILOCTOPUS_API_KEY: '' }
+    const first = sync({ env }, octopus)
+    await here.standIn.arrived(1)
+    const second = sync({ env }, octopus)
+    while (!second.printed().includes('A sync is under way')) await once(second.child.stdout, 'data')
+    second.child.kill('SIGINT')
+    const watched = await second.ended
+    expect(watched.printed).toContain(
+      'The server goes on. To cancel it: http://localhost:4000/providers/emailoctopus/sync',
+    )
+    expect(watched.code).toBe(130)
+    release()
+    const { printed, code } = await first.ended
+    expect(printed).toContain('performs the sync.')
+    expect(printed).toMatch(everything)
+    expect(code).toBe(0)
+    await stop(server)
+  }, 90_000)
+
+  it('says in a sentence what is wrong, and ends with 1', async () => {
+    const here = await anOctopusInstallation({ contacts: 1 })
+    const withKey = (key: string) => sync({ env: { ...here.env, EMAILOCTOPUS_API_KEY: key } }, octopus).ended
+    expect(await withKey('')).toEqual({
+      printed:
+        'There is no API key for EmailOctopus. Set EMAILOCTOPUS_API_KEY, or start the server and enter it at http://localhost:4000/providers/emailoctopus.\n',
+      code: 1,
+    })
+    const refused = await withKey('eo_of-nobody')
+    expect(refused.printed).toMatch(/^The key was refused: keys made before October 2024 do not work/)
+    expect(refused.code).toBe(1)
   }, 60_000)
 })
 
@@ -212,13 +321,11 @@ describe('how far a sync is', () => {
 
   it('is a bar on one line of a terminal', () => {
     let written = ''
-    const meter = progressMeter({
-      columns: 99,
-      write: (text: string | Uint8Array) => {
-        written += text
-        return true
-      },
-    })
+    const write = (text: string | Uint8Array) => {
+      written += text
+      return true
+    }
+    const meter = progressMeter({ columns: 99, write }, runWords)
     meter.show(run('', {}))
     expect(written).toBe('\r░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░ About to begin\x1b[K')
     written = ''
@@ -236,7 +343,7 @@ describe('how far a sync is', () => {
 
   it('is a line at each tenth where nobody looks', () => {
     const said: string[] = []
-    const meter = progressLines((line) => said.push(line))
+    const meter = progressLines((line) => said.push(line), runWords)
     for (let done = 0; done <= 1000; done += 10)
       meter.show(run('subscribers', { subscribers: { done, of: 1000 } }))
     meter.show(run('events', { subscribers: { done: 1000, of: 1000 }, events: { done: 7, of: null } }))

@@ -4,8 +4,14 @@ import type { TestApp } from './app.js'
 
 const account = { username: 'maren', full_name: 'Maren', email: '', password: 'a quiet harbour at dawn' }
 
-/** Somebody who has logged in through the front door, and sends forms as the pages do. */
-export async function aPerson({ app, db, clock }: Pick<TestApp, 'app' | 'db' | 'clock'>) {
+/**
+ * Somebody who has logged in through the front door, and sends forms as the pages do.
+ * @param options.remember stays logged in while the clock moves on
+ */
+export async function aPerson(
+  { app, db, clock }: Pick<TestApp, 'app' | 'db' | 'clock'>,
+  { remember = false } = {},
+) {
   await createAccount(db, account, { by: null, at: clock.now() })
   const http = supertest.agent(app)
   const { username, password } = account
@@ -13,7 +19,7 @@ export async function aPerson({ app, db, clock }: Pick<TestApp, 'app' | 'db' | '
   await http
     .post('/login')
     .type('form')
-    .send({ username, password, _csrf: tokenOf(login.text) })
+    .send({ username, password, ...(remember ? { remember: '1' } : {}), _csrf: tokenOf(login.text) })
     .expect(303)
   const token = tokenOf((await http.get('/create').expect(200)).text)
   return {

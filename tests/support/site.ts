@@ -9,9 +9,15 @@ import { aFolder, testApp } from './app.js'
 export const owner = { username: 'maren', full_name: 'Maren', password: 'a quiet harbour at dawn' }
 
 /** The real server on a free port, with the real time and one account. */
-export async function aSite({ account = true } = {}) {
+export async function aSite({
+  account = true,
+  env = {},
+}: {
+  account?: boolean
+  env?: Record<string, string>
+} = {}) {
   const clock = { at: 0, now: Date.now, pass: () => {} }
-  const app = await testApp({ dataDir: aFolder(), clock })
+  const app = await testApp({ dataDir: aFolder(), clock, env })
   if (account) await createAccount(app.db, owner, { by: null, at: Date.now() })
   const server = app.app.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -4,16 +4,15 @@ import type { Config } from '../../config.js'
 import type { Db } from '../../database/open.js'
 import type { Ledger } from '../../ledger/ledger.js'
 import { sealer } from '../../secret.js'
-import { inboxRecorder, tryAgain } from '../inbox.js'
+import { connectedProvider } from '../connected-provider.js'
+import { inboxRecorder } from '../inbox.js'
 import { providerKey } from '../keys.js'
 import { ProviderError } from '../provider-error.js'
-import { WebhookRefusals } from '../refusals.js'
-import { deliveriesOf } from '../silence.js'
-import { providerSyncs } from '../syncs.js'
 import { buttondownConnection } from './connection.js'
 import { deliveryReader } from './deliveries.js'
 import { provider } from './reading.js'
 import { buttondownRecorder } from './record.js'
+import { runWords } from './run-words.js'
 import { buttondownWalk } from './sync.js'
 import { buttondownWebhook } from './webhook.js'
 
@@ -50,48 +49,31 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     webhookUrl,
     now,
   })
-  const refusals = new WebhookRefusals()
   const receive = ledger.register(inboxRecorder(db))
   const record = ledger.register(buttondownRecorder({ db, audience }), { patient: true })
   const { api, listId, nameList } = connection
   const deliveries = deliveryReader({ db, record, api, listId, now, log })
-  const sync = providerSyncs({
+  const connected = connectedProvider({
     db,
     provider,
     name: 'Buttondown',
+    runWords,
+    apiKey,
+    signingKey,
+    variables: { apiKey: 'BUTTONDOWN_API_KEY', signingKey: 'BUTTONDOWN_WEBHOOK_SIGNING_KEY' },
+    webhookUrl,
+    deliveries,
     walk: buttondownWalk({ db, record, api, listId, nameList, now }),
-    ended: async () => void (await score()),
+    score,
     now,
     log,
   })
-
-  let woken = false
-  /** Deliveries that arrive together are read together. */
-  function arrived() {
-    if (woken) return
-    woken = true
-    setTimeout(() => {
-      woken = false
-      deliveries.run().catch((error) => log.error({ err: error }, 'deliveries not read'))
-    }, 20).unref()
-  }
+  const { refusals, arrived, sync } = connected
 
   return {
+    ...connected,
     webhook: buttondownWebhook({ receive, signingKey, refusals, arrived, now }),
-    webhookUrl,
-    apiKey,
-    signingKey,
     connection,
-    refusals,
-    deliveries,
-    sync,
-    /** Puts failed deliveries back. @param id null for all */
-    async tryAgain(id: number | null) {
-      const count = await tryAgain(db, provider, { id, now: now() })
-      arrived()
-      return count
-    },
-    silence: () => deliveriesOf(db, provider, now()),
     /** By the clock: reconciles with Buttondown, and looks whether the webhook is still switched on. */
     async nightly() {
       if (!(await apiKey.read())) return
@@ -107,10 +89,6 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
         if (!(error instanceof ProviderError)) throw error
         log.debug({ reason: error.message }, 'webhook not looked at')
       }
-    },
-    /** No new work; what is under way ends soon, and goes on at the next start. */
-    async stop() {
-      await Promise.all([sync.stop(), deliveries.stop()])
     },
   }
 }

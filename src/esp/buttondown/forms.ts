@@ -1,18 +1,5 @@
 import * as z from 'zod'
 
-/** Paste takes spaces and line ends along. */
-const key = z.string('Paste the key.').trim().min(1, 'Paste the key.')
-
-export const ApiKeyForm = z.object({
-  api_key: key
-    .max(500, 'This is longer than an API key of Buttondown.')
-    .regex(/^[\x21-\x7e]+$/, 'An API key is one word of letters, digits and hyphens. Copy it once more.'),
-})
-
-export const SigningKeyForm = z.object({
-  signing_key: key.max(255, 'Buttondown takes 255 characters at the most.'),
-})
-
 /** An empty one takes the hidden link away. */
 export const CanaryForm = z.object({
   canary_url: z
@@ -23,30 +10,4 @@ export const CanaryForm = z.object({
       (text) => text === '' || (/^https?:\/\//i.test(text) && URL.canParse(text)),
       'This is the whole address of a link, such as https://example.com/not-for-people.',
     ),
-})
-
-/** Which of several, or all of them. */
-export const Which = z.object({
-  id: z
-    .string()
-    .regex(/^\d{1,15}$/)
-    .transform(Number)
-    .nullable()
-    .catch(null),
-})
-
-/** Where a button stood, so that its answer leads back there. */
-export const From = z.object({ from: z.enum(['connection', 'sync']).catch('connection') })
-
-/** Where a page of failures begins: `<received>-<id>` of the last one before it. */
-export const Page = z.object({
-  after: z
-    .string()
-    .regex(/^\d{1,16}-\d{1,15}$/)
-    .transform((text) => {
-      const [receivedAt, id] = text.split('-').map(Number) as [number, number]
-      return { receivedAt, id }
-    })
-    .nullable()
-    .catch(null),
 })

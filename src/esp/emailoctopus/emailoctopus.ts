@@ -5,16 +5,15 @@ import type { Db } from '../../database/open.js'
 import { readSetting, writeSetting } from '../../database/settings.js'
 import type { Ledger } from '../../ledger/ledger.js'
 import { sealer } from '../../secret.js'
-import { inboxRecorder, tryAgain } from '../inbox.js'
+import { connectedProvider } from '../connected-provider.js'
+import { inboxRecorder } from '../inbox.js'
 import { providerKey } from '../keys.js'
-import { WebhookRefusals } from '../refusals.js'
 import { lastRun } from '../runs.js'
-import { deliveriesOf } from '../silence.js'
-import { providerSyncs } from '../syncs.js'
 import { EmailOctopusClient } from './client.js'
 import { octopusDeliveryReader } from './deliveries.js'
 import { provider } from './mapping.js'
 import { octopusRecorder } from './record.js'
+import { runWords } from './run-words.js'
 import { emailOctopusWalk } from './walk.js'
 import { emailOctopusWebhook } from './webhook.js'
 
@@ -72,30 +71,25 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     return client.api
   }
 
-  const refusals = new WebhookRefusals()
   const receive = ledger.register(inboxRecorder(db))
   const record = ledger.register(octopusRecorder({ db, audience }), { patient: true })
   const deliveries = octopusDeliveryReader({ db, record, api, now, log })
-  const sync = providerSyncs({
+  const connected = connectedProvider({
     db,
     provider,
     name: 'EmailOctopus',
+    runWords,
+    apiKey,
+    signingKey,
+    variables: { apiKey: 'EMAILOCTOPUS_API_KEY', signingKey: 'EMAILOCTOPUS_WEBHOOK_SECRET' },
+    webhookUrl: `${config.BASE_URL}/webhooks/emailoctopus`,
+    deliveries,
     walk: emailOctopusWalk({ db, record, api, now }),
-    ended: async () => void (await score()),
+    score,
     now,
     log,
   })
-
-  let woken = false
-  /** Events that arrive together are read together. */
-  function arrived() {
-    if (woken) return
-    woken = true
-    setTimeout(() => {
-      woken = false
-      deliveries.run().catch((error) => log.error({ err: error }, 'deliveries not read'))
-    }, 20).unref()
-  }
+  const { refusals, arrived, sync } = connected
 
   async function period(): Promise<Period> {
     const kept = await readSetting(db, periodSetting)
@@ -110,34 +104,20 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
   }
 
   return {
+    ...connected,
     webhook: emailOctopusWebhook({ receive, signingKey, refusals, arrived, now }),
-    webhookUrl: `${config.BASE_URL}/webhooks/emailoctopus`,
-    apiKey,
-    signingKey,
-    refusals,
-    deliveries,
-    sync,
     api,
+    /** How many requests EmailOctopus takes at once after a rest, and each second; null for no limit. */
+    limit: options.limit,
     /** Asks EmailOctopus whether it knows this key, without keeping it. @throws ProviderError */
     tryKey: (key: string) => new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }).checkKey(),
     period,
     savePeriod: (wanted: Period) => writeSetting(db, periodSetting, wanted),
     nextAt,
-    /** Puts failed deliveries back. @param id null for all */
-    async tryAgain(id: number | null) {
-      const count = await tryAgain(db, provider, { id, now: now() })
-      arrived()
-      return count
-    },
-    silence: () => deliveriesOf(db, provider, now()),
     /** By the clock, which asks more often than the period has it. */
     async scheduled() {
       const at = await nextAt()
       if (at !== null && at <= now()) await sync.scheduled('the schedule')
-    },
-    /** No new work; what is under way ends soon, and goes on at the next start. */
-    async stop() {
-      await Promise.all([sync.stop(), deliveries.stop()])
     },
   }
 }

@@ -330,7 +330,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     if (kind !== 'bounced' && kind !== 'complained' && kind !== 'unsubscribed') return
     for (const { list_id } of (await query.listsOfMailing(tx, { mailing_id: mailingId })).rows) {
       const before = await subscriptionOf(tx, list_id, contactId)
-      if (!before || before.provider_status !== 'unsubscribed') continue
+      if (before?.provider_status !== 'unsubscribed') continue
       const evidence = await evidenceOf(tx, list_id, contactId)
       const status = settled('unsubscribed', before.status, evidence)
       if (status === before.status) continue

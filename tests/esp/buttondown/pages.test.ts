@@ -1,10 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readSetting, writeSetting } from '../../../src/database/settings.js'
-import { aFolder, type TestApp, testApp } from '../../support/app.js'
+import { aFolder, testApp } from '../../support/app.js'
 import { startButtondown } from '../../support/buttondown.js'
 import { aPerson } from '../../support/person.js'
+import { bytesOf, deliveredUntil, expectProgress, words } from '../provider-page.js'
 
 const home = '/providers/buttondown'
 const signingKey = 'a-signing-key-of-our-own'
@@ -39,36 +38,6 @@ async function beforeConnecting(env: Record<string, string> = {}, dataDir = aFol
     },
   }
 }
-
-/** Thirty deliveries, five minutes apart. */
-async function deliveredUntil({ db }: Pick<TestApp, 'db'>, last: number) {
-  // Two days of them, so that what is usual can be told.
-  const rows = Array.from({ length: 600 }, (_, index) => ({
-    provider: 'buttondown',
-    key: `delivery-${index}`,
-    event_type: 'subscriber.opened',
-    received_at: last - index * 300_000,
-    body: null,
-    state: 'done' as const,
-    try_at: null,
-  }))
-  for (let from = 0; from < rows.length; from += 100)
-    await db
-      .insertInto('inbox')
-      .values(rows.slice(from, from + 100))
-      .execute()
-}
-
-/** What a person reads. */
-const words = (html: string) =>
-  html
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/&#39;/g, "'")
-    .replace(/\s+/g, ' ')
-    .replace(/ ([.,:])/g, '$1')
-
-/** A file of the data folder as bytes in one string. */
-const bytesOf = (dataDir: string, file: string) => readFileSync(join(dataDir, file)).toString('latin1')
 
 describe('the API key', () => {
   it('is asked for first, tried, and kept sealed', async () => {
@@ -175,14 +144,7 @@ describe('the sync', () => {
     const running = await app.page('/sync')
     expect(running).toContain('hx-trigger="every 2s, refresh"')
     expect(words(running)).toContain('by maren')
-    const part = await app.person.part(`${home}/sync/progress`).expect(200)
-    expect(part.text).toMatch(/^<div class="stack" id="sync"/)
-    expect(part.text).toMatch(/<progress max="100" value="[\d.]+"/)
-    const again = await app.person
-      .part(`${home}/sync/progress`)
-      .set('X-Refresh', '1')
-      .set('HX-PTag', part.get('HX-PTag')!)
-    expect(again.status).toBe(304)
+    await expectProgress(app.person, `${home}/sync/progress`)
 
     release()
     await app.buttondown.sync.performWaiting()
@@ -330,10 +292,10 @@ describe('the webhook', () => {
     await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(303)
     await app.person.send(`${home}/webhook`, {}).expect(303)
     const [webhook] = app.standIn.webhooks
-    await deliveredUntil(app, app.clock.now() - 300_000)
+    await deliveredUntil(app, 'buttondown', app.clock.now() - 300_000)
     expect(words(await app.page())).not.toContain('Silent')
     await app.db.deleteFrom('inbox').execute()
-    await deliveredUntil(app, app.clock.now() - 3 * 3_600_000)
+    await deliveredUntil(app, 'buttondown', app.clock.now() - 3 * 3_600_000)
     for (const path of ['', '/sync'])
       expect(words(await app.page(path))).toContain('Silent for 3 h, usually 5 min.')
 
