@@ -16,9 +16,11 @@ import {
   yesOrNo,
 } from '../web/json-api.js'
 import {
+  bookOf,
   rateFields,
   rateNames,
   type Summary,
+  sentWithin,
   seriesOf,
   seriesUnits,
   summarise,
@@ -542,9 +544,12 @@ export function mailingApi({ db, readers, calendar, now }: Needs) {
     },
     async ({ query: { by, ...query } }) => {
       const choice = choiceOf(query)
-      const { shown, matching, spell } = await find(choice)
-      const within = (window: typeof spell.now) => matching.filter(({ sent_at }) => isIn(sent_at, window))
-      const [now_, before] = [summarise(within(spell.now)), summarise(within(spell.before))]
+      const { matching, spell } = await find(choice)
+      const book = bookOf(matching)
+      const shown = sentWithin(book, spell)
+      const [current, before] = [spell.now, spell.before].map((window) =>
+        summarise(sentWithin(book, window)),
+      ) as [Summary, Summary]
       const until = Math.min(spell.until ?? Number.POSITIVE_INFINITY, now() + 1)
       const { unit, points } = seriesOf(shown, { calendar, from: spell.from, until, by: by ?? '' })
       return {
@@ -553,9 +558,9 @@ export function mailingApi({ db, readers, calendar, now }: Needs) {
           from: instant(spell.now.from),
           until: instant(spell.now.until),
           days: spell.days,
-          now: summaryAnswer(now_),
+          now: summaryAnswer(current),
           before: summaryAnswer(before),
-          difference: differenceAnswer(now_, before),
+          difference: differenceAnswer(current, before),
         },
         series: {
           unit,

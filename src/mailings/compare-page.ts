@@ -77,6 +77,9 @@ export function comparePage({ readers, dates, now }: Needs) {
     )
     res.render('mailings/compare', {
       room: 'mailings',
+      title: isAgainstLast
+        ? `${subject!.name} beside the ${plural(compared.length - 1, 'mailing', 'mailings')} before it`
+        : `${compared.length} mailings side by side`,
       chosen: compared.map((mailing, index) => ({
         letter: letters[index]!,
         id: mailing.id,

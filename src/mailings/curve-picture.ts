@@ -14,6 +14,8 @@ export interface CurvePicture {
 export const plot = { top: 10, height: 222, width: 96 }
 /** Letters closer than this, in pixels, would lie on each other. */
 const apart = 13
+/** Lines that end further from each other, in per cent of the width, do not meet with their letters. */
+const nearby = 4
 
 const round = (value: number) => Math.round(value * 10) / 10
 const steps = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25, 0.5, 1]
@@ -77,13 +79,17 @@ function pathOf(curve: Column, hours: Column, top: number) {
   return path
 }
 
-/** Moves letters up until none lies on another, and none above the plot: the lowest first, so that the order stays. */
-function setApart(ends: { y: number }[]) {
-  const upwards = ends.toSorted((one, other) => other.y - one.y)
-  for (const [index, end] of upwards.entries()) {
-    const below = upwards[index - 1]
-    if (below) end.y = Math.min(end.y, below.y - apart)
+/**
+ * Moves letters up until none lies on another that ends nearby, the lowest first, so that their order stays; and all of
+ * them down again where that led above the plot.
+ */
+function setApart(ends: { x: string; y: number }[]) {
+  const placed: typeof ends = []
+  for (const end of ends.toSorted((one, other) => other.y - one.y)) {
+    const near = placed.filter(({ x }) => Math.abs(Number.parseFloat(x) - Number.parseFloat(end.x)) < nearby)
+    for (const { y } of near) if (Math.abs(end.y - y) < apart) end.y = y - apart
+    placed.push(end)
   }
   const over = plot.top - Math.min(plot.top, ...ends.map(({ y }) => y))
-  for (const end of ends) end.y += over
+  if (over > 0) for (const end of ends) end.y += over
 }

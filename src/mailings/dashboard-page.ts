@@ -4,7 +4,7 @@ import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import type { DateFormats } from '../web/formats.js'
 import { render, renderFragment, wantsFragment } from '../web/render.js'
-import { seriesOf, summarise } from './dashboard.js'
+import { bookOf, sentWithin, seriesOf, summarise } from './dashboard.js'
 import {
   choicesOf,
   describeBars,
@@ -70,14 +70,15 @@ export function mailingsDashboard({ readers, calendar, dates, now }: Needs) {
     filter: MailingFilter,
     { spell, matching, shown }: { spell: Spell; matching: ListedMailing[]; shown: ListedMailing[] },
   ) {
-    const within = (window: Spell['now']) => matching.filter(({ sent_at }) => isIn(sent_at, window))
+    const book = bookOf(matching)
+    const shownBook = sentWithin(book, spell)
     const sums = {
-      shown: summarise(shown),
-      now: summarise(within(spell.now)),
-      before: summarise(within(spell.before)),
+      shown: summarise(shownBook),
+      now: summarise(sentWithin(book, spell.now)),
+      before: summarise(sentWithin(book, spell.before)),
     }
     const until = Math.min(spell.until ?? Number.POSITIVE_INFINITY, now() + 1)
-    const series = seriesOf(shown, { calendar, from: spell.from, until, by: filter.by })
+    const series = seriesOf(shownBook, { calendar, from: spell.from, until, by: filter.by })
     return {
       sums: describeSums(sums, { spell, matching, filter }),
       bars: describeBars(shown, sums.shown),

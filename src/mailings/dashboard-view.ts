@@ -82,33 +82,33 @@ const adders: Record<Adding, string> = {
 
 /** What the filters can be set to: whatever there is among all mailings. */
 export function choicesOf(all: readonly ListedMailing[]) {
-  const sorted = (values: Iterable<string>) => [...new Set(values)].filter((value) => value !== '').sort()
-  const byName = (things: { id: number; name: string }[]) =>
-    [...new Map(things.map((thing) => [thing.id, thing])).values()].sort((one, other) =>
-      one.name.localeCompare(other.name, 'en'),
-    )
+  const [statuses, providers, senders] = [new Set<string>(), new Set<string>(), new Set<string>()]
+  const [lists, projects] = [new Map<number, string>(), new Map<number, string>()]
+  for (const mailing of all) {
+    statuses.add(mailing.status)
+    providers.add(mailing.provider)
+    senders.add(mailing.from_address)
+    for (const { id, name } of mailing.lists) lists.set(id, name)
+    for (const { id, name, partner } of mailing.projects) projects.set(id, `${partner}, ${name}`)
+  }
+  const sorted = (values: Iterable<string>, label: (value: string) => string) =>
+    [...new Set(values)]
+      .filter((value) => value !== '')
+      .sort()
+      .map((value) => ({ value, label: label(value) }))
+  const byName = (named: Map<number, string>) =>
+    [...named]
+      .map(([id, label]) => ({ value: String(id), label }))
+      .sort((one, other) => one.label.localeCompare(other.label, 'en'))
   return {
-    status: sorted(all.map(({ status }) => status)).map((status) => ({
-      value: status,
-      label: statusWord(status),
-    })),
-    provider: sorted(all.map(({ provider }) => provider)).map((provider) => ({
-      value: provider,
-      label: originName(provider),
-    })),
-    list: byName(all.flatMap(({ lists }) => lists)).map(({ id, name }) => ({
-      value: String(id),
-      label: name,
-    })),
-    sender: sorted(all.map(({ from_address }) => from_address.toLowerCase())).map((address) => ({
-      value: address,
-      label: address,
-    })),
-    project: byName(
-      all.flatMap(({ projects }) =>
-        projects.map(({ id, name, partner }) => ({ id, name: `${partner}, ${name}` })),
-      ),
-    ).map(({ id, name }) => ({ value: String(id), label: name })),
+    status: sorted(statuses, statusWord),
+    provider: sorted(providers, originName),
+    list: byName(lists),
+    sender: sorted(
+      [...senders].map((address) => address.toLowerCase()),
+      (address) => address,
+    ),
+    project: byName(projects),
     basis: [
       { value: 'ours', label: 'ours' },
       { value: 'provider', label: 'the provider’s' },

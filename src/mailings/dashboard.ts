@@ -1,5 +1,6 @@
 import { nextPeriod, startOfPeriod } from '../audience/periods.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
+import { isIn } from './mailing-filter.js'
 import type { ListedMailing } from './mailing-list.js'
 import { isUntold, type NumberName, numberOf } from './mailing-numbers.js'
 import {
@@ -16,6 +17,7 @@ import {
   rates,
   summariseRate,
   summariseRateByGroup,
+  take,
   type Window,
 } from './statistics.js'
 
@@ -53,7 +55,7 @@ export interface Summary {
 const total = (column: Column) => column.reduce((sum, value) => sum + (known(value) ?? 0), 0)
 
 /** The people of mailings as columns. What tracking does not tell is unknown: it takes part in no rate. */
-export function columnsOfMailings(mailings: readonly ListedMailing[]): MailingColumns {
+function columnsOfMailings(mailings: readonly ListedMailing[]): MailingColumns {
   const column = (name: NumberName) => columnOf(mailings, (mailing) => numberOf(mailing, name))
   return {
     sent: column('sent_to'),
@@ -66,9 +68,32 @@ export function columnsOfMailings(mailings: readonly ListedMailing[]): MailingCo
   }
 }
 
+/** Mailings beside the columns of their numbers, read once however often they are summed up. */
+export interface Book {
+  mailings: readonly ListedMailing[]
+  columns: MailingColumns
+}
+export const bookOf = (mailings: readonly ListedMailing[]): Book => ({
+  mailings,
+  columns: columnsOfMailings(mailings),
+})
+
+/** Those that were sent in a window. */
+export function sentWithin({ mailings, columns }: Book, window: Parameters<typeof isIn>[1]): Book {
+  const rows: number[] = []
+  for (const [row, { sent_at }] of mailings.entries()) if (isIn(sent_at, window)) rows.push(row)
+  const names = Object.keys(columns) as (keyof MailingColumns)[]
+  return {
+    mailings: rows.map((row) => mailings[row]!),
+    columns: Object.fromEntries(names.map((name) => [name, take(columns[name], rows)])) as Record<
+      keyof MailingColumns,
+      Column
+    >,
+  }
+}
+
 /** Averages, deviations and pooled rates are defined in statistics.ts. */
-export function summarise(mailings: readonly ListedMailing[]): Summary {
-  const columns = columnsOfMailings(mailings)
+export function summarise({ mailings, columns }: Book): Summary {
   const counted = mailings.filter((mailing) => !isUntold(mailing))
   const provider = counted.filter(({ basis }) => basis === 'provider').length
   return {
@@ -126,7 +151,7 @@ const mostDaysByWeek = 400
  * @param by empty: what suits the length
  */
 export function seriesOf(
-  mailings: readonly ListedMailing[],
+  book: Book,
   {
     calendar,
     from,
@@ -134,7 +159,7 @@ export function seriesOf(
     by,
   }: { calendar: Calendar; from: number | null; until: number; by: SeriesUnit | '' },
 ): Series {
-  const sent = mailings.filter(({ sent_at }) => sent_at !== null && sent_at < until)
+  const { mailings: sent, columns } = sentWithin(book, { from, until })
   const earliest = sent.reduce((least, { sent_at }) => Math.min(least, sent_at!), from ?? until - 1)
   const last = calendar.dayOf(until - 1)
   // A date of long ago is a mistake of somebody's; it must not make the page endless.
@@ -150,11 +175,14 @@ export function seriesOf(
   )
     starts.push(start)
   const slotOf = new Map(starts.map((start, slot) => [start, slot]))
-  const slots = Int32Array.from(
-    sent,
-    ({ sent_at }) => slotOf.get(startOfPeriod(calendar, calendar.dayOf(sent_at!), unit)) ?? -1,
-  )
-  const columns = columnsOfMailings(sent)
+  const slotsOfDays = new Map<string, number>()
+  /** Many mailings share a day. */
+  const slotOfDay = (day: string) => {
+    const slot = slotsOfDays.get(day) ?? slotOf.get(startOfPeriod(calendar, day, unit)) ?? -1
+    slotsOfDays.set(day, slot)
+    return slot
+  }
+  const slots = Int32Array.from(sent, ({ sent_at }) => slotOfDay(calendar.dayOf(sent_at!)))
   const grouped = (name: RateName) => summariseRateByGroup(columns, name, slots, starts.length)
   const [open, click] = [grouped('open'), grouped('click')]
   const [count, sentTo, delivered] = [0, 0, 0].map(() => new Float64Array(starts.length)) as [

@@ -61,6 +61,44 @@ export const mailingChapters: Chapter[] = [
         ],
       },
       {
+        id: 'average',
+        term: 'Average',
+        formula: 'Σ rates of the mailings ÷ their number',
+        text: [
+          'The unweighted mean over mailings: a small one weighs as much as a large one. A mailing without that rate is left out.',
+        ],
+      },
+      {
+        id: 'pooled',
+        term: 'Pooled rate',
+        formula: 'Σ people who opened ÷ Σ delivered',
+        text: [
+          'All people of all mailings taken together, so that a large mailing weighs more. Others likewise.',
+        ],
+      },
+      {
+        id: 'median',
+        term: 'Median',
+        text: [
+          'The middle one of the rates put in order; of an even number, the mean of the two in the middle.',
+        ],
+      },
+      {
+        id: 'deviation',
+        term: 'Deviation',
+        formula: '√(Σ (rate − average)² ÷ number of mailings)',
+        text: [
+          'The standard deviation of the population: these are all mailings there are, not a sample of them. It tells how far mailings usually lie from the average.',
+        ],
+      },
+      {
+        id: 'window-before',
+        term: 'Changes',
+        text: [
+          'A number of the chosen days against the same number of as many days just before, today as far as it has come against as much of its counterpart. Of all time, the last 90 days are compared with the 90 before.',
+        ],
+      },
+      {
         id: 'ours-and-theirs',
         term: 'Ours and theirs',
         text: [
@@ -72,7 +110,8 @@ export const mailingChapters: Chapter[] = [
         term: 'Whose numbers',
         text: [
           'The rates of a mailing are of our own count, in which machines and mail proxies are told apart, wherever an open or a click of it could be judged by anything.',
-          'Where nothing could be judged and the provider reports who opened, they are of the provider’s numbers. Those hold proxies and machines, which nobody can tell apart afterwards. Pages, CSV and API say which. A mailing is only held against others whose numbers are of the same kind.',
+          'Where nothing could be judged and the provider reports who opened, they are of the provider’s numbers. Those hold proxies and machines, which nobody can tell apart afterwards. Pages, CSV and API say which, mailing by mailing. On its page a mailing is only held against others whose numbers are of the same kind; side by side, any can stand, and a page says where they differ.',
+          'Delivered is the provider’s number where that is the greater, even if opens and clicks are ours: events of a past mailing may not have come in yet.',
         ],
       },
       {

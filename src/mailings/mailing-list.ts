@@ -1,9 +1,13 @@
 import type { Counting } from '../audience/counting.js'
+import { engagementColumns, receptionColumns } from '../audience/receptions.js'
+import { asJsonRows } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import type { EngagementCounts, ReceptionCounts, Row } from '../database/schema.js'
 import { boundsInUnit, type MailingChoice } from './mailing-filter.js'
 import { isUntold, numberOf } from './mailing-numbers.js'
-import { type Mailing, mailingOf, readMailings } from './queries.js'
+import { type Mailing, mailingFrom } from './queries.js'
+import { reportNumbers } from './record.js'
 
 export interface Project {
   id: number
@@ -23,16 +27,50 @@ export interface ListedMailing extends Mailing {
   age_at: number
 }
 
+const facts = [
+  'id',
+  'provider',
+  'name',
+  'subject',
+  'from_name',
+  'from_address',
+  'status',
+  'sent_at',
+  'made_at',
+  'created_at',
+  'url',
+  'list_id',
+] as const
+type Facts = Pick<Row<'mailings'>, (typeof facts)[number]>
+
 /**
  * All mailings there are, drafts as well, the newest first. They are as many as somebody has written, some thousands,
  * and are read from counts and reports alone: whatever is asked of them is answered here, in memory.
  */
 export async function listAllMailings(db: Db | Readers, counting: Counting): Promise<ListedMailing[]> {
   const [rows, sentTo, lists, ties, projects] = await Promise.all([
-    readMailings(db)
-      .select(['mailings.subject', 'mailings.from_name', 'mailings.from_address', 'mailings.made_at'])
-      .execute(),
-    db.selectFrom('mailing_lists').select(['mailing_id', 'list_id']).execute(),
+    jsonOf(
+      db
+        .selectFrom('mailings')
+        .leftJoin('mailing_counts as counts', 'counts.mailing_id', 'mailings.id')
+        .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'mailings.id')
+        .select(({ ref }) =>
+          asJsonRows([
+            ...facts.map((column) => ref(`mailings.${column}`)),
+            ref('counts.mailing_id'),
+            ref('counts.last_at'),
+            ...engagementColumns.map((column) => ref(`counts.${column}`)),
+            ...receptionColumns.map((column) => ref(`counts.${column}`)),
+            ref('reports.checked_at'),
+            ...reportNumbers.map((column) => ref(`reports.${column}`)),
+          ]).as('json'),
+        ),
+    ),
+    jsonOf(
+      db
+        .selectFrom('mailing_lists')
+        .select(({ ref }) => asJsonRows([ref('mailing_id'), ref('list_id')]).as('json')),
+    ) as Promise<[mailing: number, list: number][]>,
     db.selectFrom('lists').select(['id', 'name']).orderBy('name').execute(),
     db
       .selectFrom('project_ties')
@@ -45,29 +83,129 @@ export async function listAllMailings(db: Db | Readers, counting: Counting): Pro
       .select(['projects.id', 'projects.name', 'partners.name as partner'])
       .execute(),
   ])
-  const listIds = new Map<number, Set<number>>()
-  for (const { mailing_id, list_id } of sentTo)
-    listIds.set(mailing_id, (listIds.get(mailing_id) ?? new Set()).add(list_id))
+  const listOf = new Map(lists.map((list) => [list.id, list]))
+  const listsOf = groupLists(sentTo, lists)
   const projectOf = new Map(projects.map((project) => [project.id, project]))
-  const tied = new Map(ties.map((tie) => [`${tie.kind} ${tie.thing_id}`, projectOf.get(tie.project_id)]))
+  const tiedTo = (kind: string) =>
+    new Map(
+      ties.flatMap((tie) => {
+        const project = tie.kind === kind ? projectOf.get(tie.project_id) : undefined
+        return project ? [[tie.thing_id, project] as const] : []
+      }),
+    )
+  const [ofMailing, ofList] = [tiedTo('mailing'), tiedTo('list')]
 
   return rows
-    .map((row): ListedMailing => {
-      const mailing = mailingOf(row, counting)
-      const ids = listIds.get(row.id) ?? new Set(row.list_id === null ? [] : [row.list_id])
-      const own = tied.get(`mailing ${row.id}`)
-      const through = own ? [own] : [...ids].map((id) => tied.get(`list ${id}`))
-      return Object.assign(mailing, {
-        subject: row.subject,
-        from_name: row.from_name,
-        from_address: row.from_address,
-        lists: ids.size === 0 ? [] : lists.filter(({ id }) => ids.has(id)),
-        projects: [...new Set(through)].filter((project) => project !== undefined),
-        age_at: row.sent_at ?? row.made_at ?? row.created_at,
-      })
+    .map((values) => {
+      const { told, counted } = piecesOf(values)
+      const list = told.list_id === null ? null : (listOf.get(told.list_id) ?? null)
+      const went = listsOf.get(told.id) ?? (list ? [list] : [])
+      const own = ofMailing.get(told.id)
+      const listed = mailingFrom(told, { list, ...counted }, counting) as ListedMailing
+      listed.subject = told.subject
+      listed.from_name = told.from_name
+      listed.from_address = told.from_address
+      listed.lists = went
+      listed.projects = own ? [own] : ofList.size === 0 ? [] : projectsOf(went, ofList)
+      listed.age_at = told.sent_at ?? told.made_at ?? told.created_at
+      return listed
     })
     .sort((one, other) => other.age_at - one.age_at || other.id - one.id)
 }
+
+type Values = (number | string | null)[]
+
+/** Thousands of rows come out of a reading thread as one text. */
+async function jsonOf(query: { executeTakeFirstOrThrow: () => Promise<{ json: string }> }) {
+  const { json } = await query.executeTakeFirstOrThrow()
+  return JSON.parse(json) as Values[]
+}
+
+/**
+ * What the columns of {@link listAllMailings} hold, in their order, which a test keeps. Written out: of some thousand
+ * mailings on each visit, loops over names would cost more than everything else.
+ */
+function piecesOf(values: Values) {
+  const number = (at: number) => values[at] as number | null
+  const count = (at: number) => (values[at] as number | null) ?? 0
+  const counts: EngagementCounts = {
+    opens: count(14),
+    proxy_opens: count(15),
+    machine_opens: count(16),
+    unjudged_opens: count(17),
+    clicks: count(18),
+    machine_clicks: count(19),
+    unjudged_clicks: count(20),
+    replies: count(21),
+  }
+  const receptions: ReceptionCounts = {
+    people_sent: count(22),
+    people_delivered: count(23),
+    people_opened: count(24),
+    people_clicked: count(25),
+    all_people_opened: count(26),
+    all_people_clicked: count(27),
+    unjudged_people_opened: count(28),
+    unjudged_people_clicked: count(29),
+    people_replied: count(30),
+    people_bounced: count(31),
+    people_complained: count(32),
+    people_unsubscribed: count(33),
+  }
+  const checked_at = number(34)
+  const report: Mailing['report'] =
+    checked_at === null
+      ? null
+      : {
+          recipients: number(35),
+          deliveries: number(36),
+          opens: number(37),
+          unique_opens: number(38),
+          clicks: number(39),
+          unique_clicks: number(40),
+          temporary_failures: number(41),
+          permanent_failures: number(42),
+          unsubscriptions: number(43),
+          complaints: number(44),
+          replies: number(45),
+          checked_at,
+        }
+  const told: Facts = {
+    id: values[0] as number,
+    provider: values[1] as string,
+    name: values[2] as string,
+    subject: values[3] as string,
+    from_name: values[4] as string,
+    from_address: values[5] as string,
+    status: values[6] as string,
+    sent_at: number(7),
+    made_at: number(8),
+    created_at: values[9] as number,
+    url: values[10] as string,
+    list_id: number(11),
+  }
+  return {
+    told,
+    counted: { counts, receptions, report, last_at: number(13), hasCounts: values[12] !== null },
+  }
+}
+
+/** The lists of each mailing, by name. @param lists in that order */
+function groupLists(sentTo: [mailing: number, list: number][], lists: { id: number; name: string }[]) {
+  const place = new Map(lists.map(({ id }, index) => [id, index]))
+  const groups = new Map<number, typeof lists>()
+  for (const [mailing, list] of sentTo.sort((one, other) => place.get(one[1])! - place.get(other[1])!)) {
+    const group = groups.get(mailing)
+    const found = lists[place.get(list)!]!
+    if (group) group.push(found)
+    else groups.set(mailing, [found])
+  }
+  return groups
+}
+
+const projectsOf = (lists: { id: number }[], ofList: Map<number, Project>) => [
+  ...new Set(lists.map(({ id }) => ofList.get(id)).filter((project) => project !== undefined)),
+]
 
 /**
  * Those of the mailings that a filter lets through, whenever they were sent: the dates are {@link isIn}'s. A number that

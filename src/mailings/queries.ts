@@ -67,7 +67,44 @@ type MailingRow = Awaited<ReturnType<ReturnType<typeof readMailings>['executeTak
 
 /** A row of {@link readMailings} as pages and programs tell of it. */
 export function mailingOf(row: MailingRow, counting: Counting): Mailing {
-  const { id, name, provider, status, sent_at, url, list, list_id } = row
+  const counts = { ...noEngagements }
+  for (const column of engagementColumns) counts[column] = row[column] ?? 0
+  const receptions = {} as ReceptionCounts
+  for (const column of receptionColumns) receptions[column] = row[column] ?? 0
+  const report = row.checked_at === null ? null : { ...noNumbers, checked_at: row.checked_at }
+  if (report) for (const column of reportNumbers) report[column] = row[`report_${column}`]
+  const list = row.list_id === null ? null : { id: row.list_id, name: row.list ?? '' }
+  const { last_at } = row
+  return mailingFrom(
+    row,
+    { list, counts, receptions, report, last_at, hasCounts: row.counted !== null },
+    counting,
+  )
+}
+
+/** What is told of a mailing and counted of it, as pages and programs tell of it. */
+export function mailingFrom(
+  {
+    id,
+    name,
+    provider,
+    status,
+    sent_at,
+    url,
+  }: Pick<MailingRow, 'id' | 'name' | 'provider' | 'status' | 'sent_at' | 'url'>,
+  {
+    list,
+    counts,
+    receptions,
+    report,
+    last_at,
+    hasCounts,
+  }: Pick<Mailing, 'list' | 'counts' | 'receptions' | 'report' | 'last_at' | 'hasCounts'>,
+  counting: Counting,
+): Mailing {
+  const basis = basisOf(counts, report)
+  const people = peopleOfMailing(receptions, report, { machines: counting.machines, basis })
+  const untracked = trackingMayBeOff(receptions, report)
   return {
     id,
     name: name || `Mailing ${id}`,
@@ -75,26 +112,10 @@ export function mailingOf(row: MailingRow, counting: Counting): Mailing {
     status,
     sent_at,
     url,
-    list: list_id === null ? null : { id: list_id, name: list ?? '' },
-    ...numbersOf(row, counting),
-  }
-}
-
-/** The numbers of a row of {@link readMailings}; nothing at all is zero. */
-function numbersOf(row: MailingRow, counting: Counting): MailingNumbers {
-  const counts = { ...noEngagements }
-  for (const column of engagementColumns) counts[column] = row[column] ?? 0
-  const receptions = {} as ReceptionCounts
-  for (const column of receptionColumns) receptions[column] = row[column] ?? 0
-  const report = row.checked_at === null ? null : { ...noNumbers, checked_at: row.checked_at }
-  if (report) for (const column of reportNumbers) report[column] = row[`report_${column}`]
-  const basis = basisOf(counts, report)
-  const people = peopleOfMailing(receptions, report, { ...counting, basis })
-  const untracked = trackingMayBeOff(receptions, report)
-  return {
+    list,
     counts,
     people,
-    hasCounts: row.counted !== null,
+    hasCounts,
     receptions,
     report,
     basis,
@@ -102,7 +123,7 @@ function numbersOf(row: MailingRow, counting: Counting): MailingNumbers {
     clicks: basis === 'provider' ? (report!.clicks ?? people.clicked) : clicksOf(counts, counting),
     rates: ratesOf(people, { untracked }),
     untracked,
-    last_at: row.last_at,
+    last_at,
   }
 }
 

@@ -9,6 +9,8 @@ export interface Audience {
   contacts: number
   engagements: number
   mailings: number
+  /** Milliseconds from one mailing to the next; a week unless something else is said. */
+  every?: number
 }
 
 const week = 7 * 86_400_000
@@ -42,7 +44,11 @@ export async function makeAudience(dataDir: string, audience: Audience) {
   file.close()
 }
 
-function fill(file: Sqlite.Database, { contacts, engagements, mailings }: Audience, now: number) {
+function fill(
+  file: Sqlite.Database,
+  { contacts, engagements, mailings, every = week }: Audience,
+  now: number,
+) {
   const { first, last } = nameTables(file)
   const each = Math.floor(engagements / mailings)
   const parts = { delivered: 0.56, opened: 0.32, clicked: 0.115 }
@@ -50,7 +56,7 @@ function fill(file: Sqlite.Database, { contacts, engagements, mailings }: Audien
   const opensEnd = receivers + Math.floor(each * parts.opened)
   const clicksEnd = opensEnd + Math.floor(each * parts.clicked)
   const joined = Math.floor((contacts - receivers) / mailings)
-  const begin = now - mailings * week
+  const begin = now - mailings * every
   const kind = engagementNumber
   const { apple, agent, burst, unjudged } = engagementReason
   const { person, machine, proxy } = engagementVerdict
@@ -72,7 +78,7 @@ function fill(file: Sqlite.Database, { contacts, engagements, mailings }: Audien
         case when i % 5 > 0 then upper(substr(f.name, 1, 1)) || substr(f.name, 2) || ' ' || l.name else '' end,
         case when i % 5 > 0 then f.name || ' ' || l.name else '' end,
         case when i % 17 = 0 then 'csv' when i % 29 = 0 then 'tracker' else 'buttondown' end,
-        ${begin} + i * ${Math.floor((mailings * week) / contacts)}
+        ${begin} + i * ${Math.floor((mailings * every) / contacts)}
       from n join first_names f on f.id = i % ${first} join last_names l on l.id = i / ${first} % ${last};
 
       insert into subscriptions (list_id, contact_id, status, source, subscribed_at, unsubscribed_at)
@@ -90,8 +96,10 @@ function fill(file: Sqlite.Database, { contacts, engagements, mailings }: Audien
 
       with recursive n (i) as (select 1 union all select i + 1 from n where i < ${mailings})
       insert into mailings (id, provider, provider_id, list_id, name, status, sent_at, created_at)
-      select i, 'buttondown', printf('mailing-%d', i), 1, 'Letter ' || i, 'sent', ${begin} + (i - 1) * ${week},
-        ${begin} + (i - 1) * ${week} from n;
+      select i, 'buttondown', printf('mailing-%d', i), 1, 'Letter ' || i, 'sent', ${begin} + (i - 1) * ${every},
+        ${begin} + (i - 1) * ${every} from n;
+
+      insert into mailing_lists (mailing_id, list_id) select id, 1 from mailings;
 
       with recursive n (i) as (select 1 union all select i + 1 from n where i < ${mailings} * 4)
       insert into links (id, url) select i, 'https://longline.example/letter/' || i from n;
@@ -111,7 +119,7 @@ function fill(file: Sqlite.Database, { contacts, engagements, mailings }: Audien
       insert into engagements (contact_id, mailing_id, kind, happened_at, exact, provider, provider_id, link_id,
         os, browser, country, verdict, reasons)
       select ((m * ${joined} + k) * 7919) % ${contacts} + 1, m + 1, kind,
-        ${begin} + m * ${week} + case when turn < ${receivers} then 60000 + turn * 10
+        ${begin} + m * ${every} + case when turn < ${receivers} then 60000 + turn * 10
           else 600000 + (turn - ${receivers}) * ${Math.floor((3 * 86_400_000) / (each - receivers))} end,
         1, 'buttondown', printf('%08x-%04x-4%03x-8%03x-%012x', dice, die, i % 4096, i / 7 % 4096, i),
         case when kind = ${kind('clicked')} then 1 + m * 4 + i % 4 end,

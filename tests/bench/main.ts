@@ -13,13 +13,25 @@ import { countEvents, type Filling, makeDatabase } from './database.js'
 import { compareIngestion, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import { type ArithmeticSize, compareArithmetic, type Step, steps } from './mailing-arithmetic.js'
+import { type Mailed, makeMailed } from './mailings-database.js'
+import { timeMailings } from './mailings-pages.js'
 import type { NewsletterSize } from './newsletter.js'
 import { time, visitor } from './pages.js'
 import { client, start, watched } from './processes.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
-const parts = ['ingestion', 'pages', 'export', 'backfill', 'webhooks', 'audience', 'scores', 'arithmetic']
+const parts = [
+  'ingestion',
+  'pages',
+  'export',
+  'backfill',
+  'webhooks',
+  'audience',
+  'scores',
+  'mailings',
+  'arithmetic',
+]
 const { values: options } = parseArgs({
   options: {
     size: { type: 'string', default: 'full' },
@@ -44,8 +56,10 @@ interface Size {
   newsletter: NewsletterSize
   few: Audience
   many: Audience
+  mailed: Mailed
   arithmetic: ArithmeticSize
 }
+const day = 86_400_000
 const sizes: Record<'small' | 'full', Size> = {
   small: {
     rounds: 1,
@@ -56,6 +70,14 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
     few: { contacts: 100, engagements: 1_000, mailings: 50 },
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
+    mailed: {
+      contacts: 1_000,
+      engagements: 20_000,
+      mailings: 40,
+      every: 3 * day,
+      reported: 40,
+      snapshots: 10,
+    },
     arithmetic: { mailings: 1_000, snapshots: 30 },
   },
   full: {
@@ -67,6 +89,14 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 4_000, mailings: 15, events: 100_000 },
     few: { contacts: 100, engagements: 5_000, mailings: 50 },
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
+    mailed: {
+      contacts: 200_000,
+      engagements: 5_000_000,
+      mailings: 1_000,
+      every: 2 * day,
+      reported: 1_000,
+      snapshots: 200,
+    },
     arithmetic: { mailings: 100_000, snapshots: 30 },
   },
 }
@@ -321,6 +351,43 @@ async function webhooks() {
   )
 }
 
+async function mailings() {
+  told('Pages of mailings.')
+  const { contacts, engagements, mailings: own, reported, snapshots } = size.mailed
+  const folder = join(scratch, 'mailed')
+  const from = performance.now()
+  await makeMailed(folder, size.mailed)
+  await countAgain(folder)
+  told(`${number(engagements)} engagements: written and counted in ${seconds(performance.now() - from)}.`)
+  forgetScores(folder)
+  const server = await serve(folder)
+  const person = await visitor(server.port)
+  const { body } = await person.page('/mailings?q=campaign')
+  check(
+    body.includes(`id="total-mailings" data-value="${reported}"`),
+    'The dashboard does not show all that a provider tells of.',
+  )
+  const ids = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index)
+  server.memory()
+  const rows = await timeMailings(person, {
+    own: ids(1, own),
+    reported: ids(own + 1, reported),
+    requests: size.requests,
+  })
+  const memory = server.memory()
+  await server.stop()
+  rmSync(folder, { recursive: true })
+  table(
+    [
+      `${number(own + reported)} mailings, ${number(contacts)} contacts, ${number(engagements)} engagements, ${number(reported * snapshots)} snapshots`,
+      'p50',
+      'p95 (asked: under 100 ms)',
+    ],
+    rows.map(({ name, times }) => [name, ms(times.p50), ms(times.p95)]),
+  )
+  console.log(`\nMost memory of the server: ${mb(memory)}.`)
+}
+
 /** Both audiences, counted; nobody in them has a score yet. */
 async function audiences() {
   const folders = { few: join(scratch, 'few'), many: join(scratch, 'many') }
@@ -464,6 +531,7 @@ try {
     if (wants('scores')) await scores(folders.many)
     if (wants('audience')) await audiencePages(folders)
   }
+  if (wants('mailings')) await mailings()
   if (wants('arithmetic')) arithmetic()
 } catch (error) {
   console.error(error)
