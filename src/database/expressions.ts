@@ -54,16 +54,14 @@ export function asJsonRows(columns: Expression<number | string | null>[]) {
 
 /**
  * Does a JSON object hold this under a key: the text itself (capital or small, of the letters A to Z), the number, or one
- * of either in an array? A missing key, and no object at all, hold nothing.
+ * of either in an array? A missing key, and no object at all, hold nothing; nor does a key with a quotation mark in it,
+ * which no path can name.
  */
 export function jsonHolds(object: Expression<string | null>, key: string, value: string) {
+  if (key.includes('"')) return sql<SqlBool>`1 = 0`
   const number = value.trim() === '' ? Number.NaN : Number(value)
   const same = Number.isFinite(number)
-    ? sql`(one.type in ('integer', 'real') and one.value = ${number} or lower(one.value) = lower(${value}))`
-    : sql`lower(one.value) = lower(${value})`
-  return sql<SqlBool>`exists (
-    select 1
-    from json_each(${object}) as held,
-      json_each(case held.type when 'array' then held.value else json_array(held.value) end) as one
-    where held.key = ${key} and ${same})`
+    ? sql`(type in ('integer', 'real') and value = ${number} or lower(value) = lower(${value}))`
+    : sql`lower(value) = lower(${value})`
+  return sql<SqlBool>`exists (select 1 from json_each(${object}, ${`$."${key}"`}) where ${same})`
 }

@@ -157,22 +157,41 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     }
   }
 
-  async function withUsual(mailing: Mailing, view: MailingView) {
+  /**
+   * The chart against what is usual. Where that takes counting the people of many mailings, the page leaves it out at first
+   * (`isAwaited`) and fetches it by itself; who has no JavaScript follows a link.
+   */
+  async function withUsual(mailing: Mailing, view: MailingView, { patient }: { patient: boolean }) {
     const others = await before(mailing, view)
-    const against = await remembered(
-      `usual ${mailing.id} ${view.draw} ${view.span} ${mailing.people.delivered} ${others.length}`,
-      () => curves.againstUsual(mailing, others, { drawn: view.draw, span: view.span }),
-    )
+    if (!patient && !curves.isReady([mailing, ...others], view.draw)) return { usual: null, isAwaited: true }
+    const against = await curves.againstUsual(mailing, others, { drawn: view.draw, span: view.span })
     return {
+      isAwaited: false,
       usual:
         against &&
         shownUsual(against, { drawn: view.draw, sentAt: mailing.sent_at!, mailings: others.length }),
-      comparisons: comparisons(mailing, usualRates(others), await readBenchmarks(db)),
+    }
+  }
+
+  async function withComparisons(mailing: Mailing, view: MailingView) {
+    const [others, benchmarks] = await Promise.all([before(mailing, view), readBenchmarks(db)])
+    return {
+      comparisons: comparisons(mailing, usualRates(others), benchmarks),
       // The others had all the time they needed.
       isYoung: mailing.sent_at !== null && now() - mailing.sent_at < 3 * dayLength,
       age: mailing.sent_at === null ? '' : duration(Math.max(0, now() - mailing.sent_at)),
     }
   }
+
+  /** What names the choices of the chart. */
+  const withSpans = (view: MailingView) => ({
+    timeZone: calendar.timeZone,
+    spans: spans.map((choice) => ({
+      span: choice,
+      label: spanLabels[choice],
+      current: choice === view.span,
+    })),
+  })
 
   async function withLinks(mailing: Mailing, { machines }: MailingView) {
     const reported = await readProviderLinks(db, mailing.id)
@@ -205,12 +224,18 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     errors: FormErrors | { first: string }
   }
 
-  async function showPage(res: Response, mailing: Mailing, view: MailingView, typed?: Typed) {
-    const [facts, counts, growth, usual, links, people, project, projects] = await Promise.all([
+  async function showPage(
+    res: Response,
+    mailing: Mailing,
+    view: MailingView,
+    { typed, patient = false }: { typed?: Typed; patient?: boolean } = {},
+  ) {
+    const [facts, counts, growth, usual, compared, links, people, project, projects] = await Promise.all([
       readFacts(db, mailing.id),
       withCounts(mailing, view),
       withGrowth(mailing, view),
-      withUsual(mailing, view),
+      withUsual(mailing, view, { patient }),
+      withComparisons(mailing, view),
       withLinks(mailing, view),
       withPeople(mailing, view),
       projectOf(db, 'mailing', mailing.id),
@@ -223,6 +248,8 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
       ...counts,
       ...growth,
       ...usual,
+      ...compared,
+      ...withSpans(view),
       ...links,
       ...people,
       facts,
@@ -236,12 +263,6 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
         unsent.includes(mailing.status) &&
         mailing.sent_at === null &&
         mailing.people.sent + mailing.opens === 0,
-      timeZone: calendar.timeZone,
-      spans: spans.map((choice) => ({
-        span: choice,
-        label: spanLabels[choice],
-        current: choice === view.span,
-      })),
     })
   }
 
@@ -261,6 +282,24 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     renderFragment(res, 'mailings/_counts', {
       ...common(mailing, view),
       ...(await withCounts(mailing, view)),
+    })
+  })
+  routes.get('/mailings/:id/usual', async (req, res) => {
+    const view = viewOf(req)
+    const mailing = await read(req, view)
+    if (!wantsFragment(req)) return showPage(res, mailing, view, { patient: true })
+    const [facts, others, usual] = await Promise.all([
+      readFacts(db, mailing.id),
+      before(mailing, view),
+      withUsual(mailing, view, { patient: true }),
+    ])
+    renderFragment(res, 'mailings/_usual', {
+      ...common(mailing, view),
+      ...usual,
+      ...withSpans(view),
+      facts,
+      others: others.length,
+      listWords: await listWords(mailing),
     })
   })
   routes.get('/mailings/:id/people', async (req, res) => {
@@ -283,7 +322,7 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
     const body = (req.body ?? {}) as { campaign?: unknown }
     const askAgain = (errors: FormErrors) => {
       const campaign = typeof body.campaign === 'string' ? body.campaign : ''
-      return showPage(res.status(422), mailing, view, { values: { campaign }, errors })
+      return showPage(res.status(422), mailing, view, { typed: { values: { campaign }, errors } })
     }
     const form = CampaignTie.safeParse(body)
     if (!form.success) return askAgain(formErrors(form.error))

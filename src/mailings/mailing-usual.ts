@@ -14,6 +14,9 @@ export const usualMailings = 20
 /** Fewer do not make a band. */
 export const leastForBand = 5
 
+/** So many mailings are counted while a page waits. */
+export const fewToCount = 3
+
 /** More are not looked at, to find {@link usualMailings} whose numbers are of the same kind. */
 const mostLookedAt = 100
 
@@ -29,19 +32,26 @@ export async function mailingsBefore(
   const { id, sent_at, basis } = mailing
   if (sent_at === null) return []
   const rows = await readMailings(db)
+    // Only these are read with their counts; to put all mailings of the list in order their instants are enough.
     .where('mailings.id', 'in', (eb) =>
       eb
-        .selectFrom('mailing_lists')
-        .select('mailing_lists.mailing_id')
-        .where('mailing_lists.list_id', 'in', (own) =>
-          own.selectFrom('mailing_lists as own').select('own.list_id').where('own.mailing_id', '=', id),
-        ),
+        .selectFrom('mailings as others')
+        .select('others.id')
+        .where('others.id', 'in', (of) =>
+          of
+            .selectFrom('mailing_lists as alike')
+            .innerJoin('mailing_lists as own', 'own.list_id', 'alike.list_id')
+            .select('alike.mailing_id')
+            .where('own.mailing_id', '=', id),
+        )
+        .where('others.id', '<>', id)
+        .where('others.sent_at', '<', sent_at)
+        .orderBy('others.sent_at', 'desc')
+        .orderBy('others.id', 'desc')
+        .limit(mostLookedAt),
     )
-    .where('mailings.id', '<>', id)
-    .where('mailings.sent_at', '<', sent_at)
     .orderBy('mailings.sent_at', 'desc')
     .orderBy('mailings.id', 'desc')
-    .limit(mostLookedAt)
     .execute()
   return rows
     .map((row) => mailingOf(row, counting))
@@ -79,44 +89,51 @@ const hoursOf = (span: '72h' | '30d') =>
     ? Float64Array.from({ length: 73 }, (_, hour) => hour)
     : Float64Array.from({ length: 61 }, (_, half) => half * 12)
 
-type CurveOf = Pick<Mailing, 'id' | 'sent_at' | 'basis' | 'report' | 'people'>
+type CurveOf = Pick<Mailing, 'id' | 'sent_at' | 'basis' | 'report' | 'people' | 'receptions'>
+
+/** What a curve hangs on: as long as that is the same, so is the curve. */
+const keyOf = ({ id, basis, report, receptions }: CurveOf, drawn: Drawn) =>
+  basis === 'ours'
+    ? `${id} ${drawn} ${drawn === 'opens' ? receptions.people_opened : receptions.people_clicked}`
+    : `${id} ${drawn} of ${report?.checked_at}`
 
 /**
  * How people who opened or clicked grew, of several mailings at once. By our numbers machines and mail proxies are always
- * left out here. An old mailing hardly changes any more: its curve is remembered for an hour, a young one's for a minute.
+ * left out here. What was found is remembered until the counts of the mailing have changed.
  */
 export function curveBook({ readers, now }: { readers: Readers; now: () => number }) {
-  const remembered = new LRUCache<string, { until: number; curve: Curve }>({ max: 2_000 })
+  const remembered = new LRUCache<string, Steps>({ max: 5_000 })
+
+  /** Those whose people would have to be counted, which takes some milliseconds for each. */
+  const uncounted = (mailings: CurveOf[], drawn: Drawn) =>
+    mailings.filter(
+      (mailing) =>
+        mailing.sent_at !== null && mailing.basis === 'ours' && !remembered.has(keyOf(mailing, drawn)),
+    )
 
   async function curvesOf(mailings: CurveOf[], drawn: Drawn): Promise<Map<number, Curve>> {
-    const found = new Map<number, Curve>()
-    const key = ({ id, basis, people }: CurveOf) => `${id} ${basis} ${drawn} ${people.delivered}`
-    const missing: CurveOf[] = []
-    for (const mailing of mailings) {
-      const entry = remembered.get(key(mailing))
-      if (entry && entry.until > now()) found.set(mailing.id, entry.curve)
-      else if (mailing.sent_at !== null) missing.push(mailing)
-    }
+    const sent = mailings.filter(({ sent_at }) => sent_at !== null)
+    const missing = sent.filter((mailing) => !remembered.has(keyOf(mailing, drawn)))
     const of = (basis: Basis) => missing.filter((mailing) => mailing.basis === basis)
     const [ours, theirs] = await Promise.all([
       of('ours').length > 0 ? countPeople(readers, of('ours'), drawn) : new Map<number, Steps>(),
       of('provider').length > 0 ? readSnapshots(readers, of('provider'), drawn) : new Map<number, Steps>(),
     ])
-    for (const mailing of missing) {
+    const found = new Map<number, Curve>()
+    for (const mailing of sent) {
+      const { id, basis, people, report } = mailing
       const sentAt = mailing.sent_at!
-      const told = (mailing.basis === 'ours' ? ours : theirs).get(mailing.id) ?? []
+      const told = remembered.get(keyOf(mailing, drawn)) ?? (basis === 'ours' ? ours : theirs).get(id) ?? []
+      remembered.set(keyOf(mailing, drawn), told)
       // Where we count ourselves, nobody is known to have opened before the first who did.
-      const steps = mailing.basis === 'ours' ? [{ at: sentAt, count: 0 }, ...told] : told
-      const curve: Curve = {
+      const steps = basis === 'ours' ? [{ at: sentAt, count: 0 }, ...told] : told
+      found.set(id, {
         sentAt,
         at: columnOf(steps, ({ at }) => at),
         count: columnOf(steps, ({ count }) => count),
-        until: mailing.basis === 'ours' ? now() : (mailing.report?.checked_at ?? sentAt),
-        delivered: mailing.people.delivered,
-      }
-      const isOld = now() - sentAt > 30 * dayLength
-      remembered.set(key(mailing), { until: now() + (isOld ? hourLength : 60_000), curve })
-      found.set(mailing.id, curve)
+        until: basis === 'ours' ? now() : (report?.checked_at ?? sentAt),
+        delivered: people.delivered,
+      })
     }
     return found
   }
@@ -124,6 +141,8 @@ export function curveBook({ readers, now }: { readers: Readers; now: () => numbe
   return {
     /** Of each mailing that says when it was sent, by its id. */
     curvesOf,
+    /** Can {@link againstUsual} answer at once? Else it counts the people of several mailings first. */
+    isReady: (mailings: CurveOf[], drawn: Drawn) => uncounted(mailings, drawn).length <= fewToCount,
     /** @param before what {@link mailingsBefore} found */
     async againstUsual(
       mailing: CurveOf,

@@ -175,6 +175,7 @@ describe('a list', () => {
     ['?field=Likes&value=rain', []],
     ['?field=City&value=Oslo&field=Likes&value=rain, snow', ['ada']],
     ['?field=Nothing&value=Oslo', []],
+    ['?field=Ci"ty&value=Oslo', []],
     // What says nothing filters nothing.
     ['?field=City&value=', ['ada', 'ben', 'cleo', 'dan']],
     ['?from=2026-02-30&status=nonsense', ['ada', 'ben', 'cleo', 'dan']],

@@ -175,6 +175,33 @@ describe('what is usual of a list', () => {
     expect(Number(value(page, 'open-rate-usual'))).toBeCloseTo(0.3)
   })
 
+  it('is counted after the page where that takes long, and is then known until a count changes', async () => {
+    const room = await aRoom()
+    const { id: list_id } = await aList(room)
+    const sent_at = testStart - 2 * dayLength
+    for (const week of [1, 2, 3, 4, 5])
+      await room.ours({ list_id, sent_at: sent_at - week * 7 * dayLength }, 1.5)
+    const id = await room.ours({ list_id, sent_at }, 0.5, 0.5)
+    const path = `/mailings/${id}`
+    const first = await room.page(path)
+    expect(first).toContain(`hx-get="${path}/usual" hx-trigger="load"`)
+    expect(first).toContain('The people of the last 5 mailings of Slow Mornings are being counted.')
+    // A browser without JavaScript follows the link to the whole page.
+    const part = (await room.part(`${path}/usual`).expect(200)).text
+    expect(part).not.toContain('<html')
+    expect(part).not.toContain('hx-trigger="load"')
+    expect(table(part, 'Share of the delivered who opened')[2]).toEqual([0.1, 0.1, 0.1, 0.2, 5])
+    expect(await room.page(`${path}/usual`)).toContain('<html')
+    expect(await room.page(path)).toContain(part)
+
+    const { id: contactId } = await aContact(room, { email: 'late@fernmail.example' })
+    await anEngagement(room, { contactId, mailingId: id, kind: 'opened', happenedAt: sent_at + 1000 })
+    room.clock.pass(61_000)
+    expect(Number(table(await room.page(path), 'Share of the delivered who opened')[1]![3])).toBeCloseTo(
+      3 / 11,
+    )
+  })
+
   it('is not there for the first mailing of a list, nor for one whose list nobody told', async () => {
     const room = await aRoom()
     const { id: list_id } = await aList(room)
