@@ -77,8 +77,8 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   let canary: string | null | undefined
 
   async function record(tx: Db, fact: EngagementFact): Promise<EngagementReceipt> {
-    const told = await toldBefore(tx, fact)
     const known = await traces(tx, fact)
+    const told = await toldBefore(tx, fact, known)
     if (!told) {
       const row = {
         contact_id: fact.contactId,
@@ -103,13 +103,17 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   }
 
   /** @returns the row of the same event, if it was told before */
-  async function toldBefore(tx: Db, fact: EngagementFact): Promise<Row<'engagements'> | undefined> {
+  async function toldBefore(
+    tx: Db,
+    fact: EngagementFact,
+    known: Awaited<ReturnType<typeof traces>>,
+  ): Promise<Row<'engagements'> | undefined> {
     const { provider, providerId, contactId } = fact
     if (providerId !== null) {
       const same = (await query.byProviderId(tx, { provider, provider_id: providerId })).rows[0]
       if (same) return same
     } else if (fact.exact && fact.mailingId !== null) {
-      // A provider whose reports have no ids tells all of a report again, to the same instants.
+      // A provider whose reports have no ids tells all of a report again, word for word.
       const { rows } = await query.sameWithoutId(tx, {
         contact_id: contactId,
         mailing_id: fact.mailingId,
@@ -117,7 +121,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
         kind: engagementNumber(fact.kind),
         happened_at: fact.happenedAt,
       })
-      const same = rows.find(({ url }) => url === fact.url)
+      const same = rows.find((row) => traceNames.every((name) => row[name] === known[name]))
       if (same) return same
     }
     // A telling that lacks the id is the same event as one near it; of two that have different ids it never is.
@@ -153,16 +157,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       after.exact = 1
     }
     after.mailing_id ??= fact.mailingId
-    for (const name of [
-      'link_id',
-      'address',
-      'user_agent_id',
-      'os',
-      'browser',
-      'country',
-      'metadata',
-    ] as const)
-      (after[name] as unknown) ??= known[name]
+    for (const name of traceNames) (after[name] as unknown) ??= known[name]
     after.reasons =
       ((told.reasons | known.reasons) & ~engagementReason.unjudged) |
       (told.reasons & known.reasons & engagementReason.unjudged)
@@ -326,6 +321,9 @@ const isWhole = ({
 }: Pick<Row<'engagements'>, 'exact' | 'mailing_id' | 'kind' | 'link_id'>) =>
   exact === 1 && mailing_id !== null && (link_id !== null || kind !== engagementNumber('clicked'))
 
+/** What an engagement may leave behind, apart from that it happened. */
+const traceNames = ['link_id', 'address', 'user_agent_id', 'os', 'browser', 'country', 'metadata'] as const
+
 const noTraces = {
   address: null,
   user_agent_id: null,
@@ -415,13 +413,11 @@ function queries(db: Db) {
     ),
     sameWithoutId: compiled<
       Pick<Row<'engagements'>, 'contact_id' | 'provider' | 'kind' | 'happened_at'> & { mailing_id: number },
-      NearRow
+      Row<'engagements'>
     >((value) =>
       db
         .selectFrom('engagements')
-        .leftJoin('links', 'links.id', 'link_id')
-        .selectAll('engagements')
-        .select('links.url')
+        .selectAll()
         .where('contact_id', '=', value('contact_id'))
         .where('mailing_id', '=', value('mailing_id'))
         .where('happened_at', '=', value('happened_at'))
@@ -429,7 +425,7 @@ function queries(db: Db) {
         .where('provider', '=', value('provider'))
         .where('exact', '=', 1)
         .where('provider_id', 'is', null)
-        .orderBy('engagements.id'),
+        .orderBy('id'),
     ),
     nearWithoutId: compiled<Near, NearRow>((value) =>
       near(value).where('kind', '=', value('kind')).where('provider_id', 'is', null),

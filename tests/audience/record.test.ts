@@ -88,6 +88,31 @@ describe('an engagement that is told again without its id', () => {
         }),
       ).toMatchObject({ repeated: false })
   })
+
+  it('is the same if it tells the same, as when a report without ids is read once more', async () => {
+    const app = await testApp()
+    const contact = await aContact(app)
+    const mailing = await aMailing(app)
+    const told = {
+      contactId: contact.id,
+      mailingId: mailing.id,
+      kind: 'opened',
+      happenedAt: testStart,
+      exact: true,
+    } as const
+    const { id } = await anEngagement(app, told)
+    expect(await anEngagement(app, told)).toMatchObject({ id, repeated: true })
+    for (const other of [
+      { happenedAt: testStart + 1_000 },
+      { userAgent: 'Mozilla/5.0 (iPhone) Safari' },
+      { kind: 'replied' },
+    ] as const)
+      expect(await anEngagement(app, { ...told, ...other })).toMatchObject({ repeated: false })
+    // Of two deliveries that do not say when it was, nobody can tell.
+    const unsaid = { ...told, exact: false } as const
+    expect(await anEngagement(app, unsaid)).toMatchObject({ repeated: false })
+    expect(await anEngagement(app, unsaid)).toMatchObject({ repeated: false })
+  })
 })
 
 it('an engagement that is told twice by its instant, both times without an id, is one', async () => {
