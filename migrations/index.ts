@@ -1,9 +1,11 @@
 import type { Migration } from 'kysely'
 import * as theHouse from './0001-the-house.js'
 import * as theAudience from './0002-the-audience.js'
+import * as promos from './0005-promos.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
   '0001-the-house': theHouse,
   '0002-the-audience': theAudience,
+  '0005-promos': promos,
 }

@@ -1,5 +1,6 @@
 import express from 'express'
 import type { Logger } from 'pino'
+import { accessTokenDoor, accessTokenOperations, accessTokens } from './accounts/access-tokens.js'
 import { onlyLoggedIn, recognise } from './accounts/gate.js'
 import { loginPages, logoutPages } from './accounts/login.js'
 import { sessions } from './accounts/sessions.js'
@@ -42,7 +43,7 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
-import { spellingsOf } from './esp/buttondown/ids.js'
+import { canonicalId, spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import type { Ledger } from './ledger/ledger.js'
@@ -52,6 +53,7 @@ import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { openPromos } from './promos/promos.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -76,12 +78,13 @@ export interface Needs {
 export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const days = calendar(config.TIME_ZONE)
   const countryOf = openCountries()
+  const networks = openNetworks(config.DATA_DIR)
   const audience = openAudience({
     db,
     ledger,
     calendar: days,
     countryOf,
-    networks: openNetworks(config.DATA_DIR),
+    networks,
     dataDir: config.DATA_DIR,
     secret: installationSecret(config.DATA_DIR),
     now,
@@ -116,6 +119,25 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const secret = config.SESSION_SECRET ?? installationSecret(config.DATA_DIR)
   const throttle = loginThrottle({ db, now, secret })
   const setup = setupLink({ db, baseUrl: config.BASE_URL })
+  const tokens = accessTokens({
+    db,
+    now,
+    secret: installationSecret(config.DATA_DIR),
+    algorithm: config.ACCESS_TOKEN_ALGORITHM,
+  })
+  const promos = openPromos({
+    db,
+    readers,
+    ledger,
+    calendar: days,
+    networks,
+    config,
+    secret: installationSecret(config.DATA_DIR),
+    tokens,
+    canonicalId,
+    log,
+    now,
+  })
 
   const app = express()
   app.disable('x-powered-by')
@@ -125,6 +147,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
 
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use('/webhooks/buttondown', buttondown.webhook)
+  app.use(promos.doors)
+  app.use(accessTokenDoor({ tokens, db, throttle }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)
@@ -154,6 +178,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...api.operations,
         ...peopleApi.operations,
         ...newsletterApi.operations,
+        ...accessTokenOperations,
         ...healthOperations,
       ],
     }),
@@ -238,6 +263,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
+    { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
+    { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
+    { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'remove old choices and salts', when: '15 0 * * *', run: () => promos.cleanUp() },
   ]
-  return { app, setup, jobs, remover, refusals, settle, settling, audience, buttondown, scoring }
+  return { app, setup, jobs, remover, refusals, settle, settling, audience, buttondown, scoring, promos }
 }

@@ -63,6 +63,7 @@ export async function testApp({
     stopped = true
     await Promise.all([parts.remover.stop(), parts.buttondown.stop(), parts.scoring.stop()])
     await ledger.close()
+    await parts.promos.stop()
     await readers.destroy()
     await db.destroy()
   }
