@@ -67,6 +67,7 @@ create table promo_sends (
   id integer primary key autoincrement,
   key text not null unique,
   mailing_id integer references mailings (id),
+  delivered integer check (delivered > 0),
   tied_by text check (tied_by in ('provider', 'hand')),
   first_at integer not null
 ) strict;

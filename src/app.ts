@@ -53,7 +53,19 @@ import { mailingListPages } from './mailings/list-page.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { promoChoicesPage } from './promos/choices-page.js'
+import { promoEditPages } from './promos/edit-pages.js'
+import { promoChapters } from './promos/glossary.js'
+import { promoImportBodies, promoImportPage } from './promos/import-page.js'
+import { promoIntegrationPage } from './promos/integration-page.js'
+import { promoOfferPage } from './promos/offer-page.js'
+import { promoOperations } from './promos/operations.js'
+import { promoOverviewPage } from './promos/overview-page.js'
 import { openPromos } from './promos/promos.js'
+import { promoSendsPage } from './promos/sends-page.js'
+import { promoSettingsSection } from './promos/settings-section.js'
+import { promoSimulatorPage } from './promos/simulator-page.js'
+import { promoTextsPage } from './promos/texts-page.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -178,6 +190,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...api.operations,
         ...peopleApi.operations,
         ...newsletterApi.operations,
+        ...promoOperations,
         ...accessTokenOperations,
         ...healthOperations,
       ],
@@ -189,7 +202,14 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
-  app.use(onlyLoggedIn, longLists(), audienceBodies({ config, now }), formBodies(), onlyGenuine)
+  app.use(
+    onlyLoggedIn,
+    longLists(),
+    promoImportBodies(),
+    audienceBodies({ config, now }),
+    formBodies(),
+    onlyGenuine,
+  )
   app.use(showLastEvent({ db }))
   app.use(logoutPages())
   app.use(
@@ -205,6 +225,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
             audience.engagements.forgetSettings()
           },
         }),
+        promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
       ],
     }),
   )
@@ -244,7 +265,32 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
-  app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
+  const { directory: offers } = promos
+  const baseUrl = config.BASE_URL
+  app.use(promoOverviewPage({ readers, directory: offers, calendar: days, now }))
+  app.use(promoEditPages({ db, directory: offers, baseUrl, now }))
+  app.use(
+    promoOfferPage({
+      db,
+      readers,
+      directory: offers,
+      calendar: days,
+      dates: dateFormats(days),
+      baseUrl,
+      now,
+    }),
+  )
+  app.use(promoTextsPage({ readers, directory: offers, calendar: days, now }))
+  app.use(promoSendsPage({ db, readers, directory: offers }))
+  app.use(promoChoicesPage({ readers, directory: offers }))
+  app.use(promoSimulatorPage())
+  app.use(promoIntegrationPage({ directory: offers, baseUrl }))
+  app.use(promoImportPage({ db, directory: offers, now }))
+  app.use(
+    glossaryPages({
+      chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters, ...promoChapters],
+    }),
+  )
 
   app.use(notFound)
   app.use(errorHandler(log))

@@ -391,6 +391,8 @@ export interface Tables {
     id: Generated<number>
     key: string
     mailing_id: number | null
+    /** How many got it, as somebody said by hand; a mailing knows better. */
+    delivered: number | null
     tied_by: 'provider' | 'hand' | null
     first_at: Instant
   }

@@ -48,6 +48,18 @@ export function judgementOf(texts: readonly TextEvidence[]): Judgement | null {
   return known.judgement
 }
 
+/** What is known of the texts that may run: those that a verdict is about. */
+export const comparedTexts = (
+  texts: readonly { id: number; mayRun: boolean }[],
+  evidence: ReadonlyMap<number, TextEvidence>,
+): TextEvidence[] =>
+  texts
+    .filter(({ mayRun }) => mayRun)
+    .map(
+      ({ id }) =>
+        evidence.get(id) ?? { variationId: id, impressions: 0, clicks: 0, issues: 0, pending: false },
+    )
+
 export interface OfferNumbers extends PromoCounts {
   offerId: number
   texts: (PromoCounts & { variationId: number })[]
@@ -147,7 +159,7 @@ export async function readAnalytics({ readers, directory, calendar, now }: Needs
   const variations = []
   for (const { offerId, texts, ...counts } of numbers) {
     const offer = directory.offer(offerId)
-    const known = (offer?.texts ?? []).flatMap(({ id }) => evidence.get(id) ?? [])
+    const known = comparedTexts(offer?.texts ?? [], evidence)
     const judgement = known.length > 1 ? judgementOf(known) : null
     // Many offers take a while together, and doors are served between them.
     if (known.length > 1) await turn()

@@ -25,6 +25,7 @@ export interface KnownOffer extends Linked {
   halfLifeDays: number | null
   baseWeight: number
   active: boolean
+  archived: boolean
   fromOn: string | null
   untilOn: string | null
   counted: { impressions: number; clicks: number }
@@ -103,6 +104,7 @@ export function offerDirectory({ db, calendar, now }: Needs) {
         halfLifeDays: row.half_life_days,
         baseWeight: row.base_weight,
         active: row.active === 1 && row.archived_at === null,
+        archived: row.archived_at !== null,
         fromOn: row.from_on,
         untilOn: row.until_on,
         counted: { impressions: row.impressions ?? 0, clicks: row.clicks ?? 0 },
@@ -227,6 +229,7 @@ export function offerDirectory({ db, calendar, now }: Needs) {
     get size() {
       return offers.size
     },
+    all: () => [...offers.values()],
     types: () => new Set([...offers.values()].map(({ type }) => type)),
 
     /** The eligible offers of a type (empty: of any), by weight. CTRs in it are at most five seconds old. */

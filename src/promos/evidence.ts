@@ -19,6 +19,8 @@ interface Wish {
   halfLives?: ReadonlyMap<number, number | null>
   /** The first day that counts; null: all of them. */
   since?: string | null
+  /** The day before which facts end; null: they do not. */
+  until?: string | null
   calendar: Calendar
   now: number
 }
@@ -40,8 +42,9 @@ export async function readEvidence(db: Db | Readers, wish: Wish): Promise<Map<nu
 const faded = (age: number, halfLife: number | null) =>
   halfLife === null ? 1 : 0.5 ** (Math.max(0, age) / (halfLife * dayLength))
 
-async function byIssue(db: Db | Readers, { offerIds, halfLives, since, calendar, now }: Wish) {
+async function byIssue(db: Db | Readers, { offerIds, halfLives, since, until, calendar, now }: Wish) {
   const from = since ? calendar.startOf(since) : 0
+  const to = until ? calendar.startOf(until) : Number.MAX_SAFE_INTEGER
   const [rows, reported] = await Promise.all([
     db
       .selectFrom('promo_text_variations as texts')
@@ -50,9 +53,10 @@ async function byIssue(db: Db | Readers, { offerIds, halfLives, since, calendar,
       .leftJoin('mailing_counts as mailed', 'mailed.mailing_id', 'sends.mailing_id')
       .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'sends.mailing_id')
       .select(['texts.id', 'texts.offer_id', 'counts.impressions', 'counts.clicks', 'sends.first_at'])
-      .select(['mailed.people_sent', 'mailed.people_bounced', 'reports.deliveries'])
+      .select(['mailed.people_sent', 'mailed.people_bounced', 'reports.deliveries', 'sends.delivered'])
       .where('texts.offer_id', 'in', offerIds)
       .where('sends.first_at', '>=', from)
+      .where('sends.first_at', '<', to)
       .execute(),
     db
       .selectFrom('promo_text_variations as texts')
@@ -66,10 +70,7 @@ async function byIssue(db: Db | Readers, { offerIds, halfLives, since, calendar,
   for (const row of rows) {
     const text = evidenceIn(found, row.id)
     inSends.set(row.id, (inSends.get(row.id) ?? 0) + row.impressions)
-    const delivered = deliveredOf(
-      { people_sent: row.people_sent ?? 0, people_bounced: row.people_bounced ?? 0 },
-      { deliveries: row.deliveries },
-    )
+    const delivered = audienceOf(row)
     if (delivered === 0) {
       if (row.impressions > 0) text.pending = true
       continue
@@ -81,12 +82,25 @@ async function byIssue(db: Db | Readers, { offerIds, halfLives, since, calendar,
   }
   // Impressions that named no issue have no audience either.
   for (const { id, impressions } of reported)
-    if (!since && impressions > (inSends.get(id) ?? 0)) evidenceIn(found, id).pending = true
+    if (!since && !until && impressions > (inSends.get(id) ?? 0)) evidenceIn(found, id).pending = true
   return found
 }
 
-async function byMessage(db: Db | Readers, { offerIds, halfLives, since, calendar, now }: Wish) {
-  const fades = since || [...(halfLives?.values() ?? [])].some((halfLife) => halfLife !== null)
+/** How many got an issue: what its mailing delivered, else what somebody said by hand; 0 when nobody knows. */
+export const audienceOf = (send: {
+  people_sent: number | null
+  people_bounced: number | null
+  deliveries: number | null
+  delivered: number | null
+}): number =>
+  deliveredOf(
+    { people_sent: send.people_sent ?? 0, people_bounced: send.people_bounced ?? 0 },
+    { deliveries: send.deliveries },
+  ) ||
+  (send.delivered ?? 0)
+
+async function byMessage(db: Db | Readers, { offerIds, halfLives, since, until, calendar, now }: Wish) {
+  const fades = since || until || [...(halfLives?.values() ?? [])].some((halfLife) => halfLife !== null)
   const [rows, sends] = await Promise.all([
     fades
       ? db
@@ -95,6 +109,7 @@ async function byMessage(db: Db | Readers, { offerIds, halfLives, since, calenda
           .where('offer_id', 'in', offerIds)
           .where('variation_id', '>', 0)
           .$if(Boolean(since), (query) => query.where('day_on', '>=', since!))
+          .$if(Boolean(until), (query) => query.where('day_on', '<', until!))
           .execute()
       : db
           .selectFrom('promo_text_variations as texts')

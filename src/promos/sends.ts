@@ -50,11 +50,18 @@ export async function tieSends(
   return tied
 }
 
-/** Ties an issue to a mailing by hand, or (null) says that it is none of them. */
-export async function tieByHand(db: Db, send: number, mailing: number | null) {
+/**
+ * What somebody says of an issue by hand: which mailing it is, or how many got it where no provider tells. Both null: that
+ * nobody knows.
+ */
+export async function tieByHand(
+  db: Db,
+  send: number,
+  { mailing, delivered }: { mailing: number | null; delivered: number | null },
+) {
   await db
     .updateTable('promo_sends')
-    .set({ mailing_id: mailing, tied_by: 'hand' })
+    .set({ mailing_id: mailing, delivered, tied_by: 'hand' })
     .where('id', '=', send)
     .execute()
 }

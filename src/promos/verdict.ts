@@ -70,6 +70,12 @@ export const isComparable = (texts: readonly Seen[]) =>
   texts.some(({ impressions }) => impressions > 0) &&
   texts.every(({ impressions, clicks }) => clicks <= impressions)
 
+/** The kind of verdict alone, without how long the next one would take. */
+export function kindOfTexts(texts: readonly Evidence[]): VerdictKind {
+  const { betas, comparison, leader } = compare(texts)
+  return kindOf(texts, betas, comparison, leader)
+}
+
 function compare(texts: readonly Evidence[]) {
   const prior = pooledPrior(texts)
   const betas = texts.map((text) => posteriorOf(prior, text))
@@ -111,9 +117,7 @@ function issuesLeft(texts: readonly Evidence[]): number | null {
     }))
   }
   const isSettled = (more: number) => {
-    const later = after(more)
-    const { betas, comparison, leader } = compare(later)
-    return /^(winner|same)$/.test(kindOf(later, betas, comparison, leader))
+    return /^(winner|same)$/.test(kindOfTexts(after(more)))
   }
   let high = 1
   for (; !isSettled(high); high *= 2) if (high > mostIssues) return null

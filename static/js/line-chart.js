@@ -16,6 +16,7 @@ const strokes = {
   clicks: { colour: '--step-3', width: 2 },
   left: { colour: '--negative', width: 1.5 },
   joined: { colour: '--step-4', width: 2 },
+  ctr: { colour: '--step-4', width: 2 },
 }
 /** The period before lies behind, what matters most in front. */
 const order = Object.keys(strokes)
