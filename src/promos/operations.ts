@@ -18,11 +18,9 @@ const Selection = z.object({
   cta_text: z.string(),
   tone: z.string(),
   length_category: z.enum(['short', 'medium', 'long']),
-  link: z
-    .string()
-    .meta({
-      description: 'The offer’s link URL, else `/go/<slug>` here, with `promo_var` and the UTM parameters.',
-    }),
+  link: z.string().meta({
+    description: 'The offer’s link URL, else `/go/<slug>` here, with `promo_var` and the UTM parameters.',
+  }),
   strategy: z.enum(strategies),
   repeated: z
     .boolean()

@@ -58,7 +58,7 @@ def promo_html(promo):
 
 
 def track_impression(promo, send_id, placements=1):
-    """Tells that the promo ran in this issue. Telling it twice counts once; after a 503 nothing has to be sent again."""
+    """Tells that the promo ran in this issue. Telling it twice counts once."""
     try:
         call('/api/v1/promo/track-impression', {
             'offer_id': promo['offer_id'],

@@ -14,7 +14,15 @@ interface Needs {
   directory: OfferDirectory
 }
 
-const After = z.object({ after: z.coerce.number().int().min(0).max(1e15).catch(0) })
+/** The issue that the page before ended with, by its instant and its id. */
+const After = z.object({
+  after: z
+    .string()
+    .regex(/^\d{1,15}-\d{1,15}$/)
+    .transform((text) => text.split('-').map(Number) as [at: number, id: number])
+    .nullable()
+    .catch(null),
+})
 /** A mailing by its number, or how many got the issue; both empty: nobody knows. */
 const Tie = z.object({
   mailing: z
@@ -56,7 +64,15 @@ export function promoSendsPage({ db, readers, directory }: Needs) {
         'mailed.people_bounced',
         'reports.deliveries',
       ])
-      .$if(after > 0, (query) => query.where('sends.id', '<', after))
+      .$if(after !== null, (query) =>
+        query.where(({ or, and, eb }) =>
+          or([
+            eb('sends.first_at', '<', after![0]),
+            and([eb('sends.first_at', '=', after![0]), eb('sends.id', '<', after![1])]),
+          ]),
+        ),
+      )
+      .orderBy('sends.first_at', 'desc')
       .orderBy('sends.id', 'desc')
       .limit(onePage + 1)
       .execute()
@@ -95,8 +111,9 @@ export function promoSendsPage({ db, readers, directory }: Needs) {
         clicks: byId.get(send.id)?.clicks ?? 0,
         isListed: mailings.some(({ id }) => id === send.mailing_id),
       })),
-      next: rows.length > onePage ? `/promos/sends?after=${listed.at(-1)!.id}` : '',
-      isMore: after > 0,
+      next:
+        rows.length > onePage ? `/promos/sends?after=${listed.at(-1)!.first_at}-${listed.at(-1)!.id}` : '',
+      isMore: after !== null,
     })
   })
 
