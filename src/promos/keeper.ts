@@ -37,6 +37,8 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
   /** The database did not take the last fact: until it does again, facts go straight to the spool. */
   let isDown = false
   const held: PromoFact[] = []
+  /** Facts that nobody waits for, on their way. */
+  const underWay = new Set<Promise<void>>()
   let told = 0
 
   async function toLedger(fact: PromoFact): Promise<PromoReceipt> {
@@ -99,7 +101,12 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
   }
 
   /** The same for somebody who does not wait for it; where nothing else takes the fact, memory does. */
-  async function keepSomehow(fact: PromoFact): Promise<void> {
+  function keepSomehow(fact: PromoFact): Promise<void> {
+    const keeping = keepAnyhow(fact).finally(() => underWay.delete(keeping))
+    underWay.add(keeping)
+    return keeping
+  }
+  async function keepAnyhow(fact: PromoFact): Promise<void> {
     try {
       const kept = await keep(fact)
       if (!('spooled' in kept) || kept.spooled) return
@@ -162,8 +169,13 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
     get isDown() {
       return isDown
     },
+    /** Everything that nobody waits for has found its place. */
+    async settled() {
+      await Promise.all(underWay)
+    },
     /** What only memory holds goes to the spool, if that takes it by now. */
     async stop() {
+      await Promise.all(underWay)
       for (const fact of held.splice(0)) await toSpool(fact)
       await spool.close()
     },

@@ -97,6 +97,7 @@ export function openPromos({
     /** Reads the offers into memory; doors that are asked before wait for it. */
     load: () => directory.load(),
     replay: () => keeper.replay(),
+    settled: () => keeper.settled(),
     async refresh() {
       await directory.load()
       await directory.refresh()

@@ -2,6 +2,12 @@ import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'nod
 import { type FileHandle, open, readFile, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
+/** What is done to files, so that tests can have a full disk. */
+export const disk = {
+  append: (file: FileHandle, bytes: Buffer) => file.appendFile(bytes),
+  truncate: (path: string, size: number) => truncate(path, size),
+}
+
 /** The spool holds as much as it may, or the disk has no room even for it. */
 export class SpoolFull extends Error {
   constructor(options?: ErrorOptions) {
@@ -82,7 +88,7 @@ export class Spool {
 
   /**
    * Hands out all that waits, oldest first, some at a time. What `take` answers with an error stays, and the rest with it.
-   * @param take gets the lines of a file in groups; lines that it does not want to see again are done with when it answers
+   * @param take gets the lines of a file in groups, and answers when it is done with them
    * @returns how many lines were taken
    */
   async drain(take: (lines: string[]) => Promise<void>, { together = 500 } = {}): Promise<number> {
@@ -114,6 +120,7 @@ export class Spool {
   }
 
   async #flush() {
+    await null // the promise has to be there before the first line is refused
     while (this.#queue.length > 0) {
       const batch = this.#queue.splice(0, 1_000)
       const bytes = Buffer.from(`${batch.map(({ line }) => line).join('\n')}\n`)
@@ -136,11 +143,11 @@ export class Spool {
     const { number, file } = await this.#open()
     const before = this.#sizes.get(number)!
     try {
-      await file.appendFile(bytes)
+      await disk.append(file, bytes)
       await file.datasync()
     } catch (error) {
       // Half a line must not stand before the next one.
-      await truncate(this.#path(number), before).catch(() => this.#leave())
+      await disk.truncate(this.#path(number), before).catch(() => this.#leave())
       throw error
     }
     this.#sizes.set(number, before + bytes.length)
