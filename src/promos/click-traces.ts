@@ -76,4 +76,5 @@ export function keptReferrer(text: string): string {
 }
 
 /** A user agent without the mailbox that some crawlers carry in theirs. */
-export const keptUserAgent = (text: string) => text.replace(new RegExp(mailbox.source, 'gi'), '').trim()
+export const keptUserAgent = (text: string) =>
+  text.replace(new RegExp(mailbox.source, 'gi'), '').replace(/ {2,}/g, ' ').trim()
