@@ -53,7 +53,7 @@ export function selectionDoor({ directory, keeper, baseUrl, now }: Needs) {
     }
     const repeated = candidates.length === 0
     if (repeated) candidates = running(offer, new Set())
-    const rule = textRule(offer.strategy, candidates)
+    const rule = textRule(offer.strategy, candidates, running(offer, new Set()))
     const text = directory.text(chooseText(rule, random))!
     const excludedId = repeated ? null : (offer.texts.find(({ id }) => last.has(id))?.id ?? null)
     return { offer, text, seed, excludedId, repeated, wheel, rule }

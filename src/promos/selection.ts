@@ -36,8 +36,15 @@ export type TextRule =
   | { rule: 'weights' | 'turns' | 'newcomers'; texts: (readonly [id: number, weight: number])[] }
   | { rule: 'beliefs'; floor: number; texts: (readonly [id: number, a: number, b: number])[] }
 
-/** @param candidates at least one */
-export function textRule(strategy: Strategy, candidates: readonly Candidate[]): TextRule {
+/**
+ * @param candidates at least one
+ * @param all the texts of the offer that run, also one that is left out this time: what is not known of it is not known
+ */
+export function textRule(
+  strategy: Strategy,
+  candidates: readonly Candidate[],
+  all: readonly Candidate[] = candidates,
+): TextRule {
   const base: TextRule = { rule: 'weights', texts: candidates.map(({ id, weight }) => [id, weight]) }
   switch (strategy) {
     case 'fixed':
@@ -55,11 +62,11 @@ export function textRule(strategy: Strategy, candidates: readonly Candidate[]): 
       }
     }
     case 'learn': {
-      const seen = candidates.map(({ evidence }) => evidence)
+      const seen = all.map(({ evidence }) => evidence)
       const isPossible = seen.every(({ impressions, clicks }) => clicks <= impressions)
       const isNew = (text: Candidate) => text.evidence.impressions < newcomerImpressions && !text.pending
       // Nobody knows yet how many readers anything had, so the weights of the owner hold.
-      if (!isPossible || (!isComparable(seen) && candidates.some(({ pending }) => pending))) return base
+      if (!isPossible || (!isComparable(seen) && all.some(({ pending }) => pending))) return base
       if (candidates.some(isNew))
         return { rule: 'newcomers', texts: candidates.map((text) => [text.id, isNew(text) ? 1 : 0]) }
       const prior = pooledPrior(seen)
