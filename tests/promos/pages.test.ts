@@ -163,7 +163,7 @@ describe('the pages of promos', () => {
     for (let issue = 0; issue < 4; issue++) await anIssue(room, offer.id, good.id, { got: 1_000, clicks: 30 })
     await anIssue(room, offer.id, weak.id, { got: 1_000, clicks: 12 })
     expect(verdictOn(await room.page(page))).toMatch(
-      /^Keep “Paper that keeps”: it is the best of the two with 9\d(\.\d)?% probability, and about \w+ more issues? will settle it\.$/,
+      /^Keep “Paper that keeps”: it is the best of the two with (over )?9\d(\.\d)?% probability, and about \w+ more issues? will settle it\.$/,
     )
     for (let issue = 0; issue < 3; issue++) await anIssue(room, offer.id, weak.id, { got: 1_000, clicks: 10 })
     const won = await room.page(page)
