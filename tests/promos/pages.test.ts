@@ -174,7 +174,6 @@ describe('the pages of promos', () => {
     for (const part of [
       'How sure we are',
       'CTR over time',
-      'Traffic share',
       'When people click',
       'Desktop',
       'A click belongs to the issue',
