@@ -152,7 +152,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
         facts += whole.length
         isDown = false
       })
-      if (isDown || facts > 0) log.info({ facts }, 'spooled promo facts recorded')
+      if (facts > 0) log.info({ facts }, 'spooled promo facts recorded')
       isDown = false
       return facts
     } catch (error) {

@@ -1,4 +1,5 @@
 import { type Request, type Response, Router } from 'express'
+import { minuteCache } from '../audience/minute-cache.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
@@ -16,7 +17,7 @@ import { readShown } from './offer-numbers.js'
 import { rangeLabels, stateOf } from './overview-page.js'
 import { OfferView, ranges } from './page-forms.js'
 import { bandsOf, curvesOf, hillOf, inkOf, scaleOf } from './pictures.js'
-import { meanOf, pooledPrior, posteriorOf } from './posterior.js'
+import { credibleInterval, meanOf, pooledPrior, posteriorOf } from './posterior.js'
 import { getOffer, listVariations, type Offer, type Variation } from './queries.js'
 import { isStrategy, strategyNames } from './strategies.js'
 import { nameOf, probabilityWords, verdictSentence } from './verdict-sentence.js'
@@ -34,6 +35,7 @@ interface Needs {
 /** `/promos/offers/:id`: one offer, which of its texts to keep, and why. */
 export function promoOfferPage({ db, readers, directory, calendar, dates, baseUrl, now }: Needs) {
   const routes = Router()
+  const remembered = minuteCache(now)
 
   routes.get('/promos/offers/:id', async (req, res) => {
     await directory.load()
@@ -264,7 +266,7 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
     const known = directory.offer(offer.id)!
     const range = await rangeOf(readers, calendar, { days: view.days, now: at })
     const since = calendar.startOf(range.start)
-    const [cells, devices, sends, shares, timeline] = await Promise.all([
+    const [cells, devices, sends, shares, timeline, offers] = await Promise.all([
       readHeat(readers, calendar, offer.id, since),
       readers
         .selectFrom('promo_devices')
@@ -276,6 +278,9 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
       readSends(offer.id),
       readShares(known, range),
       readTimeline(readers, calendar, range, { offerId: offer.id }),
+      remembered(`offers ${view.days} ${directory.settings.meaning}`, () =>
+        rankOffers(range, view.days === 'all'),
+      ),
     ])
     const deviceClicks = devices.reduce((sum, { clicks }) => sum + clicks, 0)
     return {
@@ -287,11 +292,41 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
         width: Math.round((clicks / devices[0]!.clicks) * 1000) / 10,
       })),
       deviceClicks,
+      offers: besideOthers(offers, offer.id),
       sends,
       shares,
       series: seriesOf(timeline, sends),
       firstLink: known.texts[0] ? linkOf(known, known.texts[0].id, baseUrl) : '',
     }
+  }
+
+  /** All offers that are not retired, by their CTR. It takes a scan of the days: its answer is remembered for a minute. */
+  async function rankOffers(range: { start: string; end: string }, isAll: boolean) {
+    const offers = directory.all().filter(({ archived }) => !archived)
+    const { meaning } = directory.settings
+    const shown = await readShown(readers, offers, { range, isAll, meaning, calendar, now: now() })
+    return offers
+      .map(({ id, name, texts }) => ({ id, name, ...shown.offer({ id, texts }) }))
+      .filter((each) => each.ctr !== null)
+      .sort((one, other) => other.ctr! - one.ctr! || one.id - other.id)
+  }
+  /** The first ten, and this one if it is further behind. */
+  function besideOthers(ranked: Awaited<ReturnType<typeof rankOffers>>, id: number) {
+    const most = ranked[0]?.ctr || 1
+    return ranked
+      .map((each, place) => ({
+        ...each,
+        place: place + 1,
+        isThis: each.id === id,
+        width: Math.round((each.ctr! / most) * 1000) / 10,
+        interval: intervalWords(each.basis),
+      }))
+      .filter(({ place, isThis }) => place <= 10 || isThis)
+  }
+  function intervalWords({ impressions, clicks }: { impressions: number; clicks: number }) {
+    if (clicks > impressions) return ''
+    const [low, high] = credibleInterval({ a: clicks + 0.5, b: impressions - clicks + 0.5 })
+    return `${percent(low)} to ${percent(high)}`
   }
 
   /** CTR of each issue, where it is known how many got them; else by day. */

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { type RequestHandler, Router } from 'express'
 import { plainAddress } from '../campaigns/forms.js'
 import type { OfferDirectory } from './directory.js'
@@ -30,13 +31,14 @@ export function redirectDoor({ directory, keeper, now }: Needs) {
     if (req.method !== 'HEAD') {
       const text = directory.text(Number(new URLSearchParams(query).get(variationParameter) ?? Number.NaN))
       const { headers } = req
+      const address = plainAddress(String(req.ip))
       const kept = keeper.keepSomehow({
         kind: 'click',
         offerId: offer.id,
         variationId: text?.offerId === offer.id ? text.id : null,
         referrer: headers.referer ?? '',
         userAgent: headers['user-agent'] ?? null,
-        address: plainAddress(req.ip ?? '') || null,
+        address: isIP(address) ? address : null,
         ahead: /prefetch|prerender|preview/i.test(
           `${headers['sec-purpose']} ${headers.purpose} ${headers['x-moz']}`,
         ),

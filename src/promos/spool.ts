@@ -92,10 +92,8 @@ export class Spool {
    * @returns how many lines were taken
    */
   async drain(take: (lines: string[]) => Promise<void>, { together = 500 } = {}): Promise<number> {
-    await this.#seal()
     let taken = 0
-    for (const number of [...this.#sizes.keys()]) {
-      if (number === this.#current?.number) break
+    for (const number of await this.#seal()) {
       const text = await readFile(this.#path(number), 'utf8')
       // What stands after the last line break was being written when the process ended: nobody was told that it is kept.
       const lines = text
@@ -174,9 +172,12 @@ export class Spool {
     await left?.file.close()
   }
 
+  /** Closes the file that lines go to. @returns the files to which none goes any more */
   async #seal() {
     while (this.#flushing) await this.#flushing
+    const sealed = [...this.#sizes.keys()]
     await this.#leave()
+    return sealed
   }
 
   #path(number: number) {

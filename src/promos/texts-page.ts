@@ -26,7 +26,7 @@ const traits = {
   cta: { label: 'Call to action', of: (text: KnownText) => text.ctaText || 'none' },
   headline: {
     label: 'Headline',
-    of: (text: KnownText) => (text.headline ? 'with a headline' : 'without one'),
+    of: (text: KnownText) => text.headline || 'without a headline',
   },
 } as const
 type Trait = keyof typeof traits

@@ -190,6 +190,8 @@ it('tie issues to mailings by the provider’s id, in whatever spelling and orde
     { mailing_id: mailing.id, tied_by: 'provider' },
     { mailing_id: null, tied_by: null },
   ])
+  await app.promos.lookAgain()
+  expect((await ties())[1]).toEqual({ mailing_id: null, tied_by: null })
   const other = await aMailing(app)
   await app.db.updateTable('mailings').set({ provider_id: 'later' }).where('id', '=', other.id).execute()
   await app.promos.lookAgain()

@@ -61,6 +61,17 @@ describe('/go', () => {
     expect(await countsOf(app, text.id)).toMatchObject({ clicks: 1 })
   })
 
+  it('keeps no address of who has none', async () => {
+    const app = await testApp({ env: { TRUST_PROXY: '1' } })
+    const { offer } = await aPromo(app)
+    await app.http
+      .get(`/go/${offer.slug}`)
+      .set('X-Forwarded-For', 'unknown')
+      .set('User-Agent', firefox)
+      .expect(302)
+    expect(await app.db.selectFrom('promo_clicks').select('address').execute()).toEqual([{ address: null }])
+  })
+
   it('counts nothing for HEAD, machines beside, and leads nowhere else', async () => {
     const app = await testApp()
     const { offer, ids } = await aPromo(app)

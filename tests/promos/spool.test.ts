@@ -26,6 +26,9 @@ describe('the spool', () => {
     expect(spool.isEmpty).toBe(true)
     expect(await drained(spool)).toEqual([])
     expect(readdirSync(folder)).toEqual(['reserve'])
+    const appending = spool.append('on its way')
+    expect(await drained(spool)).toEqual(['on its way'])
+    await appending
     await spool.close()
   })
 
@@ -190,6 +193,27 @@ describe('the keeper', () => {
     release[1]!()
     expect(await replaying).toBe(0)
     expect(seen[1]).toBe(seen[0])
+  })
+
+  it('goes to the spool for all who wait at once, and minds no refusal that comes later', async () => {
+    const reject: (() => void)[] = []
+    const { keeper, spool } = aKeeper(
+      () => new Promise((_, fail) => void reject.push(() => fail(new LedgerUnavailable()))),
+    )
+    expect(await Promise.all([keeper.keep(click(1)), keeper.keep(click(2))])).toEqual([
+      { spooled: true },
+      { spooled: true },
+    ])
+    for (const each of reject) each()
+    expect(await keeper.keep(click(3))).toEqual({ spooled: true })
+    let lines = 0
+    await spool.drain(async (some) => {
+      lines += some.length
+    })
+    expect(lines).toBe(3)
+    // Nothing waits any more: that the database takes facts again is found out by the next one.
+    expect(await keeper.replay()).toBe(0)
+    expect(keeper.isDown).toBe(false)
   })
 
   it('spools while the queue is full, and is not down for that', async () => {
