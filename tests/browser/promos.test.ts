@@ -24,7 +24,7 @@ async function aLivelySite() {
     await aVariation(site, offer.id, { text: 'Three notebooks, one price, until Sunday.', tone: 'urgent' }),
     await aVariation(site, offer.id, { text: 'Not seen by anybody yet', approved: 0 }),
   ]
-  await aPromo(site, { name: 'Moka pot', texts: 1, type: 'sponsor' })
+  const other = await aPromo(site, { name: 'Moka pot', texts: 1, type: 'sponsor' })
   await aMailing(site, { name: 'Issue 112' })
   // The facts of the past are told to the recorder itself: the doors' clock is now.
   const tell = (fact: object) => site.promos.keeper.keep({ spoolId: null, ...fact } as never)
@@ -43,6 +43,14 @@ async function aLivelySite() {
         happenedAt: clock.at + click * 900_000,
       })
   }
+  await tell({
+    kind: 'impression',
+    offerId: other.offer.id,
+    variationId: other.ids[0],
+    happenedAt: clock.at - 9 * day,
+    sendKey: 'issue-9',
+    placements: 1,
+  })
   await site.db
     .updateTable('promo_sends')
     .set({ delivered: 600, tied_by: 'hand' })
