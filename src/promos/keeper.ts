@@ -33,9 +33,11 @@ const isForLater = (error: unknown) =>
  * id, and from there into the database when it can be. A fact may be on both ways at once, since nothing can be taken
  * back out of the ledger's queue: both know it by the same id, and the second to arrive is a repeat.
  */
-export function factKeeper({ write, spool, seals, written, log, patience = 400, holds = 10_000 }: Needs) {
-  /** The database did not take the last fact: until it does again, facts go straight to the spool. */
+export function factKeeper({ write, spool, seals, written, log, patience = 1_000, holds = 10_000 }: Needs) {
+  /** The database took nothing lately: until it does again, facts go straight to the spool. */
   let isDown = false
+  /** How many facts the database has taken. */
+  let taken = 0
   const held: PromoFact[] = []
   /** Facts that nobody waits for, on their way. */
   const underWay = new Set<Promise<void>>()
@@ -43,6 +45,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
 
   async function toLedger(fact: PromoFact): Promise<PromoReceipt> {
     const receipt = await write(fact)
+    taken++
     written(fact, receipt)
     return receipt
   }
@@ -85,12 +88,14 @@ export function factKeeper({ write, spool, seals, written, log, patience = 400, 
     const late = new Promise<'late'>((resolve) => {
       timer = setTimeout(resolve, patience, 'late')
     })
+    const before = taken
     const writing = toLedger(fact)
     try {
       const outcome = await Promise.race([writing, late])
       if (outcome !== 'late') return { receipt: outcome }
       writing.catch(() => {}) // the spool has it
-      goDown(`no commit within ${patience} ms`)
+      // A busy machine is slow, and takes others meanwhile; one that takes nobody is down.
+      if (taken === before) goDown(`no commit within ${patience} ms`)
     } catch (error) {
       if (!isForLater(error)) throw error
       if (!(error instanceof LedgerFull)) goDown((error as Error).message)

@@ -216,6 +216,16 @@ describe('the keeper', () => {
     expect(keeper.isDown).toBe(false)
   })
 
+  it('is not down while the database takes others', async () => {
+    const { keeper } = aKeeper((fact) =>
+      fact.happenedAt === 1 ? new Promise(() => {}) : Promise.resolve(receipt),
+    )
+    const slow = keeper.keep(click(1))
+    expect(await keeper.keep(click(2))).toEqual({ receipt })
+    expect(await slow).toEqual({ spooled: true })
+    expect(keeper.isDown).toBe(false)
+  })
+
   it('spools while the queue is full, and is not down for that', async () => {
     const { keeper } = aKeeper(async () => {
       throw new LedgerFull()
