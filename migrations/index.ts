@@ -3,6 +3,7 @@ import * as theHouse from './0001-the-house.js'
 import * as theAudience from './0002-the-audience.js'
 import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
+import * as promos from './0005-promos.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -10,4 +11,5 @@ export const migrations: Record<string, Migration> = {
   '0002-the-audience': theAudience,
   '0003-worth-a-word': worthAWord,
   '0004-mailings': mailings,
+  '0005-promos': promos,
 }

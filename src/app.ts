@@ -1,5 +1,6 @@
 import express from 'express'
 import type { Logger } from 'pino'
+import { accessTokenDoor, accessTokenOperations, accessTokens } from './accounts/access-tokens.js'
 import { onlyLoggedIn, recognise } from './accounts/gate.js'
 import { loginPages, logoutPages } from './accounts/login.js'
 import { sessions } from './accounts/sessions.js'
@@ -43,7 +44,7 @@ import { type Config, version } from './config.js'
 import type { Db } from './database/open.js'
 import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
-import { spellingsOf } from './esp/buttondown/ids.js'
+import { canonicalId, spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
@@ -68,6 +69,19 @@ import { logoUploads } from './partners/logo-uploads.js'
 import { partnerPages } from './partners/partner-pages.js'
 import { projectPages } from './partners/project-pages.js'
 import { tieDoor } from './partners/tie-door.js'
+import { promoChoicesPage } from './promos/choices-page.js'
+import { promoEditPages } from './promos/edit-pages.js'
+import { promoChapters } from './promos/glossary.js'
+import { promoImportBodies, promoImportPage } from './promos/import-page.js'
+import { promoIntegrationPage } from './promos/integration-page.js'
+import { promoOfferPage } from './promos/offer-page.js'
+import { promoOperations } from './promos/operations.js'
+import { promoOverviewPage } from './promos/overview-page.js'
+import { openPromos } from './promos/promos.js'
+import { promoSendsPage } from './promos/sends-page.js'
+import { promoSettingsSection } from './promos/settings-section.js'
+import { promoSimulatorPage } from './promos/simulator-page.js'
+import { promoTextsPage } from './promos/texts-page.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -92,12 +106,13 @@ export interface Needs {
 export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const days = calendar(config.TIME_ZONE)
   const countryOf = openCountries()
+  const networks = openNetworks(config.DATA_DIR)
   const audience = openAudience({
     db,
     ledger,
     calendar: days,
     countryOf,
-    networks: openNetworks(config.DATA_DIR),
+    networks,
     dataDir: config.DATA_DIR,
     secret: installationSecret(config.DATA_DIR),
     now,
@@ -146,6 +161,25 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const secret = config.SESSION_SECRET ?? installationSecret(config.DATA_DIR)
   const throttle = loginThrottle({ db, now, secret })
   const setup = setupLink({ db, baseUrl: config.BASE_URL })
+  const tokens = accessTokens({
+    db,
+    now,
+    secret: installationSecret(config.DATA_DIR),
+    algorithm: config.ACCESS_TOKEN_ALGORITHM,
+  })
+  const promos = openPromos({
+    db,
+    readers,
+    ledger,
+    calendar: days,
+    networks,
+    config,
+    secret: installationSecret(config.DATA_DIR),
+    tokens,
+    canonicalId,
+    log,
+    now,
+  })
 
   const app = express()
   app.disable('x-powered-by')
@@ -156,6 +190,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
+  app.use(promos.doors)
+  app.use(accessTokenDoor({ tokens, db, throttle }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)
@@ -188,6 +224,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...peopleApi.operations,
         ...newsletterApi.operations,
         ...projectApi.operations,
+        ...promoOperations,
+        ...accessTokenOperations,
         ...healthOperations,
       ],
     }),
@@ -201,6 +239,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(
     onlyLoggedIn,
     longLists(),
+    promoImportBodies(),
     audienceBodies({ config, now }),
     logoUploads(),
     formBodies(),
@@ -222,6 +261,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
           },
         }),
         benchmarkSection({ db }),
+        promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
       ],
     }),
   )
@@ -277,9 +317,36 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
   app.use(emailOctopusPages({ db, emailOctopus, config, now }))
+  const { directory: offers } = promos
+  const baseUrl = config.BASE_URL
+  app.use(promoOverviewPage({ readers, directory: offers, calendar: days, now }))
+  app.use(promoEditPages({ db, directory: offers, baseUrl, now }))
+  app.use(
+    promoOfferPage({
+      db,
+      readers,
+      directory: offers,
+      calendar: days,
+      dates: dateFormats(days),
+      baseUrl,
+      now,
+    }),
+  )
+  app.use(promoTextsPage({ readers, directory: offers, calendar: days, now }))
+  app.use(promoSendsPage({ db, readers, directory: offers }))
+  app.use(promoChoicesPage({ readers, directory: offers }))
+  app.use(promoSimulatorPage())
+  app.use(promoIntegrationPage({ directory: offers, baseUrl }))
+  app.use(promoImportPage({ db, directory: offers, now }))
   app.use(
     glossaryPages({
-      chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters, ...partnerChapters],
+      chapters: [
+        ...campaignChapters,
+        ...audienceChapters,
+        ...mailingChapters,
+        ...partnerChapters,
+        ...promoChapters,
+      ],
     }),
   )
 
@@ -315,6 +382,10 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
     { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
     { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
+    { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
+    { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
+    { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'remove old choices and salts', when: '15 0 * * *', run: () => promos.cleanUp() },
   ]
   return {
     app,
@@ -328,5 +399,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     buttondown,
     emailOctopus,
     scoring,
+    promos,
   }
 }

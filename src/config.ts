@@ -73,6 +73,13 @@ const TrustProxy = z.string().transform((text, context): false | number | string
   return z.NEVER
 })
 
+const perMinute = (usual: number) =>
+  z
+    .string()
+    .regex(/^\d{1,6}$/, 'a number of requests, or 0 for no limit')
+    .transform(Number)
+    .default(usual)
+
 const flag = z.enum(['0', '1'], '0 or 1').transform((value) => value === '1')
 
 const Environment = z.object({
@@ -118,6 +125,15 @@ const Environment = z.object({
     .regex(/^\d{1,6}$/, 'a number of requests, or 0 for no limit')
     .transform(Number)
     .default(10),
+  PROMO_IMPRESSIONS_PER_MINUTE: perMinute(200),
+  PROMO_CLICKS_PER_MINUTE: perMinute(500),
+  PROMO_ANALYTICS_PER_MINUTE: perMinute(60),
+  PROMO_SPOOL_MB: z
+    .string()
+    .regex(/^[1-9]\d{0,4}$/, 'a number of megabytes from 1 to 99999')
+    .transform(Number)
+    .default(64),
+  ACCESS_TOKEN_ALGORITHM: z.enum(['HS256', 'EdDSA'], { error: 'HS256 or EdDSA' }).default('HS256'),
   NODE_ENV: z.string().optional(),
 })
 

@@ -16,6 +16,7 @@ import { openReaders } from './database/readers.js'
 import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
 import { startJobs } from './operations/jobs.js'
+import { rebuildPromoDays } from './promos/rebuild.js'
 import { makeDataFolder } from './secret.js'
 import { calendar } from './web/calendar.js'
 import { httpServer } from './web/server.js'
@@ -50,6 +51,7 @@ async function start() {
     await db.transaction().execute(async (tx) => {
       await rebuildDays(tx, days)
       await rebuildEngagementDays(tx, days)
+      await rebuildPromoDays(tx, days)
     })
     log.info({ timeZone: config.TIME_ZONE }, 'days counted in the reporting time zone')
   }
@@ -60,7 +62,7 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring } = await createApp({
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos } = await createApp({
     config,
     db,
     readers,
@@ -69,6 +71,7 @@ async function start() {
     now,
   })
 
+  await promos.load()
   const server = httpServer(app)
   server.listen(config.PORT, config.HOST)
   await once(server, 'listening')
@@ -99,6 +102,7 @@ async function start() {
   await ledger.close()
   await closed
   clearInterval(sweep)
+  await promos.stop()
   await Promise.all([readers.destroy(), checkpoints.stop()])
   await db.destroy()
   unlock()

@@ -89,6 +89,7 @@ export async function changePassword(
   const password_hash = await hashPassword(password)
   await db.transaction().execute(async (tx) => {
     await tx.updateTable('accounts').set({ password_hash }).where('id', '=', id).execute()
+    await tx.deleteFrom('access_tokens').where('account_id', '=', id).execute()
     await endSessions(tx, id, { keep })
   })
 }
@@ -106,6 +107,7 @@ export async function deactivateAccount(db: Db, id: number) {
       .executeTakeFirst()
     if (!others) throw new LastAccount()
     await tx.updateTable('accounts').set({ active: 0 }).where('id', '=', id).execute()
+    await tx.deleteFrom('access_tokens').where('account_id', '=', id).execute()
     await endSessions(tx, id, { keep: null })
     return username
   })

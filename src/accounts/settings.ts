@@ -2,6 +2,7 @@ import { type Request, type Response, Router } from 'express'
 import type { Db } from '../database/open.js'
 import { NotFound } from '../web/errors.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
+import { countAccessTokens, revokeAccessTokens } from './access-tokens.js'
 import {
   activateAccount,
   changePassword,
@@ -165,7 +166,15 @@ export function settingsPages({ db, now, throttle, sections }: Deps) {
     given: { made?: object; values?: object; errors?: object } = {},
   ) => {
     const tokens = await listTokens(db, { revokedSince: now() - 30 * day })
-    show(res, '/settings/tokens', { tokens, made: null, values: {}, errors: noErrors, ...given })
+    const accessTokens = await countAccessTokens(db, accountOf(res).id, now())
+    show(res, '/settings/tokens', {
+      tokens,
+      accessTokens,
+      made: null,
+      values: {},
+      errors: noErrors,
+      ...given,
+    })
   }
   routes.get('/settings/tokens', (_req, res) => showTokens(res))
   routes.post('/settings/tokens', async (req, res) => {
@@ -179,6 +188,12 @@ export function settingsPages({ db, now, throttle, sections }: Deps) {
   })
   routes.post('/settings/tokens/:id/revocation', async (req, res) => {
     tell(req, `The API token “${await revokeToken(db, wholeNumber(req), now())}” no longer works.`)
+    res.redirect(303, '/settings/tokens')
+  })
+
+  routes.post('/settings/access-tokens/revocation', async (req, res) => {
+    await revokeAccessTokens(db, accountOf(res).id)
+    tell(req, 'Your access tokens no longer work.')
     res.redirect(303, '/settings/tokens')
   })
 

@@ -30,20 +30,23 @@ export interface Ingredients {
   writeKey: string | null
 }
 
-class Marked {
+export class Marked {
   constructor(
     readonly kind: 'value' | 'note',
     readonly text: string,
   ) {}
 }
-const value = (text: string | number) => new Marked('value', String(text))
-const note = (text: string) => new Marked('note', text)
-type Piece = Marked | string | Piece[]
+/** What was filled in. */
+export const value = (text: string | number) => new Marked('value', String(text))
+/** A comment. */
+export const note = (text: string) => new Marked('note', text)
+export type Piece = Marked | string | Piece[]
 
-function code(strings: TemplateStringsArray, ...pieces: Piece[]): Piece[] {
+/** Code with values and notes in it. */
+export function code(strings: TemplateStringsArray, ...pieces: Piece[]): Piece[] {
   return strings.raw.flatMap((text, index) => [text, pieces[index] ?? ''])
 }
-function partsOf(piece: Piece): Snippet['parts'] {
+export function partsOf(piece: Piece): Snippet['parts'] {
   const flat = ([piece] as unknown[]).flat(Number.POSITIVE_INFINITY) as (Marked | string)[]
   return flat
     .map((part) =>
@@ -55,7 +58,7 @@ function partsOf(piece: Piece): Snippet['parts'] {
 export const textOf = ({ parts }: Pick<Snippet, 'parts'>) => parts.map(({ text }) => text).join('')
 
 /** Each language has its own way to keep a value from ending the quotes it stands in. */
-const quoted = {
+export const quoted = {
   html: (text: string) => text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;'),
   /** Between single quotes of PHP, JavaScript and Python. */
   single: (text: string) => text.replace(/[\\']/g, '\\$&'),

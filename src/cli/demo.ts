@@ -36,12 +36,12 @@ await command(async () => {
   console.log('Making up four months of campaigns, and a newsletter with its readers.')
   const now = Date.now()
   const made = await makeDemo({ dataDir, now, timeZone: config.TIME_ZONE, seed })
-  const { campaigns, events, subscribers, engagements } = made
+  const { campaigns, events, subscribers, engagements, promos } = made
   const took = ((Date.now() - now) / 1000).toFixed(1)
   const number = (count: number) => count.toLocaleString('en')
   console.log(
     `${campaigns.length} campaigns with ${number(events)} events, and ${number(subscribers.length)} subscribers with ` +
-      `${number(engagements)} more, are ready after ${took} s.`,
+      `${number(engagements)} more, and ${number(promos.clicks)} clicks on promos are ready after ${took} s.`,
   )
 
   const origin = `http://${host}:${config.PORT}`

@@ -1,6 +1,7 @@
 // `npm run rebuild-counts`: computes all counts anew from the facts.
 import { rebuildAudienceCounts } from '../audience/rebuild.js'
 import { rebuildCounts } from '../campaigns/rebuild.js'
+import { rebuildPromoCounts } from '../promos/rebuild.js'
 import { calendar } from '../web/calendar.js'
 import { command, openInstallation } from './installation.js'
 
@@ -14,9 +15,10 @@ await command(async () => {
   const days = calendar(config.TIME_ZONE)
   await rebuildCounts(db, days)
   await rebuildAudienceCounts(db, days)
+  await rebuildPromoCounts(db, days)
   const seconds = (performance.now() - from) / 1000
-  const [events, engagements] = await Promise.all(
-    (['events', 'engagements'] as const).map(
+  const [events, engagements, impressions, clicks] = await Promise.all(
+    (['events', 'engagements', 'promo_impressions', 'promo_clicks'] as const).map(
       async (table) =>
         (
           await db
@@ -27,8 +29,8 @@ await command(async () => {
     ),
   )
   console.log(
-    `Counted ${events!.toLocaleString('en')} events and ${engagements!.toLocaleString('en')} engagements ` +
-      `in ${seconds.toFixed(1)} s.`,
+    `Counted ${events!.toLocaleString('en')} events and ${engagements!.toLocaleString('en')} engagements, ` +
+      `and of promos ${impressions!.toLocaleString('en')} impressions and ${clicks!.toLocaleString('en')} clicks, in ${seconds.toFixed(1)} s.`,
   )
   await db.destroy()
 })

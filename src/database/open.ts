@@ -5,6 +5,9 @@ import type { Tables } from './schema.js'
 
 export type Db = Kysely<Tables>
 
+/** Milliseconds that the server's connection waits for a lock. */
+export const usualPatience = 50
+
 /**
  * Opens the file that holds everything, creating it when missing.
  *
@@ -12,7 +15,7 @@ export type Db = Kysely<Tables>
  * @param patience milliseconds to wait, blocking, for another process's write lock. The server keeps this
  *   short, since nothing else runs meanwhile; the ledger tries again by itself.
  */
-export function openDatabase(path: string, { patience = 50 }: { patience?: number } = {}): Db {
+export function openDatabase(path: string, { patience = usualPatience }: { patience?: number } = {}): Db {
   const file = new Sqlite(path, { timeout: patience })
   // A commit writes whole pages to the log and waits for the disk. Facts are small and change pages in many places,
   // so small pages halve what it waits for. Only a new file heeds this.

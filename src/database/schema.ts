@@ -435,6 +435,143 @@ export interface Tables {
   }
   campaign_hours: EventCounts & { campaign_id: number; hour_at: Instant }
   campaign_days: EventCounts & { campaign_id: number; day_on: Day }
+
+  /** Offers whose texts are chosen in the same way. */
+  promo_groups: {
+    id: Generated<number>
+    name: string
+    /** One of src/promos/strategies.ts. */
+    strategy: string
+    /** Learning forgets half of what it knows in so many days; null: nothing. */
+    half_life_days: number | null
+    created_at: Instant
+  }
+  promo_offers: {
+    id: Generated<number>
+    group_id: number
+    name: string
+    /** Such as `affiliate`; empty when nobody said. */
+    type: Generated<string>
+    slug: string
+    destination_url: string
+    /** Where the owner's own redirect lives; empty: `/go/<slug>` of this installation. */
+    link_url: Generated<string>
+    utm_source: Generated<string>
+    utm_medium: Generated<string>
+    utm_campaign: Generated<string>
+    utm_term: Generated<string>
+    utm_content: Generated<string>
+    base_weight: Generated<number>
+    active: Generated<YesNo>
+    /** The first and the last day on which it may be chosen; null: no such bound. */
+    from_on: Day | null
+    until_on: Day | null
+    archived_at: Instant | null
+    created_at: Instant
+    created_by: number | null
+  }
+  promo_text_variations: {
+    id: Generated<number>
+    offer_id: number
+    headline: Generated<string>
+    text: string
+    cta_text: Generated<string>
+    tone: Generated<string>
+    length_category: Generated<'short' | 'medium' | 'long'>
+    approved: Generated<YesNo>
+    weight: Generated<number>
+    archived_at: Instant | null
+    created_at: Instant
+    created_by: number | null
+  }
+  /** One issue of a newsletter, by what its generator calls it (`newsletter_send_id`). */
+  promo_sends: {
+    id: Generated<number>
+    key: string
+    mailing_id: number | null
+    /** How many got it, as somebody said by hand; a mailing knows better. */
+    delivered: number | null
+    tied_by: 'provider' | 'hand' | null
+    first_at: Instant
+  }
+  promo_impressions: {
+    id: Generated<number>
+    offer_id: number
+    variation_id: number
+    send_id: number | null
+    /** How often the text stands in the issue. */
+    placements: Generated<number>
+    happened_at: Instant
+    /** Set when the fact waited in the spool: it is recorded once, however often it is replayed. */
+    spool_id: string | null
+  }
+  promo_clicks: {
+    id: Generated<number>
+    offer_id: number
+    /** null: a redirect that named none of the offer's texts. */
+    variation_id: number | null
+    /** The issue that showed the text last before the click. */
+    send_id: number | null
+    happened_at: Instant
+    /** A word or a host, never an address of a person or a query. */
+    referrer: Generated<string>
+    /** SHA-256 under the salt of the month. */
+    address: string | null
+    user_agent_id: number | null
+    device: string | null
+    /** 0 person, 1 suspected, 2 machine */
+    verdict: number
+    repeated: YesNo
+    spool_id: string | null
+  }
+  /** What choices were made by, each once. */
+  promo_weightings: { id: Generated<number>; hash: string; weights: string }
+  promo_choices: {
+    id: Generated<number>
+    offer_id: number
+    variation_id: number
+    newsletter: string
+    strategy: string
+    seed: number
+    /** The text that ran there last, and was left out. */
+    excluded_id: number | null
+    offers_weighting_id: number
+    texts_weighting_id: number
+    chosen_at: Instant
+    spool_id: string | null
+  }
+  promo_offer_counts: PromoCounts & {
+    offer_id: number
+    last_impression_at: Instant | null
+    last_click_at: Instant | null
+  }
+  promo_variation_counts: PromoCounts & {
+    variation_id: number
+    last_impression_at: Instant | null
+    last_click_at: Instant | null
+  }
+  /** `variation_id` is 0 for clicks of which no text is known. */
+  promo_days: PromoCounts & { offer_id: number; variation_id: number; day_on: Day }
+  promo_hours: PromoCounts & { offer_id: number; hour_at: Instant }
+  promo_devices: PromoCounts & { offer_id: number; device: string }
+  promo_send_counts: PromoCounts & { variation_id: number; send_id: number }
+  /** JWTs that were given out, so that each can be revoked. */
+  access_tokens: {
+    id: string
+    account_id: number
+    issued_at: Instant
+    expires_at: Instant
+    revoked_at: Instant | null
+  }
+}
+
+/** `clicks` are by people or merely suspected ones, the first within ten minutes; the others stand beside. */
+export interface PromoCounts {
+  /** As they were reported: once for each placement. */
+  impressions: number
+  clicks: number
+  repeated_clicks: number
+  machine_clicks: number
 }
 
 /** Events that count (by a person, or merely suspected), and beside them those of machines. */

@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { isBusy, isUnavailable } from '../database/errors.js'
-import type { Db } from '../database/open.js'
+import { waitForLock } from '../database/lock.js'
+import { type Db, usualPatience } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
 
 /**
@@ -74,6 +75,8 @@ export class Ledger {
   #inFlight = 0
   /** When the last fact arrived that somebody waits for. */
   #lastAtDoor = Number.NEGATIVE_INFINITY
+  /** Another process held the lock when it was last asked for. */
+  #isBusy = false
   #running: Promise<void> | null = null
   #closed = false
 
@@ -156,11 +159,14 @@ export class Ledger {
     const giveUpAt = performance.now() + this.#patience
     for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
       try {
-        return await this.#writeTogether(batch).catch((error) => {
+        const outcomes = await this.#writeTogether(batch).catch((error) => {
           if (isUnavailable(error)) throw error
           return this.#writeOneByOne(batch)
         })
+        if (this.#isBusy) await this.#heed(false)
+        return outcomes
       } catch (error) {
+        if (isBusy(error) && !this.#isBusy) await this.#heed(true)
         if (!isBusy(error) || performance.now() + pause > giveUpAt) {
           const refusal = isUnavailable(error) ? new LedgerUnavailable(undefined, { cause: error }) : error
           return batch.map(() => ({ error: refusal }))
@@ -168,6 +174,12 @@ export class Ledger {
         await new Promise((resolve) => setTimeout(resolve, pause))
       }
     }
+  }
+
+  /** While somebody holds the lock it is asked for without standing still: doors that need no database go on. */
+  async #heed(isBusy: boolean) {
+    this.#isBusy = isBusy
+    await this.#db.executeQuery(waitForLock(isBusy ? 0 : usualPatience))
   }
 
   /** The facts in their order, until the patient ones have had their share of time: more of it while no door is busy. */

@@ -16,6 +16,7 @@ const strokes = {
   clicks: { colour: '--step-3', width: 2 },
   left: { colour: '--negative', width: 1.5 },
   joined: { colour: '--step-4', width: 2 },
+  ctr: { colour: '--step-4', width: 2 },
   sent: { colour: '--step-4', width: 2, area: true },
   open_rate: { colour: '--step-2', width: 2 },
   click_rate: { colour: '--step-3', width: 2 },

@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { type PromoMix, promoRequests } from './promos.js'
 import { type Deliveries, deliveries, type Mix, traffic } from './traffic.js'
 
 /** One spell of load: how hard, how long, on whom. */
@@ -9,7 +10,9 @@ export interface Spell {
   milliseconds: number
   requests?: number
   /** What is asked: events told to the door, or deliveries of a provider. */
-  mix: Mix | Deliveries
+  mix: Mix | Deliveries | PromoMix
+  /** The class of the status that is right; 2 when nothing is said. */
+  right?: 2 | 3
 }
 /** What came of it; latencies in milliseconds. */
 export interface Outcome {
@@ -32,8 +35,9 @@ async function run({
   milliseconds,
   requests = Number.POSITIVE_INFINITY,
   mix,
+  right = 2,
 }: Spell): Promise<Outcome> {
-  const next = mixes.get(mix.seed) ?? ('newsletter' in mix ? deliveries(mix) : traffic(mix))
+  const next = mixes.get(mix.seed) ?? requestsOf(mix)
   mixes.set(mix.seed, next)
   const latencies: number[] = []
   let refused = 0
@@ -66,7 +70,7 @@ async function run({
             rest = null
             latencies.push(performance.now() - at)
             // "HTTP/1.1 200": the tenth byte is the class of the status.
-            if (answer[9] !== 0x32) refused++
+            if (answer[9] !== 0x30 + right) refused++
             send()
           })
           socket.on('close', () => done())
@@ -88,6 +92,9 @@ async function run({
     max: at(1),
   }
 }
+const requestsOf = (mix: Spell['mix']) =>
+  'door' in mix ? promoRequests(mix) : 'newsletter' in mix ? deliveries(mix) : traffic(mix)
+
 /** A client that is asked again goes on with people it has not been yet. */
 const mixes = new Map<number, () => Buffer>()
 

@@ -10,7 +10,7 @@ import { type Audience, forgetScores, makeAudience, someContacts } from './audie
 import { type Row, timeFilters, timePages, timeRefreshing } from './audience-pages.js'
 import { backfill, connected, countRows, loadDuringBackfill, startStandIn } from './backfill.js'
 import { countEvents, type Filling, makeDatabase } from './database.js'
-import { compareIngestion, together } from './ingestion.js'
+import { compareIngestion, median, together } from './ingestion.js'
 import type { Outcome } from './load.js'
 import { type ArithmeticSize, compareArithmetic, type Step, steps } from './mailing-arithmetic.js'
 import { type Mailed, makeMailed } from './mailings-database.js'
@@ -20,6 +20,14 @@ import { octopusConnected, octopusSync, startOctopus } from './octopus.js'
 import type { AccountSize } from './octopus-account.js'
 import { time, visitor } from './pages.js'
 import { client, start, watched } from './processes.js'
+import {
+  countPromos,
+  lockFor,
+  makePromos,
+  type PromoFilling,
+  type PromoMix,
+  timeAnalytics,
+} from './promos.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
@@ -33,6 +41,7 @@ const parts = [
   'scores',
   'octopus',
   'mailings',
+  'promos',
   'arithmetic',
 ]
 const { values: options } = parseArgs({
@@ -64,6 +73,9 @@ interface Size {
   newAccount: AccountSize
   mailed: Mailed
   arithmetic: ArithmeticSize
+  promos: PromoFilling
+  /** For how long, in milliseconds, the database is locked under the redirects. */
+  locked: number
 }
 const day = 86_400_000
 const sizes: Record<'small' | 'full', Size> = {
@@ -87,6 +99,8 @@ const sizes: Record<'small' | 'full', Size> = {
       snapshots: 10,
     },
     arithmetic: { mailings: 1_000, snapshots: 30 },
+    promos: { offers: 20, texts: 4, impressions: 10_000, clicks: 1_000 },
+    locked: 1_000,
   },
   full: {
     rounds: 7,
@@ -108,6 +122,8 @@ const sizes: Record<'small' | 'full', Size> = {
       snapshots: 200,
     },
     arithmetic: { mailings: 100_000, snapshots: 30 },
+    promos: { offers: 1_000, texts: 20, impressions: 1_000_000, clicks: 100_000 },
+    locked: 10_000,
   },
 }
 const size = sizes[options.size]
@@ -576,6 +592,155 @@ function arithmetic() {
   console.log('\nThe results are equal to 1e-9.')
 }
 
+async function promos() {
+  told('Promos.')
+  const dataDir = join(scratch, 'promos')
+  const shape = { offers: 20, texts: 5 }
+  const open = {
+    PROMO_IMPRESSIONS_PER_MINUTE: '999999',
+    PROMO_CLICKS_PER_MINUTE: '999999',
+    PROMO_ANALYTICS_PER_MINUTE: '0',
+  }
+  const { milliseconds, rounds } = size
+  const spell = (mix: PromoMix, port: number, more: object = {}) => ({
+    port,
+    connections: 32,
+    milliseconds,
+    mix,
+    ...more,
+  })
+  await makePromos(dataDir, { ...shape, impressions: 0, clicks: 0 })
+  const load = client()
+  let server = await serve(dataDir, open)
+  const bare = await start(join(projectRoot, 'tests/bench/bare.js'))
+  const rows: string[][] = []
+  let seed = 50
+  for (const [name, door] of [
+    ['`POST track-impression`', 'impression'],
+    ['`POST track-click`', 'click'],
+  ] as const) {
+    const spells: Record<'bare' | 'door', Outcome[]> = { bare: [], door: [] }
+    const mixes = { bare: { ...shape, door, seed: seed++ }, door: { ...shape, door, seed: seed++ } }
+    for (let round = 0; round <= rounds; round++)
+      for (const [which, port] of [
+        ['bare', bare.port],
+        ['door', server.port],
+      ] as const) {
+        const outcome = await load.run(spell(mixes[which], port))
+        check(outcome.refused === 0, `${outcome.refused} of ${outcome.requests} requests were refused.`)
+        if (round > 0) spells[which].push(outcome)
+      }
+    const [alone, told] = [together(spells.bare), together(spells.door)]
+    const ratio = median(
+      spells.door.map((outcome, round) => outcome.perSecond / spells.bare[round]!.perSecond),
+    )
+    rows.push([
+      'Express alone, the body read and nothing stored',
+      number(alone.perSecond),
+      ms(alone.p50),
+      ms(alone.p99),
+      '',
+    ])
+    rows.push([
+      `${name}, on disk before the answer`,
+      number(told.perSecond),
+      ms(told.p50),
+      ms(told.p99),
+      ratio.toFixed(2),
+    ])
+  }
+  await bare.stop()
+  table(
+    [
+      '32 keep-alive connections',
+      'requests a second',
+      'p50',
+      'p99 (asked: under 50 ms)',
+      'ratio (asked: at least 0.5)',
+    ],
+    rows,
+  )
+
+  const go: PromoMix = { ...shape, door: 'go', seed: seed++ }
+  const light = { connections: 8, right: 3 as const }
+  await load.run({ ...spell(go, server.port), ...light })
+  const before = countPromos(dataDir).clicks
+  const [alone, full] = [
+    await load.run({ ...spell(go, server.port), ...light }),
+    await load.run({ ...spell(go, server.port), right: 3 }),
+  ]
+  const locking = lockFor(dataDir, size.locked)
+  const locked = await load.run({ ...spell(go, server.port), ...light, milliseconds: size.locked - 200 })
+  await locking
+  for (const { refused } of [alone, full, locked])
+    check(refused === 0, `${refused} redirects did not redirect.`)
+  const clicks = alone.requests + full.requests + locked.requests
+  for (let wait = 0; wait < 600 && countPromos(dataDir).clicks - before < clicks; wait++)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  const after = countPromos(dataDir)
+  check(
+    after.clicks - before === clicks,
+    `${clicks} redirects were followed, and ${after.clicks - before} clicks are on disk.`,
+  )
+  check(
+    after.counted.clicks === after.clicks,
+    `${after.clicks} clicks are on disk, and ${after.counted.clicks} are counted.`,
+  )
+  const row = (name: string, { perSecond, p50, p99, max }: Outcome) => [
+    name,
+    number(perSecond),
+    ms(p50),
+    ms(p99),
+    ms(max),
+  ]
+  table(
+    ['`GET /go/:slug`', 'redirects a second', 'p50', 'p99 (asked: under 20 ms)', 'longest'],
+    [
+      row('8 connections', alone),
+      row('32 connections', full),
+      row(`8 connections, the database locked for ${seconds(size.locked)}`, locked),
+    ],
+  )
+  console.log(
+    `\nAll ${number(clicks)} clicks were counted afterwards. Memory of the server: ${mb(server.memory())}.`,
+  )
+  await server.stop()
+  rmSync(dataDir, { recursive: true })
+
+  const large = size.promos
+  await makePromos(dataDir, large)
+  await countAgain(dataDir)
+  server = await serve(dataDir, open)
+  const select: PromoMix = { offers: large.offers, texts: large.texts, door: 'select', seed: seed++ }
+  await load.run({ ...spell(select, server.port), connections: 8 })
+  const chosen = await load.run({ ...spell(select, server.port), connections: 8 })
+  check(chosen.refused === 0, `${chosen.refused} choices were refused.`)
+  console.log(
+    `\n\`select-random\` with ${number(large.offers)} offers of ${large.texts} variations, 8 connections: ` +
+      `${number(chosen.perSecond)} a second, p50 ${ms(chosen.p50)}, p99 ${ms(chosen.p99)} (asked: under 20 ms).`,
+  )
+  await server.stop()
+  rmSync(dataDir, { recursive: true })
+
+  await makePromos(dataDir, { ...large, offers: 20, texts: 5 })
+  await countAgain(dataDir)
+  server = await serve(dataDir, open)
+  const queries = ['7', '30', '90', '365', 'all'].flatMap((days) => [
+    `days=${days}&include_timeline=true`,
+    ...Array.from({ length: 19 }, (_, offer) => `days=${days}&offer_id=${offer + 1}&include_timeline=true`),
+  ])
+  const took = await timeAnalytics(server.port, queries, queries.length)
+  const again = await timeAnalytics(server.port, queries, queries.length)
+  const at = (times: number[], share: number) => times[Math.floor(times.length * share)]!
+  console.log(
+    `\nAnalytics with ${number(large.impressions)} impressions and ${number(large.clicks)} clicks on 20 offers of 5: asked for ` +
+      `the first time p50 ${ms(at(took, 0.5))}, p95 ${ms(at(took, 0.95))}; again p95 ${ms(at(again, 0.95))} (asked: under 100 ms).`,
+  )
+  await server.stop()
+  load.stop()
+  rmSync(dataDir, { recursive: true })
+}
+
 try {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   console.log(
@@ -591,6 +756,7 @@ try {
   if (wants('backfill')) await backfilling()
   if (wants('webhooks')) await webhooks()
   if (wants('octopus')) await octopus()
+  if (wants('promos')) await promos()
   if (wants('audience') || wants('scores')) {
     const folders = await audiences()
     if (wants('scores')) await scores(folders.many)

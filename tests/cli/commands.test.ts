@@ -127,7 +127,9 @@ describe('a command', () => {
   it('counts all events anew', async () => {
     const { printed, code } = await command('rebuild-counts', await anInstallation())
     expect(code).toBe(0)
-    expect(printed).toMatch(/Counted 1 events and 0 engagements in \d+\.\d s\./)
+    expect(printed).toMatch(
+      /Counted 1 events and 0 engagements, and of promos 0 impressions and 0 clicks, in \d+\.\d s\./,
+    )
   })
 
   it('judges the past again, or a part of it', async () => {

@@ -22,6 +22,7 @@ import { stories } from '../../src/cli/demo/stories.js'
 import { trickle } from '../../src/cli/demo/trickle.js'
 import { inboxRecorder } from '../../src/esp/inbox.js'
 import { readLogo } from '../../src/partners/logo.js'
+import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
 import { calendar } from '../../src/web/calendar.js'
 import { aFolder, type TestApp, testApp, testStart } from '../support/app.js'
 
@@ -75,6 +76,12 @@ async function countsOf({ db }: Pick<TestApp, 'db'>) {
     'contact_days',
     'active_days',
     'tag_counts',
+    'promo_offer_counts',
+    'promo_variation_counts',
+    'promo_days',
+    'promo_hours',
+    'promo_devices',
+    'promo_send_counts',
   ] as const
   const counts: Record<string, string[]> = {}
   for (const table of tables) {
@@ -113,6 +120,7 @@ it('makes data that the door itself could have made', async () => {
   for (const rows of Object.values(kept)) expect(rows.length).toBeGreaterThan(0)
   await rebuildCounts(db, calendar(timeZone))
   await rebuildAudienceCounts(db, calendar(timeZone))
+  await rebuildPromoCounts(db, calendar(timeZone))
   await app.scoring.runAll() // knows what the tracker saw, too
   expect(different(await countsOf(app), kept)).toEqual([])
 
@@ -201,6 +209,11 @@ it('has something to show on every page', async () => {
   expect(await page('/audience/tags')).toContain(tag.description)
   expect(await page(`/audience/tags/${tag.id}`)).toContain('coffee-club')
   expect(await page('/mailings')).toContain(mailing.name)
+  expect(await page('/promos')).toMatch(/Bindery notebooks[\s\S]*winner|winner[\s\S]*Bindery notebooks/)
+  expect(await page('/promos/offers/1')).toContain('Paper that keeps its promises')
+  expect(await page('/promos/choices')).toContain('morning-letter')
+  expect(await page('/promos/sends')).toContain('morning-')
+  expect(await page('/promos/texts')).toContain('“calm”')
   expect(await page(`/mailings/${mailing.id}`)).toContain('/stories/moka')
   expect(await page('/mailings/ours-and-theirs')).toContain('only through a mail proxy')
   expect(await page('/providers/buttondown')).toContain('subscriber.opened')

@@ -68,6 +68,7 @@ export async function testApp({
       parts.scoring.stop(),
     ])
     await ledger.close()
+    await parts.promos.stop()
     await readers.destroy()
     await db.destroy()
   }

@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { rebuildAudienceCounts } from '../../src/audience/rebuild.js'
 import { rebuildCounts } from '../../src/campaigns/rebuild.js'
 import type { Db } from '../../src/database/open.js'
+import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
 import { calendar } from '../../src/web/calendar.js'
 
 const derived = [
@@ -18,6 +19,12 @@ const derived = [
   'journey_counts',
   'campaign_hours',
   'campaign_days',
+  'promo_offer_counts',
+  'promo_variation_counts',
+  'promo_days',
+  'promo_hours',
+  'promo_devices',
+  'promo_send_counts',
 ] as const
 
 const isNumber = ([name, value]: [string, unknown]) =>
@@ -57,6 +64,7 @@ export async function expectCountsToHold(
   const kept = await countsIn(db)
   await rebuildAudienceCounts(db, calendar('UTC'))
   await rebuildCounts(db, calendar('UTC'))
+  await rebuildPromoCounts(db, calendar('UTC'))
   await score()
   expect(kept).toEqual(await countsIn(db))
 }

@@ -36,7 +36,15 @@ function routesOf(stack: Layer[]): string[] {
 }
 
 /** Whether strangers may ask. */
-const isOpen = (path: string) => ['/api/event', '/healthz'].includes(path)
+const openPaths = [
+  '/api/event',
+  '/healthz',
+  '/api/v1/auth/token',
+  '/api/v1/promo/select-random',
+  '/api/v1/promo/track-impression',
+  '/api/v1/promo/track-click',
+]
+const isOpen = (path: string) => openPaths.includes(path)
 
 interface Document {
   openapi: string

@@ -13,6 +13,7 @@ import { guest } from './guest.js'
 import { tellHistory } from './history.js'
 import { issues } from './newsletter.js'
 import { recordPartners } from './partners.js'
+import { recordPromos } from './promos.js'
 import { dice, inviteReaders } from './readers.js'
 import { recordCampaigns, recordHistory } from './record.js'
 import { annotate, recordNewsletter, scoreEverybody } from './record-newsletter.js'
@@ -70,6 +71,7 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
     await annotate(audience)
     await recordProvider({ ...audience, subscribers, deeds, recorded })
     await recordPartners({ ...needs, stories, campaigns })
+    const promos = await recordPromos({ ...needs, networks, dice: dice(seed + 2), readers })
     while ((await searchIndex({ db }).run()) > 0);
     const newest = { id: recorded.issueIds[issues.length - 1]!, links: issues.at(-1)!.links }
     return {
@@ -78,6 +80,7 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
       events: happenings.length,
       subscribers,
       engagements: deeds.length,
+      promos,
       issue: newest,
     }
   } finally {

@@ -1,0 +1,80 @@
+import { hash, randomBytes } from 'node:crypto'
+import { isIP } from 'node:net'
+import type { Db } from '../database/open.js'
+
+const purpose = 'promo_clicks'
+const monthOf = (at: number) => new Date(at).toISOString().slice(0, 7)
+
+function monthBefore(month: string) {
+  const [year, number] = month.split('-').map(Number) as [number, number]
+  return new Date(Date.UTC(year, number - 2)).toISOString().slice(0, 7)
+}
+
+/**
+ * Turns a reader's internet address into what may be stored: SHA-256 of the month's secret salt and the address. Each month
+ * (UTC) has a salt of its own; the one before the last is destroyed, and no hash of that time can be tied to an address again.
+ */
+export function clickAddresses() {
+  const salts = new Map<string, string>()
+
+  async function saltOf(tx: Db, month: string) {
+    const known = salts.get(month)
+    if (known) return known
+    const stored = await tx
+      .selectFrom('salts')
+      .select('salt')
+      .where('purpose', '=', purpose)
+      .where('month', '=', month)
+      .executeTakeFirst()
+    const bytes = Buffer.from(stored?.salt ?? randomBytes(32))
+    if (!stored) {
+      await tx.insertInto('salts').values({ purpose, month, salt: bytes }).execute()
+      await destroyClickSalts(tx, { before: monthBefore(month) })
+    }
+    if (salts.size >= 3) salts.clear()
+    salts.set(month, bytes.toString('hex'))
+    return salts.get(month)!
+  }
+
+  return {
+    /** @param at the instant of the click: it decides the month of the salt */
+    hash: async (tx: Db, address: string, at: number) =>
+      hash('sha256', `${await saltOf(tx, monthOf(at))} ${address}`, 'hex'),
+    /** After a rollback. */
+    forget: () => salts.clear(),
+  }
+}
+
+/** Destroys the salts of months before the last one, where no click of a new month has done it. */
+export const destroyOldClickSalts = (db: Db, now: number) =>
+  destroyClickSalts(db, { before: monthBefore(monthOf(now)) })
+
+async function destroyClickSalts(tx: Db, { before }: { before: string }) {
+  await tx.deleteFrom('salts').where('purpose', '=', purpose).where('month', '<', before).execute()
+}
+
+/** An e-mail address, plainly or percent-encoded. */
+const mailbox = /[^\s@]+(?:@|%40)[^\s@]+/i
+
+export const holdsMailbox = (text: string) => mailbox.test(text)
+
+/**
+ * What may be kept of a referrer: a plain word (`newsletter`) or the host of an address. Paths, queries and whatever looks
+ * like a person's or a machine's address go.
+ */
+export function keptReferrer(text: string): string {
+  const trimmed = text.trim()
+  const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)
+  if (isUrl) {
+    if (!URL.canParse(trimmed)) return ''
+    const host = new URL(trimmed).hostname.replace(/^\[|\]$/g, '')
+    return isIP(host) || holdsMailbox(host) ? '' : host.slice(0, 253)
+  }
+  const word = trimmed.replace(/[?#].*$/s, '').trim()
+  if (holdsMailbox(trimmed) || isIP(word) || /\d{5}/.test(word)) return ''
+  return /^[\p{L}\p{N} ._-]{1,80}$/u.test(word) ? word : ''
+}
+
+/** A user agent without the mailbox that some crawlers carry in theirs. */
+export const keptUserAgent = (text: string) =>
+  text.replace(new RegExp(mailbox.source, 'gi'), '').replace(/ {2,}/g, ' ').trim()

@@ -1,0 +1,189 @@
+import { randomBytes } from 'node:crypto'
+import type { Logger } from 'pino'
+import { isUnavailable } from '../database/errors.js'
+import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
+import type { sealer } from '../secret.js'
+import type { PromoFact, PromoReceipt } from './record.js'
+import type { Spool } from './spool.js'
+
+/** What became of a fact: it is in the database, or on disk beside it, or (false) nowhere. */
+export type Kept = { receipt: PromoReceipt } | { spooled: boolean }
+
+interface Needs {
+  /** Hands a fact to the ledger. */
+  write: (fact: PromoFact) => Promise<PromoReceipt>
+  spool: Spool
+  /** Readers' addresses wait sealed: the spool is no place for them to be read. */
+  seals: ReturnType<typeof sealer>
+  /** A fact is in the database. */
+  written: (fact: PromoFact, receipt: PromoReceipt) => void
+  log: Logger
+  /** Milliseconds to wait for the database before a fact goes to the spool. */
+  patience?: number
+  /** How many facts may wait in memory where neither the database nor the spool takes them. */
+  holds?: number
+}
+
+/** Nothing is wrong with the fact: it cannot be written now. */
+const isForLater = (error: unknown) =>
+  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
+
+/**
+ * Sees to it that a fact is kept once, whatever the database does: what cannot be written soon goes to the spool under an
+ * id, and from there into the database when it can be. A fact may be on both ways at once, since nothing can be taken
+ * back out of the ledger's queue: both know it by the same id, and the second to arrive is a repeat.
+ */
+export function factKeeper({ write, spool, seals, written, log, patience = 1_000, holds = 10_000 }: Needs) {
+  /** The database took nothing lately: until it does again, facts go straight to the spool. */
+  let isDown = false
+  /** How many facts the database has taken. */
+  let taken = 0
+  const held: PromoFact[] = []
+  /** Facts that nobody waits for, on their way. */
+  const underWay = new Set<Promise<void>>()
+  let told = 0
+
+  async function toLedger(fact: PromoFact): Promise<PromoReceipt> {
+    const receipt = await write(fact)
+    taken++
+    written(fact, receipt)
+    return receipt
+  }
+
+  async function toSpool(fact: PromoFact): Promise<Kept> {
+    fact.spoolId ??= randomBytes(16).toString('base64url')
+    try {
+      await spool.append(lineOf(fact))
+      return { spooled: true }
+    } catch (error) {
+      log.error({ err: error, kind: fact.kind }, 'promo fact not spooled')
+      return { spooled: false }
+    }
+  }
+
+  function lineOf(fact: PromoFact) {
+    const address = fact.kind === 'click' && fact.address !== null ? seals.seal(fact.address) : null
+    return JSON.stringify({ ...fact, ...(address === null ? {} : { address }) })
+  }
+  /** @returns null for a line that is none of ours, or was damaged */
+  function factOf(line: string): PromoFact | null {
+    try {
+      const fact = JSON.parse(line) as PromoFact
+      if (fact.kind === 'click' && fact.address !== null) fact.address = seals.open(fact.address)
+      return fact
+    } catch {
+      return null
+    }
+  }
+
+  function goDown(reason: string) {
+    if (!isDown) log.warn({ reason }, 'promo facts go to the spool')
+    isDown = true
+  }
+
+  /** Answers once the fact is in the database or on disk beside it. Rejects with what the recorder refused it for. */
+  async function keep(fact: PromoFact): Promise<Kept> {
+    if (isDown) return toSpool(fact)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(resolve, patience, 'late')
+    })
+    const before = taken
+    const writing = toLedger(fact)
+    try {
+      const outcome = await Promise.race([writing, late])
+      if (outcome !== 'late') return { receipt: outcome }
+      writing.catch(() => {}) // the spool has it
+      // A busy machine is slow, and takes others meanwhile; one that takes nobody is down.
+      if (taken === before) goDown(`no commit within ${patience} ms`)
+    } catch (error) {
+      if (!isForLater(error)) throw error
+      if (!(error instanceof LedgerFull)) goDown((error as Error).message)
+    } finally {
+      clearTimeout(timer)
+    }
+    return toSpool(fact)
+  }
+
+  /** The same for somebody who does not wait for it; where nothing else takes the fact, memory does. */
+  function keepSomehow(fact: PromoFact): Promise<void> {
+    const keeping = keepAnyhow(fact).finally(() => underWay.delete(keeping))
+    underWay.add(keeping)
+    return keeping
+  }
+  async function keepAnyhow(fact: PromoFact): Promise<void> {
+    try {
+      const kept = await keep(fact)
+      if (!('spooled' in kept) || kept.spooled) return
+      if (held.length < holds) held.push(fact)
+      else if (told++ % 1_000 === 0) log.error({ lost: told }, 'promo facts lost: nothing takes them')
+    } catch (error) {
+      log.error({ err: error, kind: fact.kind }, 'promo fact refused')
+    }
+  }
+
+  async function replayOne(fact: PromoFact) {
+    try {
+      await toLedger(fact)
+    } catch (error) {
+      if (isForLater(error)) throw error
+      // It will never be taken: it must not stand in the way of the others.
+      log.error({ err: error, fact: { ...fact, address: undefined } }, 'spooled promo fact refused')
+    }
+  }
+  /** All of them are tried, so that they share a commit; then the first failure is told. */
+  async function replayAll(facts: PromoFact[]) {
+    const outcomes = await Promise.allSettled(facts.map(replayOne))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed) throw failed.reason
+  }
+
+  /** Records what waits, if the database takes it, for a job. @returns how many facts came out of the spool */
+  async function replay(): Promise<number> {
+    if (!isDown && spool.isEmpty && held.length === 0) return 0
+    try {
+      const waiting = held.splice(0)
+      await replayAll(waiting).catch((error) => {
+        held.push(...waiting)
+        throw error
+      })
+      let facts = 0
+      await spool.drain(async (lines) => {
+        const read = lines.map(factOf)
+        for (const [index, fact] of read.entries())
+          if (fact === null) log.error({ bytes: lines[index]!.length }, 'damaged line in the spool')
+        const whole = read.filter((fact) => fact !== null)
+        await replayAll(whole)
+        facts += whole.length
+        isDown = false
+      })
+      if (facts > 0) log.info({ facts }, 'spooled promo facts recorded')
+      isDown = false
+      return facts
+    } catch (error) {
+      if (!isForLater(error)) throw error
+      isDown = true
+      return 0
+    }
+  }
+
+  return {
+    keep,
+    keepSomehow,
+    replay,
+    get isDown() {
+      return isDown
+    },
+    /** Everything that nobody waits for has found its place. */
+    async settled() {
+      await Promise.all(underWay)
+    },
+    /** What only memory holds goes to the spool, if that takes it by now. */
+    async stop() {
+      await Promise.all(underWay)
+      for (const fact of held.splice(0)) await toSpool(fact)
+      await spool.close()
+    },
+  }
+}
+export type FactKeeper = ReturnType<typeof factKeeper>

@@ -1,0 +1,95 @@
+import type { Readers } from '../database/readers.js'
+import type { PromoCounts } from '../database/schema.js'
+import type { Calendar } from '../web/calendar.js'
+import { type DateRange, type OfferNumbers, readOfferNumbers } from './analytics.js'
+import { readEvidence, type TextEvidence } from './evidence.js'
+import { ctr, noCounts } from './metrics.js'
+import type { ImpressionMeaning } from './settings.js'
+
+/** What pages say of an offer or a text over some days. */
+export interface Shown {
+  /** Clicks by people, the first of each reader; all of them. */
+  clicks: number
+  /** How often somebody had it before them, as far as that is known. */
+  impressions: number
+  /** As they were reported, where that is another number; null where it is not. */
+  reported: number | null
+  /** Share of one; null where there is nothing to divide by, or nobody knows how many readers an issue had. */
+  ctr: number | null
+  /** What `ctr` is made of. */
+  basis: { impressions: number; clicks: number }
+  repeated: number
+  machines: number
+}
+
+/** Puts together what was counted with what is known of the issues it was counted in. */
+export function shownOf(
+  meaning: ImpressionMeaning,
+  counts: PromoCounts,
+  evidence: readonly TextEvidence[],
+): Shown {
+  const sum = { impressions: 0, clicks: 0 }
+  for (const text of evidence) {
+    sum.impressions += text.impressions
+    sum.clicks += text.clicks
+  }
+  const isKnown = sum.impressions > 0
+  const basis = meaning === 'message' ? counts : sum
+  return {
+    clicks: counts.clicks,
+    impressions: meaning === 'message' || !isKnown ? counts.impressions : Math.round(sum.impressions),
+    reported: meaning === 'issue' && isKnown ? counts.impressions : null,
+    ctr: ctr(basis),
+    basis: { impressions: basis.impressions, clicks: basis.clicks },
+    repeated: counts.repeated_clicks,
+    machines: counts.machine_clicks,
+  }
+}
+
+interface Wish {
+  range: Pick<DateRange, 'start' | 'end'>
+  /** All of them: the range begins with the first fact. */
+  isAll: boolean
+  meaning: ImpressionMeaning
+  calendar: Calendar
+  now: number
+}
+
+/** The numbers of some offers and their texts over some days. */
+export async function readShown(
+  readers: Readers,
+  offers: readonly { id: number; texts: readonly { id: number }[] }[],
+  { range, isAll, meaning, calendar, now }: Wish,
+) {
+  const one = offers.length === 1 ? { offerId: offers[0]!.id } : {}
+  const numbers = await readOfferNumbers(readers, range, one)
+  const evidence = new Map<number, TextEvidence>()
+  for (let place = 0; place < offers.length; place += 500) {
+    const some = await readEvidence(readers, {
+      offerIds: offers.slice(place, place + 500).map(({ id }) => id),
+      meaning,
+      since: isAll ? null : range.start,
+      until: isAll ? null : calendar.shift(range.end, 1),
+      calendar,
+      now,
+    })
+    for (const [id, text] of some) evidence.set(id, text)
+  }
+  const of = (id: number): OfferNumbers => numbers.get(id) ?? { offerId: id, ...noCounts, texts: [] }
+  return {
+    offer: ({ id, texts }: { id: number; texts: readonly { id: number }[] }) =>
+      shownOf(
+        meaning,
+        of(id),
+        texts.flatMap((text) => evidence.get(text.id) ?? []),
+      ),
+    text: (offer: number, id: number) =>
+      shownOf(
+        meaning,
+        of(offer).texts.find(({ variationId }) => variationId === id) ?? noCounts,
+        [evidence.get(id) ?? []].flat(),
+      ),
+    counts: of,
+    evidence,
+  }
+}

@@ -1,0 +1,123 @@
+import { join } from 'node:path'
+import { Router } from 'express'
+import type { Logger } from 'pino'
+import type { AccessTokens } from '../accounts/access-tokens.js'
+import type { Networks } from '../audience/networks.js'
+import type { Config } from '../config.js'
+import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
+import type { Ledger } from '../ledger/ledger.js'
+import { sealer } from '../secret.js'
+import type { Calendar } from '../web/calendar.js'
+import { analyticsDoor } from './analytics-door.js'
+import { removeOldChoices } from './choices.js'
+import { destroyOldClickSalts } from './click-traces.js'
+import { offerDirectory } from './directory.js'
+import { factKeeper } from './keeper.js'
+import { promoRecorder } from './record.js'
+import { redirectDoor } from './redirect-door.js'
+import { selectionDoor } from './selection-door.js'
+import { tieSends } from './sends.js'
+import { Spool } from './spool.js'
+import { trackingDoor } from './tracking-door.js'
+
+interface Needs {
+  db: Db
+  readers: Readers
+  ledger: Ledger
+  calendar: Calendar
+  networks: Networks
+  config: Pick<
+    Config,
+    | 'DATA_DIR'
+    | 'BASE_URL'
+    | 'PROMO_IMPRESSIONS_PER_MINUTE'
+    | 'PROMO_CLICKS_PER_MINUTE'
+    | 'PROMO_ANALYTICS_PER_MINUTE'
+    | 'PROMO_SPOOL_MB'
+  >
+  secret: string
+  tokens: AccessTokens
+  /** The one spelling of a provider's id; null for what is none. */
+  canonicalId: (text: string) => string | null
+  log: Logger
+  now: () => number
+}
+
+/** The room as the application holds it: its doors, its jobs, and what its pages need. */
+export function openPromos({
+  db,
+  readers,
+  ledger,
+  calendar,
+  networks,
+  config,
+  secret,
+  tokens,
+  canonicalId,
+  log,
+  now,
+}: Needs) {
+  const recorder = promoRecorder({ db, calendar, networks, canonicalId })
+  const directory = offerDirectory({ db, calendar, now })
+  const spool = new Spool({
+    folder: join(config.DATA_DIR, 'spool', 'promos'),
+    capacity: config.PROMO_SPOOL_MB * 2 ** 20,
+  })
+  const keeper = factKeeper({
+    write: ledger.register(recorder.facts),
+    spool,
+    seals: sealer(secret),
+    written: directory.written,
+    log,
+  })
+
+  const doors = Router()
+  const limits = { impressions: config.PROMO_IMPRESSIONS_PER_MINUTE, clicks: config.PROMO_CLICKS_PER_MINUTE }
+  doors.use(redirectDoor({ directory, keeper, now }))
+  doors.use(selectionDoor({ directory, keeper, baseUrl: config.BASE_URL, now }))
+  doors.use(
+    analyticsDoor({
+      db,
+      readers,
+      directory,
+      calendar,
+      tokens,
+      limit: config.PROMO_ANALYTICS_PER_MINUTE,
+      now,
+    }),
+  )
+  doors.use(trackingDoor({ directory, keeper, limits, now }))
+
+  return {
+    doors,
+    directory,
+    spool,
+    keeper,
+    /** Reads the offers into memory; doors that are asked before wait for it. */
+    load: () => directory.load(),
+    replay: () => keeper.replay(),
+    settled: () => keeper.settled(),
+    async refresh() {
+      await directory.load()
+      await directory.refresh()
+    },
+    /** Deliveries come to be known outside of this room. */
+    async lookAgain() {
+      if ((await tieSends(db, { canonicalId, now: now() })) > 0) directory.touch()
+      await directory.load()
+      await directory.refresh({ most: Number.POSITIVE_INFINITY, all: true })
+    },
+    async cleanUp() {
+      await destroyOldClickSalts(db, now())
+      await removeOldChoices(db, now())
+      recorder.forgetWeightings()
+    },
+    async settingsChanged() {
+      recorder.forgetSettings()
+      await directory.reloadAll()
+    },
+    stop: () => keeper.stop(),
+  }
+}
+export type Promos = ReturnType<typeof openPromos>

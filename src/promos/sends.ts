@@ -1,0 +1,67 @@
+import type { Db } from '../database/open.js'
+
+/**
+ * The mailing that an issue is, where its generator calls the issue as the provider calls the mailing.
+ * @param canonicalId the one spelling of an id that a provider spells in several ways; null for what is no such id
+ */
+export async function mailingOfSend(
+  db: Db,
+  key: string,
+  canonicalId: (text: string) => string | null,
+): Promise<number | null> {
+  const spellings = [...new Set([key, canonicalId(key) ?? key])]
+  const row = await db
+    .selectFrom('mailings')
+    .select('id')
+    .where('provider_id', 'in', spellings)
+    .orderBy('id')
+    .executeTakeFirst()
+  return row?.id ?? null
+}
+
+/** Issues older than this are no longer looked for. */
+const patience = 30 * 86_400_000
+
+/** Ties issues to mailings that came to be known after them, for a job. @returns how many were tied */
+export async function tieSends(
+  db: Db,
+  { canonicalId, now }: { canonicalId: (text: string) => string | null; now: number },
+): Promise<number> {
+  const untied = await db
+    .selectFrom('promo_sends')
+    .select(['id', 'key'])
+    .where('mailing_id', 'is', null)
+    .where('tied_by', 'is', null)
+    .where('first_at', '>=', now - patience)
+    .limit(500)
+    .execute()
+  let tied = 0
+  for (const { id, key } of untied) {
+    const mailing_id = await mailingOfSend(db, key, canonicalId)
+    if (mailing_id === null) continue
+    await db
+      .updateTable('promo_sends')
+      .set({ mailing_id, tied_by: 'provider' })
+      .where('id', '=', id)
+      .where('mailing_id', 'is', null)
+      .execute()
+    tied++
+  }
+  return tied
+}
+
+/**
+ * What somebody says of an issue by hand: which mailing it is, or how many got it where no provider tells. Both null: that
+ * nobody knows.
+ */
+export async function tieByHand(
+  db: Db,
+  send: number,
+  { mailing, delivered }: { mailing: number | null; delivered: number | null },
+) {
+  await db
+    .updateTable('promo_sends')
+    .set({ mailing_id: mailing, delivered, tied_by: 'hand' })
+    .where('id', '=', send)
+    .execute()
+}

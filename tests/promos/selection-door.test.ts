@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest'
+import { stoppedClock, testApp } from '../support/app.js'
+import { holdLock } from '../support/lock.js'
+import { anOffer, aPromo, aVariation } from '../support/promos.js'
+
+const path = '/api/v1/promo/select-random'
+
+describe('select-random', () => {
+  it('answers with a text and its link', async () => {
+    const app = await testApp({ env: { BASE_URL: 'https://track.example.com' } })
+    const offer = await anOffer(app, { slug: 'bindery', utm_source: 'letter' })
+    const text = await aVariation(app, offer.id, { headline: 'Paper' })
+    const { body, headers } = await app.http.get(path).expect(200)
+    expect(body).toEqual({
+      offer_id: offer.id,
+      variation_id: text.id,
+      offer_name: 'Bindery notebooks',
+      offer_type: 'affiliate',
+      headline: 'Paper',
+      text: text.text,
+      cta_text: 'See the notebooks',
+      tone: 'calm',
+      length_category: 'medium',
+      link: `https://track.example.com/go/bindery?promo_var=${text.id}&utm_source=letter`,
+      strategy: 'learn',
+      repeated: false,
+    })
+    expect(headers['access-control-allow-origin']).toBe('*')
+    expect(headers['set-cookie']).toBeUndefined()
+  })
+
+  it('chooses among what may run, and says why when nothing does', async () => {
+    const app = await testApp()
+    const reason = async (query = '') => (await app.http.get(`${path}${query}`).expect(404)).body
+    expect(await reason()).toEqual({ error: 'no_eligible_offer', message: 'There is no offer yet.' })
+    expect((await reason('?offer_id=9')).message).toBe('Offer ID 9 does not exist')
+    const paused = await aPromo(app, { active: 0 })
+    const early = await aPromo(app, { from_on: '2026-11-22' })
+    const over = await aPromo(app, { until_on: '2026-11-20' })
+    const retired = await aPromo(app, { archived_at: 1 })
+    const silent = await anOffer(app)
+    await aVariation(app, silent.id, { approved: 0 })
+    await aVariation(app, silent.id, { weight: 0 })
+    await aVariation(app, silent.id, { archived_at: 1 })
+    expect((await reason()).message).toMatch(/^No offer is active, within its dates/)
+    expect((await reason('?type=sponsor')).message).toBe('There is no offer of the type "sponsor".')
+    expect((await reason('?type=affiliate')).message).toMatch(/^No offer of the type "affiliate" is active/)
+    expect((await reason(`?offer_id=${paused.offer.id}`)).message).toMatch('is not active')
+    expect((await reason(`?offer_id=${retired.offer.id}`)).message).toMatch('is not active')
+    expect((await reason(`?offer_id=${early.offer.id}`)).message).toMatch('Today is not within the dates')
+    expect((await reason(`?offer_id=${silent.id}`)).message).toMatch('has no approved variation')
+    expect((await reason(`?offer_id=${over.offer.id}&type=own`)).message).toMatch('is not of the type "own"')
+    // The dates are days of the reporting time zone, both included.
+    app.clock.pass(14 * 3_600_000)
+    expect((await app.http.get(path).expect(200)).body.offer_id).toBe(early.offer.id)
+  })
+
+  it('runs no text twice in a row in a newsletter, while there is another', async () => {
+    const app = await testApp()
+    const { ids } = await aPromo(app, { texts: 3, strategy: 'fixed' })
+    const next = async (newsletter: string) =>
+      (await app.http.get(path).query({ newsletter }).expect(200)).body
+    let last = 0
+    for (let issue = 0; issue < 30; issue++) {
+      const { variation_id, repeated } = await next('morning')
+      expect(variation_id).not.toBe(last)
+      expect(repeated).toBe(false)
+      last = variation_id
+      app.clock.pass(1)
+    }
+    await app.stop()
+    // After a restart too.
+    const again = await testApp({ dataDir: app.dataDir, clock: app.clock })
+    for (let issue = 0; issue < 10; issue++) {
+      const { variation_id } = (await again.http.get(path).query({ newsletter: 'morning' }).expect(200)).body
+      expect(variation_id).not.toBe(last)
+      last = variation_id
+      again.clock.pass(1)
+    }
+    expect(ids).toContain(last)
+  })
+
+  it('gives way to another offer, and repeats a text when it is the only one', async () => {
+    const app = await testApp()
+    const one = await aPromo(app)
+    const next = async (query = {}) =>
+      (
+        await app.http
+          .get(path)
+          .query({ newsletter: 'morning', ...query })
+          .expect(200)
+      ).body
+    expect(await next()).toMatchObject({ variation_id: one.ids[0], repeated: false })
+    expect(await next()).toMatchObject({ variation_id: one.ids[0], repeated: true })
+    const other = await aPromo(app, { base_weight: 0.0001 })
+    expect(await next()).toMatchObject({ variation_id: other.ids[0], repeated: false })
+    expect(await next()).toMatchObject({ variation_id: one.ids[0], repeated: false })
+    expect(await next({ offer_id: one.offer.id })).toMatchObject({ repeated: true })
+  })
+
+  it('gives several distinct offers', async () => {
+    const app = await testApp()
+    for (let offer = 0; offer < 4; offer++) await aPromo(app, { texts: 2 })
+    const several = async (count: number) =>
+      (await app.http.get(path).query({ count, newsletter: 'n' }).expect(200)).body.selections as {
+        offer_id: number
+        variation_id: number
+      }[]
+    const first = await several(3)
+    expect(new Set(first.map(({ offer_id }) => offer_id)).size).toBe(3)
+    const second = await several(4)
+    expect(second).toHaveLength(4)
+    for (const { variation_id } of second)
+      expect(first.map((each) => each.variation_id)).not.toContain(variation_id)
+    expect(await several(50)).toHaveLength(4)
+    expect(await several(1)).toHaveLength(1)
+    for (const count of ['0', '51', 'two'])
+      expect((await app.http.get(path).query({ count }).expect(400)).body.details.count).toBe(
+        'The count is a number from 1 to 50.',
+      )
+    expect(
+      (await app.http.get(path).query({ newsletter: 'ada@fernmail.example' }).expect(400)).body.details,
+    ).toEqual({
+      newsletter: 'The newsletter must not hold an e-mail address.',
+    })
+    expect((await app.http.post(path).expect(405)).headers.allow).toBe('GET, OPTIONS')
+  })
+
+  it('writes down how each choice was made', async () => {
+    const app = await testApp()
+    const { offer, ids } = await aPromo(app, { texts: 2, strategy: 'ctr' })
+    await app.http.get(path).query({ newsletter: 'morning' }).expect(200)
+    await app.http.get(path).query({ newsletter: 'morning' }).expect(200)
+    await app.ledger.close()
+    const choices = await app.db.selectFrom('promo_choices').selectAll().orderBy('id').execute()
+    expect(choices).toMatchObject([
+      { offer_id: offer.id, newsletter: 'morning', strategy: 'ctr', excluded_id: null },
+      { offer_id: offer.id, newsletter: 'morning', strategy: 'ctr', excluded_id: choices[0]!.variation_id },
+    ])
+    expect(choices[0]!.offers_weighting_id).toBe(choices[1]!.offers_weighting_id)
+    const weights = await app.db.selectFrom('promo_weightings').select('weights').orderBy('id').execute()
+    expect(weights.map((row) => JSON.parse(row.weights))).toContainEqual([[offer.id, 1]])
+    expect(weights.map((row) => JSON.parse(row.weights))).toContainEqual({
+      rule: 'weights',
+      texts: ids.map((id) => [id, 1]),
+    })
+  })
+
+  it('answers from memory while the database is locked, and writes the choice down later', async () => {
+    const app = await testApp({ clock: stoppedClock(), ledger: { patience: 20 } })
+    const { offer } = await aPromo(app)
+    const release = holdLock(app.path)
+    expect((await app.http.get(path).expect(200)).body.offer_id).toBe(offer.id)
+    expect((await app.http.get(path).expect(200)).body.offer_id).toBe(offer.id)
+    await app.promos.settled()
+    release()
+    expect(await app.promos.replay()).toBe(2)
+    expect(await app.db.selectFrom('promo_choices').selectAll().execute()).toHaveLength(2)
+  })
+})
