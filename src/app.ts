@@ -82,6 +82,7 @@ import { promoSendsPage } from './promos/sends-page.js'
 import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
+import { offerKind } from './promos/tied-kind.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -155,6 +156,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   kinds.enter(campaignKind())
   kinds.enter(mailingKind({ dates: dateFormats(days) }))
   kinds.enter(listKind())
+  kinds.enter(offerKind())
   const directory = campaignDirectory(db)
   const refusals = new Refusals()
   const remover = campaignRemover({ db, log })

@@ -110,8 +110,8 @@ describe('the API of partners and projects', () => {
     const { id: campaign } = await aCampaign(api)
     const archived = await aProject(api, { archived_at: 1 })
     const details = async (body: object) => (await api.tie(body).expect(422)).body.details
-    expect(await details({ kind: 'offer', id: 1, project: 1 })).toEqual({
-      kind: 'The kind is one of: campaign, mailing, list.',
+    expect(await details({ kind: 'contact', id: 1, project: 1 })).toEqual({
+      kind: 'The kind is one of: campaign, mailing, list, offer.',
     })
     expect(Object.keys(await details({ kind: 'campaign' }))).toEqual(['id', 'project'])
     expect(await details({ kind: 'campaign', id: '1', project: 0 })).toHaveProperty('project')

@@ -189,7 +189,7 @@ describe('a tie', () => {
 
   it.each([
     [{ kind: 'contact', thing: '1', project: '1' }, 422, 'Nothing of the kind “contact” can be tied'],
-    [{ kind: 'offer', thing: '1', project: '1' }, 422, 'only: campaign, mailing, list.'],
+    [{ kind: 'link', thing: '1', project: '1' }, 422, 'only: campaign, mailing, list, offer.'],
     [{ kind: 'campaign', thing: 'x', project: '1' }, 422, 'by its number'],
     [{ kind: 'campaign', thing: '9', project: '1' }, 404, 'There is no campaign 9.'],
     [{ kind: 'campaign', thing: '1', project: '9' }, 404, 'There is no project 9.'],
