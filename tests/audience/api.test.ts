@@ -58,7 +58,13 @@ describe('contacts', () => {
     await app.audience.retag({ contacts: [ada.id], add: ['radio'], remove: [] })
     const { id: mailingId } = await aMailing(app)
     await anEngagement(app, { contactId: ada.id, mailingId, kind: 'opened' })
-    await anEngagement(app, { contactId: ada.id, mailingId, kind: 'opened', userAgent: 'Mozilla/5.0' })
+    await anEngagement(app, {
+      contactId: ada.id,
+      mailingId,
+      kind: 'opened',
+      happenedAt: testStart - 60_000,
+      userAgent: 'Mozilla/5.0',
+    })
 
     const names = async (query: string) =>
       (await app.read(`/contacts?${query}`)).contacts.map(
