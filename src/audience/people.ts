@@ -204,8 +204,8 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
   }
 
   /**
-   * Somebody is named by a fact without being described: makes them known by address and identity, and says nothing of
-   * what they subscribe to.
+   * Somebody whose identity is unknown is named by a fact without being described: makes them known by it and by their
+   * address, and says nothing of what they subscribe to.
    * @returns the contact; whoever was erased stays so
    */
   async function acquaint(
@@ -213,17 +213,15 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     fact: Pick<SubscriberFact, 'provider' | 'providerId' | 'email'> & { listId: number | null; at: number },
   ): Promise<number> {
     const { provider, providerId, email, listId: list_id, at } = fact
-    const called = identityText(provider, providerId)
-    const erased = (await erasures.find(tx, email)) ?? (await erasures.find(tx, called))
+    const erased = await erasures.find(tx, email)
     if (erased) {
-      if (!(await erasures.find(tx, called))) await remember(tx, called, erased)
+      await remember(tx, identityText(provider, providerId), erased)
       return erased.contact_id
     }
     const { id } = await contacts.findOrAdd(tx, email, at, provider)
     await tx
       .insertInto('contact_identities')
       .values({ provider, provider_id: providerId, contact_id: id, list_id, email })
-      .onConflict((conflict) => conflict.doNothing())
       .execute()
     return id
   }
@@ -288,7 +286,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .select('list_id')
       .where('provider', '=', provider)
       .where('provider_id', '=', providerId)
-      .executeTakeFirst()
+      .executeTakeFirstOrThrow()
     await tx
       .updateTable('contact_identities')
       .set({ gone_at: at })
@@ -301,7 +299,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .select('provider_id')
       .where('provider', '=', provider)
       .where('contact_id', '=', contact)
-      .where('list_id', 'is', own?.list_id ?? null)
+      .where('list_id', 'is', own.list_id)
       .where('gone_at', 'is', null)
       .limit(1)
       .executeTakeFirst()

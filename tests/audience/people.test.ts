@@ -397,3 +397,50 @@ it('takes an erased address out of the segments that look for it', async () => {
     (await app.db.selectFrom('segments').select('query').orderBy('id').execute()).map(({ query }) => query),
   ).toEqual(['band=active', 'q=ben&band=active', 'band=active'])
 })
+
+describe('somebody who is named without being described', () => {
+  const named = { provider: 'emailoctopus', providerId: 'ada there', listId: null, at: testStart }
+  const identitiesOf = ({ db }: Pick<TestApp, 'db'>) =>
+    db
+      .selectFrom('contact_identities')
+      .select(['provider_id', 'contact_id', 'email'])
+      .where('provider', '=', 'emailoctopus')
+      .execute()
+
+  it('is the contact of that address, and is known by the identity from then on', async () => {
+    const reader = await aReader()
+    const acquaint = reader.ledger.register({
+      record: (tx, email: string) => reader.audience.people.acquaint(tx, { ...named, email }),
+    })
+    expect(await acquaint('ada@fernmail.example')).toBe(reader.id)
+    expect(await identitiesOf(reader)).toEqual([
+      { provider_id: 'ada there', contact_id: reader.id, email: 'ada@fernmail.example' },
+    ])
+  })
+
+  it('stays unknown who was erased', async () => {
+    const reader = await aReader()
+    await reader.audience.erase(reader.id)
+    const acquaint = reader.ledger.register({
+      record: (tx, email: string) => reader.audience.people.acquaint(tx, { ...named, email }),
+    })
+    expect(await acquaint('ada@fernmail.example')).toBe(reader.id)
+    expect(await identitiesOf(reader)).toEqual([])
+    const known = reader.ledger.register({
+      record: (tx) => reader.audience.people.byIdentity(tx, named.provider, named.providerId),
+    })
+    expect(await known({})).toMatchObject({ contact_id: reader.id })
+  })
+})
+
+it('an address that somebody had before is theirs still where the provider knows them no more', async () => {
+  const reader = await aReader()
+  await reader.subscribe({ email: 'ada@quill.example', seenAt: testStart + 1 })
+  await reader.tell({ gone: true, status: 'removed', at: testStart + minute })
+  const { contact } = await reader.subscribe({
+    providerId: 'ada again',
+    email: 'ada@fernmail.example',
+    seenAt: testStart + 2 * minute,
+  })
+  expect(contact).toBe(reader.id)
+})
