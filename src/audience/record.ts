@@ -26,6 +26,8 @@ export interface EngagementFact {
   happenedAt: number
   /** Is `happenedAt` the instant of the event itself, rather than that of the delivery which told it? */
   exact: boolean
+  /** The provider's reports have no ids and are read again and again: the same instant is the same event. */
+  isKnownByInstant?: boolean
   url: string | null
   address: string | null
   userAgent: string | null
@@ -124,7 +126,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       const same = rows.find((row) => traceNames.every((name) => row[name] === known[name]))
       if (same) return same
     }
-    // A telling that lacks the id is the same event as one near it; of two that have different ids it never is.
+    // Of two tellings one may lack the id, and then one of them has the instant of its delivery.
     const sought = {
       contact_id: contactId,
       provider,
@@ -432,6 +434,11 @@ function queries(db: Db) {
     ),
     near: compiled<Near, NearRow>((value) =>
       near(value).where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind'))),
+    ),
+    nearWithId: compiled<Near, NearRow>((value) =>
+      near(value)
+        .where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind')))
+        .where('provider_id', 'is not', null),
     ),
     insert: compiled<New, { id: number }>((value) =>
       db

@@ -44,7 +44,8 @@ describe('the mailings', () => {
     const deed = { contactId: id, mailingId: second.id }
     await anEngagement(room, { ...deed, kind: 'delivered' })
     await anEngagement(room, { ...deed, kind: 'opened' })
-    await anEngagement(room, { ...deed, kind: 'opened', userAgent: 'Mozilla/5.0' })
+    const early = testStart - 60_000
+    await anEngagement(room, { ...deed, kind: 'opened', userAgent: 'Mozilla/5.0', happenedAt: early })
 
     const page = await room.page()
     expect(order(page)).toEqual(['Issue 2', 'Issue 1'])
