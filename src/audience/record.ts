@@ -26,8 +26,6 @@ export interface EngagementFact {
   happenedAt: number
   /** Is `happenedAt` the instant of the event itself, rather than that of the delivery which told it? */
   exact: boolean
-  /** The provider's reports have no ids and are read again and again: the same instant is the same event. */
-  isKnownByInstant?: boolean
   url: string | null
   address: string | null
   userAgent: string | null
@@ -134,7 +132,8 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       since: fact.happenedAt - longestDelay,
       until: fact.happenedAt + longestDelay,
     }
-    const near = providerId === null ? await query.near(tx, sought) : await query.nearWithoutId(tx, sought)
+    const near =
+      providerId === null ? await query.nearWithId(tx, sought) : await query.nearWithoutId(tx, sought)
     return near.rows
       .sort(byInstant)
       .find(
@@ -431,9 +430,6 @@ function queries(db: Db) {
     ),
     nearWithoutId: compiled<Near, NearRow>((value) =>
       near(value).where('kind', '=', value('kind')).where('provider_id', 'is', null),
-    ),
-    near: compiled<Near, NearRow>((value) =>
-      near(value).where(({ eb, ref }) => eb(unindexed(ref('kind')), '=', value('kind'))),
     ),
     nearWithId: compiled<Near, NearRow>((value) =>
       near(value)

@@ -444,3 +444,11 @@ it('an address that somebody had before is theirs still where the provider knows
   })
   expect(contact).toBe(reader.id)
 })
+
+it('an identity of which no address was kept yet takes the one that is told', async () => {
+  const reader = await aReader()
+  await reader.db.updateTable('contact_identities').set({ email: null }).execute()
+  await reader.subscribe({ seenAt: testStart + 1 })
+  const identity = await reader.db.selectFrom('contact_identities').select('email').executeTakeFirst()
+  expect(identity).toEqual({ email: 'ada@fernmail.example' })
+})

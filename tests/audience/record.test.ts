@@ -114,29 +114,3 @@ describe('an engagement that is told again without its id', () => {
     expect(await anEngagement(app, unsaid)).toMatchObject({ repeated: false })
   })
 })
-
-it('an engagement that is told twice by its instant, both times without an id, is one where a report tells it', async () => {
-  const app = await testApp()
-  const contact = await aContact(app)
-  const mailing = await aMailing(app)
-  const told = {
-    contactId: contact.id,
-    mailingId: mailing.id,
-    kind: 'opened',
-    happenedAt: testStart,
-  } as const
-  const row = { ...told, isKnownByInstant: true }
-  const { id } = await anEngagement(app, row)
-  expect(await anEngagement(app, row)).toMatchObject({ id, repeated: true })
-  expect(await anEngagement(app, { ...row, happenedAt: testStart + 2_000 })).toMatchObject({
-    repeated: false,
-  })
-  // Of two deliveries nobody can tell, and of two events without ids neither.
-  expect(await anEngagement(app, { ...row, kind: 'clicked', exact: false })).toMatchObject({
-    repeated: false,
-  })
-  expect(await anEngagement(app, { ...row, kind: 'clicked', exact: false })).toMatchObject({
-    repeated: false,
-  })
-  expect(await anEngagement(app, told)).toMatchObject({ repeated: false })
-})

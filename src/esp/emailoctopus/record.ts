@@ -229,7 +229,6 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       kind,
       happenedAt: at ?? mailing.sent_at ?? seenAt,
       exact: at !== null,
-      isKnownByInstant: true,
     })
     if (!repeated) await tellApart(tx, contactId, mailingId, kind)
     return { ...nothing, contact: contactId, isNew: !repeated }
