@@ -56,7 +56,7 @@ describe('a project', () => {
     const project = await aProject(room)
     await aProject(room, { name: 'Spring', partner_id: project.partner_id })
     await room.send(`/projects/${project.id}`, { name: 'Autumn' }).expect(303)
-    expect(await room.page(`/projects/${project.id}`)).toContain('<h1>Autumn</h1>')
+    expect(await room.page(`/projects/${project.id}`)).toContain('<h1 class="anywhere">Autumn</h1>')
     const taken = await room.send(`/projects/${project.id}`, { name: 'SPRING' }).expect(422)
     expect(taken.text).toContain('Northwind has another project SPRING already.')
     expect((await room.send(`/projects/${project.id}`, { name: '' }).expect(422)).text).toContain(
