@@ -59,7 +59,12 @@ import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import type { Job } from './operations/jobs.js'
+import { partnerApi } from './partners/api.js'
+import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
+import { logoUploads } from './partners/logo-uploads.js'
+import { partnerPages } from './partners/partner-pages.js'
+import { projectPages } from './partners/project-pages.js'
 import { tieDoor } from './partners/tie-door.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
@@ -150,6 +155,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(peopleApi.routes)
   const newsletterApi = mailingApi({ db, readers, calendar: days, now })
   app.use(newsletterApi.routes)
+  const projectApi = partnerApi({ db, readers, kinds, now })
+  app.use(projectApi.routes)
 
   // Pages for people.
   useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
@@ -167,6 +174,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...api.operations,
         ...peopleApi.operations,
         ...newsletterApi.operations,
+        ...projectApi.operations,
         ...healthOperations,
       ],
     }),
@@ -177,7 +185,14 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
-  app.use(onlyLoggedIn, longLists(), audienceBodies({ config, now }), formBodies(), onlyGenuine)
+  app.use(
+    onlyLoggedIn,
+    longLists(),
+    audienceBodies({ config, now }),
+    logoUploads(),
+    formBodies(),
+    onlyGenuine,
+  )
   app.use(showLastEvent({ db }))
   app.use(logoutPages())
   app.use(
@@ -199,6 +214,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
 
   app.use(tieDoor({ db, kinds, now }))
+  app.use(partnerPages({ db, kinds, now }))
+  app.use(projectPages({ db, readers, kinds, now }))
   app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
@@ -246,7 +263,11 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(buttondownPages({ db, buttondown, audience, config, now }))
-  app.use(glossaryPages({ chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters] }))
+  app.use(
+    glossaryPages({
+      chapters: [...campaignChapters, ...audienceChapters, ...mailingChapters, ...partnerChapters],
+    }),
+  )
 
   app.use(notFound)
   app.use(errorHandler(log))

@@ -171,11 +171,11 @@ export const countsInWords = (counts: Partial<Record<KindName, number>>, kinds: 
 /** What a project has of one kind, the last tied first. @returns at most `limit` of them, and how many there are */
 export async function thingsOf(
   db: Db | Readers,
-  { kind, find }: TiedKind,
+  kind: TiedKind,
   project: number,
   limit: number,
 ): Promise<{ things: (Thing & { tied_at: number })[]; count: number }> {
-  const own = db.selectFrom('project_ties').where('project_id', '=', project).where('kind', '=', kind)
+  const own = db.selectFrom('project_ties').where('project_id', '=', project).where('kind', '=', kind.kind)
   const [{ count }, ties] = await Promise.all([
     own.select(({ fn }) => fn.countAll<number>().as('count')).executeTakeFirstOrThrow(),
     own
@@ -185,7 +185,7 @@ export async function thingsOf(
       .limit(limit)
       .execute(),
   ])
-  const found = await find(
+  const found = await kind.find(
     db,
     ties.map(({ thing_id }) => thing_id),
   )

@@ -21,6 +21,7 @@ import { deliveryOf } from '../../src/cli/demo/record-provider.js'
 import { stories } from '../../src/cli/demo/stories.js'
 import { trickle } from '../../src/cli/demo/trickle.js'
 import { inboxRecorder } from '../../src/esp/inbox.js'
+import { readLogo } from '../../src/partners/logo.js'
 import { calendar } from '../../src/web/calendar.js'
 import { aFolder, type TestApp, testApp, testStart } from '../support/app.js'
 
@@ -315,4 +316,31 @@ it('goes on telling events through the door', async () => {
   next!.wake()
   await sleepers(5)
   expect((await told()).map(({ kind }) => kind)).toEqual([1, 2, 3, 1])
+})
+
+it('has partners whose projects own campaigns, mailings and the list', async () => {
+  const { db } = await aDemo()
+  const partners = await db
+    .selectFrom('partners')
+    .select(['name', 'colour', 'logo'])
+    .orderBy('name')
+    .execute()
+  expect(partners.map(({ name, colour }) => [name, colour])).toEqual([
+    ['Kunsthaus Nord', '#f2b705'],
+    ['Paperboat', '#b23a1d'],
+  ])
+  for (const { logo } of partners) expect(readLogo(Buffer.from(logo!))).toMatchObject({ type: 'image/png' })
+  const ties = await db
+    .selectFrom('project_ties')
+    .innerJoin('projects', 'projects.id', 'project_ties.project_id')
+    .select(({ fn }) => ['projects.name', 'kind', fn.countAll<number>().as('things')])
+    .groupBy(['projects.name', 'kind'])
+    .execute()
+  const count = (project: string, kind: string) =>
+    ties.find((tie) => tie.name === project && tie.kind === kind)?.things ?? 0
+  expect(count('Autumn reading', 'campaign')).toBe(1)
+  expect(count('Autumn reading', 'mailing')).toBeGreaterThan(2)
+  expect(count('Autumn reading', 'list')).toBe(1)
+  expect(count('Summer sale', 'mailing')).toBeGreaterThan(2)
+  expect(count('Friends of the house', 'campaign')).toBe(2)
 })

@@ -12,6 +12,7 @@ import { tellEngagements } from './engagements.js'
 import { guest } from './guest.js'
 import { tellHistory } from './history.js'
 import { issues } from './newsletter.js'
+import { recordPartners } from './partners.js'
 import { dice, inviteReaders } from './readers.js'
 import { recordCampaigns, recordHistory } from './record.js'
 import { annotate, recordNewsletter, scoreEverybody } from './record-newsletter.js'
@@ -34,7 +35,7 @@ interface Wish {
 
 /**
  * Makes the data of the demo: one account, the campaigns of the stories and four months of judged and counted events,
- * and a newsletter with eight months of subscribers and engagements.
+ * a newsletter with eight months of subscribers and engagements, and partners whose projects some of it belongs to.
  * A database that was in the folder is thrown away.
  * @returns the campaigns' ids in the order of the stories, everybody who reads, the number of events, and what the
  * provider's webhook needs to know to go on
@@ -68,6 +69,7 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
     await scoreEverybody({ db, path, now })
     await annotate(audience)
     await recordProvider({ ...audience, subscribers, deeds, recorded })
+    await recordPartners({ ...needs, stories, campaigns })
     while ((await searchIndex({ db }).run()) > 0);
     const newest = { id: recorded.issueIds[issues.length - 1]!, links: issues.at(-1)!.links }
     return {
