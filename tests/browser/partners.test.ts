@@ -177,14 +177,18 @@ describe('a partner in the browser', () => {
         polling: 100,
       })
       expect(new URL(page.url()).search).toBe('?kind=mailing&q=issue+3')
-      await Promise.all([page.waitForNavigation(), page.click('#found button')])
+      // Leaving the search asks once more, and its address counts as a navigation: wait for what the page then says.
+      await page.click('#found button')
+      await page.waitForSelector('#flash')
       expect(await page.$eval('#flash', (flash) => flash.textContent)).toContain(
         'Issue 3, a rather long title that has to break somewhere belongs to Autumn 2026 · Northwind.',
       )
       expect(new URL(page.url()).search).toBe('?kind=mailing&q=issue+3')
       expect(await page.$$eval('[id^=mailing-] button', (buttons) => buttons.length)).toBe(2)
-      await Promise.all([page.waitForNavigation(), page.click('[id^=mailing-] button')])
-      expect(await page.$$eval('[id^=mailing-] button', (buttons) => buttons.length)).toBe(1)
+      await page.click('[id^=mailing-] button')
+      await page.waitForFunction("document.querySelectorAll('[id^=mailing-] button').length === 1", {
+        polling: 100,
+      })
       expect(complaints).toEqual([])
     }
   })

@@ -187,7 +187,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         const startedAt = isResumed ? from.since! : now()
         const went = await attempt(`List ${list.name}`, async () => {
           const left = isResumed
-            ? contactStatuses.slice(contactStatuses.findIndex((status) => status === from.status))
+            ? contactStatuses.slice(contactStatuses.indexOf(from.status as ContactStatus))
             : contactStatuses
           for (const status of left) {
             const cursor = isResumed && status === from.status ? (from.cursor ?? null) : null
