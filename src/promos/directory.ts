@@ -1,4 +1,5 @@
 import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
 import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { readEvidence } from './evidence.js'
@@ -34,6 +35,8 @@ export interface KnownOffer extends Linked {
 
 interface Needs {
   db: Db
+  /** For evidence, which may take a scan. */
+  readers: Readers
   calendar: Calendar
   now: () => number
 }
@@ -61,7 +64,7 @@ const columnsOfOffers = [
  * The offers and their texts as the doors know them: from memory, so that a redirect and a choice need no database. It is
  * read whole at the start; whoever edits an offer calls `reload`, and what is recorded comes in through `written`.
  */
-export function offerDirectory({ db, calendar, now }: Needs) {
+export function offerDirectory({ db, readers, calendar, now }: Needs) {
   const offers = new Map<number, KnownOffer>()
   const texts = new Map<number, KnownText>()
   const slugs = new Map<string, KnownOffer>()
@@ -194,8 +197,15 @@ export function offerDirectory({ db, calendar, now }: Needs) {
       for (const id of some) stale.delete(id)
       try {
         const halfLives = new Map(some.map((id) => [id, offers.get(id)!.halfLifeDays]))
-        const wish = { offerIds: some, meaning: settings.meaning, halfLives, calendar, now: now() }
-        const evidence = await readEvidence(db, wish)
+        const wish = {
+          offerIds: some,
+          meaning: settings.meaning,
+          halfLives,
+          withIssues: false,
+          calendar,
+          now: now(),
+        }
+        const evidence = await readEvidence(readers, wish)
         for (const id of some)
           for (const text of offers.get(id)!.texts) {
             const found = evidence.get(text.id)

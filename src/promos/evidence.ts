@@ -21,6 +21,8 @@ interface Wish {
   since?: string | null
   /** The day before which facts end; null: they do not. */
   until?: string | null
+  /** Whether anybody wants to know in how many issues texts were; else they are said to have been in none. */
+  withIssues?: boolean
   calendar: Calendar
   now: number
 }
@@ -99,9 +101,12 @@ export const audienceOf = (send: {
   ) ||
   (send.delivered ?? 0)
 
-async function byMessage(db: Db | Readers, { offerIds, halfLives, since, until, calendar, now }: Wish) {
+async function byMessage(
+  db: Db | Readers,
+  { offerIds, halfLives, since, until, withIssues = true, calendar, now }: Wish,
+) {
   const fades = since || until || [...(halfLives?.values() ?? [])].some((halfLife) => halfLife !== null)
-  const [rows, sends] = await Promise.all([
+  const [rows, issues, days] = await Promise.all([
     fades
       ? db
           .selectFrom('promo_days')
@@ -118,14 +123,8 @@ async function byMessage(db: Db | Readers, { offerIds, halfLives, since, until, 
           .where('texts.offer_id', 'in', offerIds)
           .execute()
           .then((counted) => counted.map((row) => ({ ...row, day_on: '' }))),
-    db
-      .selectFrom('promo_text_variations as texts')
-      .innerJoin('promo_send_counts as counts', 'counts.variation_id', 'texts.id')
-      .select(({ fn }) => ['texts.id', fn.countAll<number>().as('issues')])
-      .where('texts.offer_id', 'in', offerIds)
-      .where('counts.impressions', '>', 0)
-      .groupBy('texts.id')
-      .execute(),
+    withIssues ? issuesOf(db, offerIds) : new Map<number, number>(),
+    withIssues ? daysOf(db, offerIds) : new Map<number, number>(),
   ])
   const found = new Map<number, TextEvidence>()
   for (const row of rows) {
@@ -135,11 +134,21 @@ async function byMessage(db: Db | Readers, { offerIds, halfLives, since, until, 
     text.impressions += row.impressions * weight
     text.clicks += row.clicks * weight
   }
-  const issues = new Map(sends.map((row) => [row.id, row.issues]))
-  const days = await daysOf(db, offerIds)
   // Who names no issues sends one a day.
   for (const [id, text] of found) text.issues = issues.get(id) ?? days.get(id) ?? 0
   return found
+}
+
+async function issuesOf(db: Db | Readers, offerIds: number[]) {
+  const rows = await db
+    .selectFrom('promo_text_variations as texts')
+    .innerJoin('promo_send_counts as counts', 'counts.variation_id', 'texts.id')
+    .select(({ fn }) => ['texts.id', fn.countAll<number>().as('issues')])
+    .where('texts.offer_id', 'in', offerIds)
+    .where('counts.impressions', '>', 0)
+    .groupBy('texts.id')
+    .execute()
+  return new Map(rows.map((row) => [row.id, row.issues]))
 }
 
 async function daysOf(db: Db | Readers, offerIds: number[]) {

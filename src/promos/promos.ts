@@ -59,7 +59,7 @@ export function openPromos({
   now,
 }: Needs) {
   const recorder = promoRecorder({ db, calendar, networks, canonicalId })
-  const directory = offerDirectory({ db, calendar, now })
+  const directory = offerDirectory({ db, readers, calendar, now })
   const spool = new Spool({
     folder: join(config.DATA_DIR, 'spool', 'promos'),
     capacity: config.PROMO_SPOOL_MB * 2 ** 20,
