@@ -26,9 +26,10 @@ import { createToken, revokeToken } from './tokens.js'
 export interface SettingsSection {
   id: string
   title: string
-  /** The template of the form's fields; it gets what `load` returns, and `errors`. */
+  /** The template of the form's fields; it gets what `load` returns, or what was typed instead, and `errors`. */
   fragment: string
-  load(): Promise<object>
+  /** What each field of the form holds, by its name. */
+  load(): Promise<Record<string, unknown>>
   /** Takes the form: a sentence that says what holds now, or what is wrong with it. */
   save(form: unknown): Promise<{ told: string } | { errors: FormErrors }>
 }
@@ -204,8 +205,13 @@ export function settingsPages({ db, now, throttle, sections }: Deps) {
       show(res, path, { section, errors: noErrors, ...(await section.load()), ...given })
     routes.get(path, (_req, res) => showSection(res))
     routes.post(path, async (req, res) => {
-      const saved = await section.save(req.body ?? {})
-      if ('errors' in saved) return showSection(res.status(422), { ...req.body, errors: saved.errors })
+      const form: Record<string, unknown> = req.body ?? {}
+      const saved = await section.save(form)
+      if ('errors' in saved) {
+        const fields = Object.keys(await section.load())
+        const typed = Object.fromEntries(fields.map((name) => [name, form[name] ?? '']))
+        return showSection(res.status(422), { ...typed, errors: saved.errors })
+      }
       tell(req, saved.told)
       res.redirect(303, path)
     })

@@ -125,6 +125,8 @@ export function deliverySettler(db: Db) {
 /** Milliseconds from one try to the next; after the last the delivery has failed. */
 export const tryAgainAfter = [60_000, 300_000, 1_800_000, 7_200_000, 21_600_000]
 
+export type DueDelivery = Awaited<ReturnType<typeof dueDeliveries>>[number]
+
 /** Deliveries that are due, oldest first. */
 export const dueDeliveries = (db: Db, provider: string, { now, limit }: { now: number; limit: number }) =>
   db

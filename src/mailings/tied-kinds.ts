@@ -1,79 +1,49 @@
 import { originName } from '../audience/origins.js'
 import { isAmong } from '../database/expressions.js'
-import type { Db } from '../database/open.js'
-import type { Readers } from '../database/readers.js'
-import type { TiedKind } from '../partners/kinds.js'
+import { tiedKind } from '../partners/kinds.js'
 import type { DateFormats } from '../web/formats.js'
 
 /** Mailings, as things that can belong to a partner's project. */
-export function mailingKind({ dates }: { dates: DateFormats }): TiedKind {
-  const read = (db: Db | Readers) =>
-    db
-      .selectFrom('mailings')
-      .select(['id', 'name', 'provider', 'status', 'sent_at'])
-      .orderBy((eb) => eb.fn.coalesce('sent_at', 'created_at'), 'desc')
-      .orderBy('id', 'desc')
-  type MailingRow = Awaited<ReturnType<ReturnType<typeof read>['executeTakeFirstOrThrow']>>
-  const nameOf = ({ id, name }: MailingRow) => name || `Mailing ${id}`
-  const thingOf = (row: MailingRow) => ({
-    id: row.id,
-    name: nameOf(row),
-    href: `/mailings/${row.id}`,
-    note: [originName(row.provider), row.sent_at === null ? row.status : `sent ${dates.date(row.sent_at)}`]
-      .filter((part) => part !== '')
-      .join(', '),
-  })
-  return {
+export const mailingKind = ({ dates }: { dates: DateFormats }) =>
+  tiedKind({
     kind: 'mailing',
     title: 'Mailings',
-    async find(db, ids) {
-      const rows = await read(db)
-        .where((eb) => isAmong(eb.ref('id'), ids))
+    async read(db, ids) {
+      const rows = await db
+        .selectFrom('mailings')
+        .select(['id', 'name', 'provider', 'status', 'sent_at'])
+        .$if(ids !== undefined, (rows) => rows.where((eb) => isAmong(eb.ref('id'), ids!)))
+        .orderBy((eb) => eb.fn.coalesce('sent_at', 'created_at'), 'desc')
+        .orderBy('id', 'desc')
         .execute()
-      return rows.map(thingOf)
+      return rows.map(({ id, name, provider, status, sent_at }) => ({
+        id,
+        name: name || `Mailing ${id}`,
+        href: `/mailings/${id}`,
+        note: [originName(provider), sent_at === null ? status : `sent ${dates.date(sent_at)}`]
+          .filter((part) => part !== '')
+          .join(', '),
+      }))
     },
-    async search(db, text, limit) {
-      const wanted = text.toLowerCase()
-      const rows = await read(db).execute()
-      return rows
-        .filter((row) => nameOf(row).toLowerCase().includes(wanted))
-        .slice(0, limit)
-        .map(thingOf)
-    },
-  }
-}
+  })
 
 /** Lists, likewise. */
-export function listKind(): TiedKind {
-  const read = (db: Db | Readers) =>
-    db.selectFrom('lists').select(['id', 'name', 'provider', 'gone_at']).orderBy('id', 'desc')
-  const thingOf = ({
-    id,
-    name,
-    provider,
-    gone_at,
-  }: Awaited<ReturnType<ReturnType<typeof read>['executeTakeFirstOrThrow']>>) => ({
-    id,
-    name,
-    href: `/lists/${id}`,
-    note: gone_at === null ? originName(provider) : `${originName(provider)}, gone there`,
-  })
-  return {
+export const listKind = () =>
+  tiedKind({
     kind: 'list',
     title: 'Lists',
-    async find(db, ids) {
-      const rows = await read(db)
-        .where((eb) => isAmong(eb.ref('id'), ids))
+    async read(db, ids) {
+      const rows = await db
+        .selectFrom('lists')
+        .select(['id', 'name', 'provider', 'gone_at'])
+        .$if(ids !== undefined, (rows) => rows.where((eb) => isAmong(eb.ref('id'), ids!)))
+        .orderBy('id', 'desc')
         .execute()
-      return rows.map(thingOf)
+      return rows.map(({ id, name, provider, gone_at }) => ({
+        id,
+        name,
+        href: `/lists/${id}`,
+        note: gone_at === null ? originName(provider) : `${originName(provider)}, gone there`,
+      }))
     },
-    async search(db, text, limit) {
-      const wanted = text.toLowerCase()
-      const rows = await read(db).execute()
-      return rows
-        .filter(({ name }) => name.toLowerCase().includes(wanted))
-        .slice(0, limit)
-        .map(thingOf)
-    },
-  }
-}
+  })

@@ -30,6 +30,31 @@ export interface TiedKind {
 }
 
 /**
+ * A kind made of one way to read its things.
+ * @param read the newest first: those of these ids, or all of them where no ids are given
+ */
+export function tiedKind({
+  kind,
+  title,
+  read,
+}: {
+  kind: KindName
+  title: string
+  read: (db: Db | Readers, ids?: number[]) => Promise<Thing[]>
+}): TiedKind {
+  return {
+    kind,
+    title,
+    find: read,
+    async search(db, text, limit) {
+      const wanted = text.toLowerCase()
+      const things = await read(db)
+      return things.filter(({ name }) => name.toLowerCase().includes(wanted)).slice(0, limit)
+    },
+  }
+}
+
+/**
  * The kinds that have entered themselves. This room stands below those that own the things and imports none of them.
  * A room that deletes a thing for good calls `untie` (ties.ts) in the same transaction.
  */

@@ -4,6 +4,7 @@ import { aList, aMailing } from '../support/audience.js'
 import { aCampaign } from '../support/builders.js'
 import { aPartner, aProject } from '../support/partners.js'
 import { aPerson } from '../support/person.js'
+import { anOffer } from '../support/promos.js'
 
 async function aRoom() {
   const app = await testApp()
@@ -115,12 +116,13 @@ describe('a project', () => {
 })
 
 describe('a tie', () => {
-  it('puts campaigns, mailings and lists on the page of their project, the last tied first', async () => {
+  it('puts campaigns, mailings, lists and offers on the page of their project, the last tied first', async () => {
     const room = await aRoom()
     const { id } = await aProject(room)
     const campaigns = [await aCampaign(room), await aCampaign(room, { name: 'Winter Warmers' })]
     const mailing = await aMailing(room, { name: 'Issue 112', sent_at: Date.UTC(2026, 10, 17) })
     const list = await aList(room)
+    const offer = await anOffer(room, { name: 'Winter tea', type: 'affiliate' })
     for (const campaign of campaigns) {
       await room.tie('campaign', campaign.id, id)
       room.clock.pass(60_000)
@@ -129,15 +131,17 @@ describe('a tie', () => {
     expect((await room.tie('list', list.id, id)).told).toBe(
       'Slow Mornings belongs to Autumn 2026 · Northwind.',
     )
+    await room.tie('offer', offer.id, id)
 
     const page = await room.page(`/projects/${id}`)
     expect(page.indexOf('Winter Warmers')).toBeLessThan(page.indexOf('Autumn Reading List'))
     const text = plain(page)
     expect(text).toContain('Issue 112 Buttondown, sent 17 Nov 2026')
     expect(text).toContain('Slow Mornings Buttondown')
+    expect(text).toContain('Winter tea affiliate')
     expect(page).toContain(`href="/mailings/${mailing.id}"`)
     expect(text).not.toContain('Nothing belongs to it yet')
-    expect(plain(await room.page('/partners'))).toContain('2 campaigns, 1 mailing, 1 list')
+    expect(plain(await room.page('/partners'))).toContain('2 campaigns, 1 mailing, 1 list, 1 offer')
   })
 
   it('is one for each thing: another project takes it away from the first, and says so', async () => {

@@ -213,7 +213,10 @@ describe('the pages of promos', () => {
     expect(verdictOn(await room.page(page))).toBe(
       'Which text to keep cannot be told: there are more clicks than impressions.',
     )
-    await room.send('/settings/promos', {}).expect(422)
+    const refused = await room.send('/settings/promos', { path: '/elsewhere', section: 'other' }).expect(422)
+    expect(refused.text).toContain('<h2 id="section">Promos</h2>')
+    expect(refused.text).toContain('<form class="form form--wide" action="/settings/promos"')
+    expect(refused.text).not.toContain(' checked')
     expect(
       (await room.send('/settings/promos', { impression_meaning: 'issue' }).expect(303)).headers.location,
     ).toBe('/settings/promos')

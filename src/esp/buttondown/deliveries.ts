@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
 import { addressPrivacy } from '../../audience/internet-addresses.js'
 import type { Db } from '../../database/open.js'
-import type { Row } from '../../database/schema.js'
-import { type DeliveryOutcome, dueDeliveries, isDatabaseBusy, tryAgainAfter } from '../inbox.js'
+import type { DeliveryOutcome } from '../inbox.js'
+import { type InboxJob, inboxReading, outcomeOf } from '../inbox-reading.js'
 import { ProviderError } from '../provider-error.js'
 import type { ButtondownClient } from './client.js'
 import { type ToldEvent, toldByStore } from './mapping.js'
@@ -19,23 +19,19 @@ interface Needs {
   log: Logger
 }
 
-const batchSize = 200
 /** So many details are asked for one by one; more are found by walking through the newest events. */
 const fewDetails = 5
 const sweepPages = 20
 /** Milliseconds before the oldest delivery in which its event is looked for. */
 const sweepBefore = 3_600_000
 
-type Delivery = Pick<Row<'inbox'>, 'id' | 'received_at' | 'tries'>
-interface Job extends Delivery {
+interface Job extends InboxJob {
   reading: Reading
   contact: number | null
   /** What it tells of an engagement is recorded. */
   told: boolean
   /** Nothing of that is missing. */
   whole: boolean
-  /** What stood in the way, if anything did. */
-  problem: string | null
   /** Settled already, in the transaction that recorded it. */
   settled: boolean
   body: Uint8Array | null
@@ -46,53 +42,22 @@ interface Job extends Delivery {
  * in between, nothing is recorded twice and nothing is left out.
  */
 export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
-  let running: Promise<void> | null = null
-  let stopping: AbortController | null = null
-  let isAskedFor = false
-
-  /** What stands in the way of all that is asked of Buttondown until all that is due is read; null for nothing. */
-  let trouble: string | null = null
-
-  async function readAll() {
-    while (isAskedFor) {
-      isAskedFor = false
-      await readDue()
-    }
-  }
+  const { run, stop, attempt, ask, urgent } = inboxReading<Job>({
+    db,
+    provider,
+    jobOf({ id, received_at, tries, body, contact_id: contact }) {
+      const reading = readingOf(body)
+      const state = { told: contact !== null, whole: false, problem: null, settled: false }
+      return reading && { id, received_at, tries, reading, body, contact, ...state }
+    },
+    read: readTogether,
+    settle: (settle) => record({ do: 'settle', settle }),
+    now,
+    log,
+  })
 
   /** Does the privacy setting let internet addresses stay as they came? */
   let keepsAddresses = false
-
-  async function readDue() {
-    trouble = null
-    for (;;) {
-      const due = await dueDeliveries(db, provider, { now: now(), limit: batchSize })
-      if (due.length === 0 || stopping?.signal.aborted) return
-      const jobs = due.flatMap((row): Job[] => {
-        const reading = readingOf(row.body)
-        if (!reading) return []
-        const { id, received_at, tries, body, contact_id: contact } = row
-        const told = contact !== null
-        return [
-          {
-            id,
-            received_at,
-            tries,
-            reading,
-            body,
-            contact,
-            told,
-            whole: false,
-            problem: null,
-            settled: false,
-          },
-        ]
-      })
-      const blank = due.filter(({ id }) => !jobs.some((job) => job.id === id))
-      if (blank.length > 0) await record({ do: 'settle', settle: blank.map(({ id }) => unread(id)) })
-      await readTogether(jobs)
-    }
-  }
 
   async function readTogether(jobs: Job[]) {
     keepsAddresses = (await addressPrivacy(db)) === 'raw'
@@ -109,7 +74,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     await askForDetails(jobs, client, list)
     for (const job of jobs)
       if (job.reading.engagement !== null && !job.told && job.contact === null) job.problem ??= tellsNobody
-    await record({ do: 'settle', settle: jobs.filter(({ settled }) => !settled).map(outcomeOf) })
+    await record({ do: 'settle', settle: jobs.filter(({ settled }) => !settled).map(settledAs) })
   }
 
   /** A mailing of which nobody has heard may be made up: it is believed once Buttondown knows it. */
@@ -168,30 +133,10 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
    */
   function settlingWith(job: Job): { settle?: DeliveryOutcome[]; settled: boolean } {
     if (job.reading.eventId !== null) return { settled: false }
-    if (!job.reading.changesSubscriber) return { settle: [outcomeOf(job)], settled: true }
+    if (!job.reading.changesSubscriber) return { settle: [settledAs(job)], settled: true }
     const { id } = job
     const waits = { state: 'waiting', contact: null, reason: null, tryAt: now(), tried: false } as const
     return { settle: [{ id, ...waits, at: now() }], settled: false }
-  }
-
-  /** What goes wrong with some deliveries must not keep the others from being read: they wait, and the others go on. */
-  async function attempt(jobs: { values(): Iterable<Job> }, work: () => Promise<void>) {
-    try {
-      await work()
-    } catch (error) {
-      if (stopping?.signal.aborted || isDatabaseBusy(error)) throw error
-      const told = error instanceof ProviderError ? error : null
-      if (told && (told.passes || told.kind === 'refused-key')) trouble = told.message
-      if (!told) log.error({ err: error }, 'delivery not read')
-      for (const job of jobs.values())
-        job.problem = told?.message ?? 'Something went wrong here; the log has the details.'
-    }
-  }
-
-  /** Asks Buttondown, unless it has been found out of reach: each call tries for minutes before it gives up. */
-  async function ask<Answer>(call: () => Promise<Answer>): Promise<Answer> {
-    if (trouble !== null) throw new ProviderError('unavailable', trouble)
-    return call()
   }
 
   async function askForSubscribers(
@@ -334,63 +279,18 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     lacking.delete(event.eventId!)
   }
 
-  /** Whom it was about was erased meanwhile, and the delivery with them. */
-  const unread = (id: number): DeliveryOutcome => ({
-    id,
-    state: 'done',
-    contact: null,
-    reason: null,
-    tryAt: null,
-    tried: false,
-    at: now(),
-  })
-
-  const urgent = () => ({ priority: 'urgent' as const, signal: stopping?.signal })
-
-  function outcomeOf({ id, reading, told, problem, tries, ...job }: Job): DeliveryOutcome {
-    const at = now()
-    // By its contact the next try knows that an event without an id is recorded.
-    const contact = reading.engagement === null || reading.eventId !== null || told ? job.contact : null
-    if (problem === null) {
-      const body = (!keepsAddresses && job.body && withoutAddresses(job.body)) || undefined
-      return { id, state: 'done', contact, reason: null, tryAt: null, tried: true, at, body }
-    }
-    const pause = problem === tellsNobody ? undefined : tryAgainAfter[tries]
-    return {
-      id,
-      state: pause === undefined ? 'failed' : 'waiting',
-      contact,
-      reason: problem,
-      tryAt: pause === undefined ? null : at + pause,
-      tried: true,
-      at,
-    }
+  function settledAs(job: Job): DeliveryOutcome {
+    const { reading, told } = job
+    return outcomeOf(job, {
+      at: now(),
+      // By its contact the next try knows that an event without an id is recorded.
+      contact: reading.engagement === null || reading.eventId !== null || told ? job.contact : null,
+      isFinal: job.problem === tellsNobody,
+      body: (!keepsAddresses && job.body && withoutAddresses(job.body)) || undefined,
+    })
   }
 
-  return {
-    /** Reads all that is due; a call while one runs joins it, and finds read what had come by then. */
-    run(): Promise<void> {
-      stopping ??= new AbortController()
-      isAskedFor = true
-      running ??= readAll()
-        .catch((error) => {
-          if (stopping?.signal.aborted) return
-          // The database is busy, or full: the deliveries are safe, and are read at the next call.
-          if (!isDatabaseBusy(error)) throw error
-          log.warn({ reason: (error as Error).message }, 'deliveries not read')
-        })
-        .finally(() => {
-          running = null
-        })
-      return running
-    },
-    /** Breaks off what is asked of Buttondown; what is not settled waits for the next start. */
-    async stop() {
-      stopping ??= new AbortController()
-      stopping.abort()
-      await running?.catch(() => {})
-    },
-  }
+  return { run, stop }
 }
 
 const unknownSubscriber =
