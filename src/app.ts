@@ -190,9 +190,9 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.set('trust proxy', config.TRUST_PROXY)
 
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
+  app.use(promos.doors)
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
-  app.use(promos.doors)
   app.use(accessTokenDoor({ tokens, db, throttle }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())

@@ -5,6 +5,19 @@ import type { Db } from '../database/open.js'
 const purpose = 'promo_clicks'
 const monthOf = (at: number) => new Date(at).toISOString().slice(0, 7)
 
+/** The same for who asks often: most instants are of the month that was asked for before. */
+function rememberedMonth() {
+  let known = { month: '', from: 0, until: 0 }
+  return (at: number) => {
+    if (at < known.from || at >= known.until) {
+      const month = monthOf(at)
+      const [year, number] = month.split('-').map(Number) as [number, number]
+      known = { month, from: Date.UTC(year, number - 1), until: Date.UTC(year, number) }
+    }
+    return known.month
+  }
+}
+
 function monthBefore(month: string) {
   const [year, number] = month.split('-').map(Number) as [number, number]
   return new Date(Date.UTC(year, number - 2)).toISOString().slice(0, 7)
@@ -16,6 +29,7 @@ function monthBefore(month: string) {
  */
 export function clickAddresses() {
   const salts = new Map<string, string>()
+  const monthAt = rememberedMonth()
 
   async function saltOf(tx: Db, month: string) {
     const known = salts.get(month)
@@ -39,7 +53,7 @@ export function clickAddresses() {
   return {
     /** @param at the instant of the click: it decides the month of the salt */
     hash: async (tx: Db, address: string, at: number) =>
-      hash('sha256', `${await saltOf(tx, monthOf(at))} ${address}`, 'hex'),
+      hash('sha256', `${await saltOf(tx, monthAt(at))} ${address}`, 'hex'),
     /** After a rollback. */
     forget: () => salts.clear(),
   }
@@ -55,8 +69,11 @@ async function destroyClickSalts(tx: Db, { before }: { before: string }) {
 
 /** An e-mail address, plainly or percent-encoded. */
 const mailbox = /[^\s@]+(?:@|%40)[^\s@]+/i
+const allMailboxes = new RegExp(mailbox.source, 'gi')
 
-export const holdsMailbox = (text: string) => mailbox.test(text)
+/** Looking for the sign first spares most texts a search that begins anew at each of their words. */
+export const holdsMailbox = (text: string) =>
+  (text.includes('@') || text.includes('%40')) && mailbox.test(text)
 
 /**
  * What may be kept of a referrer: a plain word (`newsletter`) or the host of an address. Paths, queries and whatever looks
@@ -77,4 +94,4 @@ export function keptReferrer(text: string): string {
 
 /** A user agent without the mailbox that some crawlers carry in theirs. */
 export const keptUserAgent = (text: string) =>
-  text.replace(new RegExp(mailbox.source, 'gi'), '').replace(/ {2,}/g, ' ').trim()
+  holdsMailbox(text) ? text.replace(allMailboxes, '').replace(/ {2,}/g, ' ').trim() : text.trim()

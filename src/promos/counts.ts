@@ -93,11 +93,13 @@ function gather<Key extends object>(
     known = { ...row, ...noCounts }
     changes.set(key, known)
   }
-  for (const [name, value] of Object.entries(adds)) known[name as keyof PromoCounts] += value
-  for (const name of ['last_impression_at', 'last_click_at'] as const) {
-    const at = row[name]
-    if (typeof at === 'number') known[name] = Math.max(known[name] ?? 0, at)
-  }
+  known.impressions += adds.impressions ?? 0
+  known.clicks += adds.clicks ?? 0
+  known.repeated_clicks += adds.repeated_clicks ?? 0
+  known.machine_clicks += adds.machine_clicks ?? 0
+  if (row.last_impression_at)
+    known.last_impression_at = Math.max(known.last_impression_at ?? 0, row.last_impression_at)
+  if (row.last_click_at) known.last_click_at = Math.max(known.last_click_at ?? 0, row.last_click_at)
 }
 
 function queries(db: Db) {

@@ -75,6 +75,7 @@ export function offerDirectory({ db, readers, calendar, now }: Needs) {
   const wheels = new Map<string, { wheel: OfferWheel; made: number; day: string }>()
   let settings: PromoSettings = { meaning: 'issue', keepsMetadata: true }
   let loading: Promise<void> | null = null
+  let isLoaded = false
   /** Counts up with everything that a page could show otherwise. */
   let version = 0
 
@@ -178,10 +179,15 @@ export function offerDirectory({ db, readers, calendar, now }: Needs) {
   }
   /** Reads everything, once; all who ask before it is there wait for the same reading. */
   const load = () => {
-    loading ??= loadAll().catch((error) => {
-      loading = null
-      throw error
-    })
+    loading ??= loadAll().then(
+      () => {
+        isLoaded = true
+      },
+      (error) => {
+        loading = null
+        throw error
+      },
+    )
     return loading
   }
 
@@ -227,6 +233,10 @@ export function offerDirectory({ db, readers, calendar, now }: Needs) {
 
   return {
     load,
+    /** Waits for nothing once everything is in memory. */
+    get isLoaded() {
+      return isLoaded
+    },
     offer: (id: number) => offers.get(id) ?? null,
     text: (id: number) => texts.get(id) ?? null,
     bySlug: (slug: string) => slugs.get(slug) ?? null,

@@ -84,23 +84,17 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
   /** Answers once the fact is in the database or on disk beside it. Rejects with what the recorder refused it for. */
   async function keep(fact: PromoFact): Promise<Kept> {
     if (isDown) return toSpool(fact)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(resolve, patience, 'late')
-    })
     const before = taken
     const writing = toLedger(fact)
     try {
-      const outcome = await Promise.race([writing, late])
-      if (outcome !== 'late') return { receipt: outcome }
+      const receipt = await inTime(writing, patience)
+      if (receipt) return { receipt }
       writing.catch(() => {}) // the spool has it
       // A busy machine is slow, and takes others meanwhile; one that takes nobody is down.
       if (taken === before) goDown(`no commit within ${patience} ms`)
     } catch (error) {
       if (!isForLater(error)) throw error
       if (!(error instanceof LedgerFull)) goDown((error as Error).message)
-    } finally {
-      clearTimeout(timer)
     }
     return toSpool(fact)
   }
@@ -186,4 +180,20 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     },
   }
 }
+/** @returns what comes within so many milliseconds, else null */
+const inTime = <Value>(coming: Promise<Value>, milliseconds: number) =>
+  new Promise<Value | null>((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds, null)
+    coming.then(
+      (value) => {
+        clearTimeout(timer)
+        resolve(value)
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(error)
+      },
+    )
+  })
+
 export type FactKeeper = ReturnType<typeof factKeeper>

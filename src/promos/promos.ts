@@ -74,6 +74,8 @@ export function openPromos({
 
   const doors = Router()
   const limits = { impressions: config.PROMO_IMPRESSIONS_PER_MINUTE, clicks: config.PROMO_CLICKS_PER_MINUTE }
+  // The busiest first: each that stands before it is asked whether the request is its own.
+  doors.use(trackingDoor({ directory, keeper, limits, now }))
   doors.use(redirectDoor({ directory, keeper, now }))
   doors.use(selectionDoor({ directory, keeper, baseUrl: config.BASE_URL, now }))
   doors.use(
@@ -87,7 +89,6 @@ export function openPromos({
       now,
     }),
   )
-  doors.use(trackingDoor({ directory, keeper, limits, now }))
 
   return {
     doors,

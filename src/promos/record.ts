@@ -4,7 +4,7 @@ import { agentBook, type Device } from '../audience/devices.js'
 import type { Networks } from '../audience/networks.js'
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
-import type { NewRow } from '../database/schema.js'
+import type { NewRow, Row } from '../database/schema.js'
 import type { Recorder } from '../ledger/ledger.js'
 import type { Calendar } from '../web/calendar.js'
 import { clickAddresses, keptReferrer, keptUserAgent } from './click-traces.js'
@@ -83,6 +83,7 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
   const changes = new PromoChanges(db, calendar)
   const agents = agentBook(db)
   const addresses = clickAddresses()
+  const mailingOf = mailingOfSend(db, canonicalId)
   const sends = new LRUCache<string, number>({ max: 5_000 })
   const weightings = new LRUCache<string, number>({ max: 2_000 })
   /** The issue that showed a text last. */
@@ -183,14 +184,10 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
     }
     return id
   }
-  async function addSend(tx: Db, key: string, at: number) {
-    const mailing_id = await mailingOfSend(tx, key, canonicalId)
-    const { id } = await tx
-      .insertInto('promo_sends')
-      .values({ key, mailing_id, tied_by: mailing_id === null ? null : 'provider', first_at: at })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    return id
+  async function addSend(tx: Db, key: string, first_at: number) {
+    const mailing_id = await mailingOf(tx, key)
+    const tied_by = mailing_id === null ? null : 'provider'
+    return (await query.addSend(tx, { key, mailing_id, tied_by, first_at })).rows[0]!.id
   }
 
   async function recordChoice(tx: Db, fact: ChoiceFact): Promise<PromoReceipt> {
@@ -304,6 +301,20 @@ function queries(db: Db) {
     ),
     send: compiled<{ key: string }, { id: number }>((value) =>
       db.selectFrom('promo_sends').select('id').where('key', '=', value('key')),
+    ),
+    addSend: compiled<
+      Pick<Row<'promo_sends'>, 'key' | 'mailing_id' | 'tied_by' | 'first_at'>,
+      { id: number }
+    >((value) =>
+      db
+        .insertInto('promo_sends')
+        .values({
+          key: value('key'),
+          mailing_id: value('mailing_id'),
+          tied_by: value('tied_by'),
+          first_at: value('first_at'),
+        })
+        .returning('id'),
     ),
     weighting: compiled<{ hash: string }, { id: number }>((value) =>
       db.selectFrom('promo_weightings').select('id').where('hash', '=', value('hash')),

@@ -1,22 +1,23 @@
+import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
 
 /**
- * The mailing that an issue is, where its generator calls the issue as the provider calls the mailing.
+ * Finds the mailing that an issue is, where its generator calls the issue as the provider calls the mailing.
  * @param canonicalId the one spelling of an id that a provider spells in several ways; null for what is no such id
  */
-export async function mailingOfSend(
-  db: Db,
-  key: string,
-  canonicalId: (text: string) => string | null,
-): Promise<number | null> {
-  const spellings = [...new Set([key, canonicalId(key) ?? key])]
-  const row = await db
-    .selectFrom('mailings')
-    .select('id')
-    .where('provider_id', 'in', spellings)
-    .orderBy('id')
-    .executeTakeFirst()
-  return row?.id ?? null
+export function mailingOfSend(db: Db, canonicalId: (text: string) => string | null) {
+  const find = compiled<{ key: string; id: string }, { id: number }>((value) =>
+    db
+      .selectFrom('mailings')
+      .select('id')
+      .where('provider_id', 'in', [value('key'), value('id')])
+      .orderBy('id')
+      .limit(1),
+  )
+  return async (tx: Db, key: string): Promise<number | null> => {
+    const { rows } = await find(tx, { key, id: canonicalId(key) ?? key })
+    return rows[0]?.id ?? null
+  }
 }
 
 /** Issues older than this are no longer looked for. */
@@ -35,9 +36,10 @@ export async function tieSends(
     .where('first_at', '>=', now - patience)
     .limit(500)
     .execute()
+  const mailingOf = mailingOfSend(db, canonicalId)
   let tied = 0
   for (const { id, key } of untied) {
-    const mailing_id = await mailingOfSend(db, key, canonicalId)
+    const mailing_id = await mailingOf(db, key)
     if (mailing_id === null) continue
     await db
       .updateTable('promo_sends')

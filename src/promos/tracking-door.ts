@@ -48,7 +48,7 @@ export function trackingDoor({ directory, keeper, limits, now }: Needs) {
   }
 
   const trackImpression: RequestHandler = async (req, res) => {
-    await directory.load()
+    if (!directory.isLoaded) await directory.load()
     const body = read(ImpressionBody, req.body)
     const offer = directory.offer(body.offer_id)
     if (!offer) throw new PromoRefused({ offer_id: `Offer ID ${body.offer_id} does not exist` })
@@ -69,7 +69,7 @@ export function trackingDoor({ directory, keeper, limits, now }: Needs) {
   }
 
   const trackClick: RequestHandler = async (req, res) => {
-    await directory.load()
+    if (!directory.isLoaded) await directory.load()
     const body = read(ClickBody, req.body)
     const text = textOf(body.variation_id)
     await answer(res, {
@@ -92,7 +92,7 @@ export function trackingDoor({ directory, keeper, limits, now }: Needs) {
   for (const [path, limit, track] of doors) {
     routes.post(path, openToAll, perAddress(limit, { now }), jsonBody, track)
     routes.all(path, openToAll, onlyBy('POST'))
+    routes.use(path, refusals)
   }
-  routes.use('/api/v1/promo', refusals)
   return routes
 }

@@ -72,7 +72,8 @@ export function promoRequests({ door, offers, texts, seed }: PromoMix): () => Bu
         return post('track-impression', {
           offer_id: offer + 1,
           variation_id: text + 1,
-          newsletter_send_id: `issue-${n % 5_000}-${n}`,
+          // An issue carries ten texts.
+          newsletter_send_id: `issue-${Math.floor(n / 10)}`,
         })
       case 'click':
         return post('track-click', {

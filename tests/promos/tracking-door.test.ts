@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { minuteStore } from '../../src/promos/rate-limits.js'
 import { testApp } from '../support/app.js'
 import { firefox } from '../support/builders.js'
 import { aPromo, countsOf, tellClick, tellImpression } from '../support/promos.js'
@@ -117,19 +116,6 @@ describe('track-impression', () => {
     await tell('203.0.113.7').expect(204)
     for (let click = 0; click < 5; click++) await tellClick(app, { variation_id: ids[0] }).expect(204)
   })
-})
-
-it('counts requests by the minute of the application’s clock', () => {
-  let at = 30_000
-  const store = minuteStore(() => at)
-  expect(store.increment('a')).toEqual({ totalHits: 1, resetTime: new Date(60_000) })
-  expect(store.increment('a')).toMatchObject({ totalHits: 2 })
-  store.decrement('a')
-  expect(store.increment('a')).toMatchObject({ totalHits: 3 })
-  store.resetKey('a')
-  expect(store.increment('a')).toMatchObject({ totalHits: 1 })
-  at = 60_000
-  expect(store.increment('a')).toEqual({ totalHits: 1, resetTime: new Date(120_000) })
 })
 
 describe('track-click', () => {
