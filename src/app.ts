@@ -106,6 +106,7 @@ export interface Needs {
 /** The whole application: doors for machines first, which pay for nothing that pages need, then pages for people. */
 export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const days = calendar(config.TIME_ZONE)
+  const dates = dateFormats(days)
   const countryOf = openCountries()
   const networks = openNetworks(config.DATA_DIR)
   const audience = openAudience({
@@ -154,7 +155,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   })
   const kinds = new TiedKinds()
   kinds.enter(campaignKind())
-  kinds.enter(mailingKind({ dates: dateFormats(days) }))
+  kinds.enter(mailingKind({ dates }))
   kinds.enter(listKind())
   kinds.enter(offerKind())
   const directory = campaignDirectory(db)
@@ -210,7 +211,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(projectApi.routes)
 
   // Pages for people.
-  useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
+  useViews(app, { dates, version, watch: config.NODE_ENV === 'development' })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -271,7 +272,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(tieDoor({ db, kinds, now }))
   app.use(partnerPages({ db, kinds, now }))
   app.use(projectPages({ db, readers, kinds, now }))
-  app.use(campaignPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(campaignPage({ db, readers, calendar: days, dates, now }))
   app.use(homePage({ db, calendar: days, now }))
   app.use(editPages({ db, readers, directory, remover, now }))
   app.use(integrationPages({ db, record, refusals, config, now }))
@@ -289,22 +290,22 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(activityPage({ db, readers, calendar: days, now }))
   app.use(wordsPage({ db, readers, calendar: days, now }))
   app.use(tagPages({ db, mergeTags: audience.mergeTags, deleteTag: audience.deleteTag, now }))
-  app.use(overTimePage({ db, readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(overTimePage({ db, readers, calendar: days, dates, now }))
   app.use(
     listPages({
       db,
       readers,
       calendar: days,
-      dates: dateFormats(days),
+      dates,
       mailingsOf: (list) => mailingsOfList(readers, list),
       now,
     }),
   )
-  app.use(mailingsDashboard({ readers, calendar: days, dates: dateFormats(days), now }))
-  app.use(comparePage({ readers, dates: dateFormats(days), now }))
+  app.use(mailingsDashboard({ readers, calendar: days, dates, now }))
+  app.use(comparePage({ readers, dates, now }))
   app.use(heatmapPage({ db, readers, calendar: days, now }))
   app.use(mailingMessage({ db }))
-  app.use(mailingPage({ db, readers, calendar: days, dates: dateFormats(days), now }))
+  app.use(mailingPage({ db, readers, calendar: days, dates, now }))
   app.use(
     contactPage({
       db,
@@ -313,7 +314,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       retag: audience.retag,
       erase: audience.erase,
       calendar: days,
-      dates: dateFormats(days),
+      dates,
       now,
     }),
   )
@@ -329,7 +330,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       readers,
       directory: offers,
       calendar: days,
-      dates: dateFormats(days),
+      dates,
       baseUrl,
       now,
     }),

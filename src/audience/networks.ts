@@ -45,7 +45,15 @@ const shipped = new URL('./networks.json', import.meta.url)
  */
 export function openNetworks(dataDir: string): Networks {
   const path = join(dataDir, 'networks.json')
-  return networksOf(readList(path) ?? JSON.parse(readFileSync(shipped, 'utf8')), path)
+  const own = readList(path)
+  return own === null ? shippedNetworks() : networksOf(own, path)
+}
+
+let shippedOnes: Networks | undefined
+/** Read once: it does not change while the process runs. */
+function shippedNetworks() {
+  shippedOnes ??= networksOf(JSON.parse(readFileSync(shipped, 'utf8')))
+  return shippedOnes
 }
 
 function readList(path: string): unknown {

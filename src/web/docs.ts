@@ -8,13 +8,17 @@ import { type ApiInfo, fieldLines, type Operation, openApiDocument } from './ope
  */
 export function docsPages({ info, operations }: { info: ApiInfo; operations: Operation[] }) {
   const routes = Router()
-  const document = openApiDocument(info, operations)
-  const groups = groupsOf(info.baseUrl, operations)
+  // Made when first asked for: a start need not wait for what few ever read.
+  let document: ReturnType<typeof openApiDocument> | undefined
+  let groups: ReturnType<typeof groupsOf> | undefined
 
   routes.get('/api/openapi.json', (_req, res) => {
-    res.set({ 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'public, max-age=300' }).json(document)
+    res.set({ 'Access-Control-Allow-Origin': '*', 'Cache-Control': 'public, max-age=300' })
+    document ??= openApiDocument(info, operations)
+    res.json(document)
   })
   routes.get('/docs', (_req, res) => {
+    groups ??= groupsOf(info.baseUrl, operations)
     res.render('help/docs', { info, groups })
   })
   return routes

@@ -23,6 +23,12 @@ export const plural = (count: number, one: string, many: string) =>
  * All instants are milliseconds.
  */
 export function dateFormats({ timeZone }: Pick<Calendar, 'timeZone'>) {
+  const known = formatsOfZones.get(timeZone) ?? formatsIn(timeZone)
+  formatsOfZones.set(timeZone, known)
+  return known
+}
+
+function formatsIn(timeZone: string) {
   const of = (options: Intl.DateTimeFormatOptions) => {
     const format = new Intl.DateTimeFormat('en-GB', { timeZone, ...options })
     // British English alone abbreviates September to four letters.
@@ -62,7 +68,10 @@ export function dateFormats({ timeZone }: Pick<Calendar, 'timeZone'>) {
   }
   return formats
 }
-export type DateFormats = ReturnType<typeof dateFormats>
+export type DateFormats = ReturnType<typeof formatsIn>
+
+/** Making the formats of a zone costs as much as thousands of dates. */
+const formatsOfZones = new Map<string, DateFormats>()
 
 /** 4 min, 3 h, 2 days: a length of time in its largest whole unit. */
 export function duration(milliseconds: number) {

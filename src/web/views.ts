@@ -12,8 +12,18 @@ interface Options {
   watch?: boolean
 }
 
-/** The one Nunjucks environment: autoescape on, and a name that nobody set is an error, not an empty string. */
+/** Templates are compiled by the environment that renders them, so all that use the same formats share one. */
+const environments = new WeakMap<DateFormats, nunjucks.Environment>()
+
+/** Renders pages with Nunjucks: autoescape on, and a name that nobody set is an error, not an empty string. */
 export function useViews(app: Express, { dates, version, watch = false }: Options) {
+  const views = (!watch && environments.get(dates)) || environmentOf({ dates, version, watch })
+  environments.set(dates, views)
+  views.express(app)
+  app.set('view engine', 'njk')
+}
+
+function environmentOf({ dates, version, watch }: Options) {
   const views = new nunjucks.Environment(
     new nunjucks.FileSystemLoader(join(projectRoot, 'views'), { noCache: watch }),
     { autoescape: true, throwOnUndefined: true, trimBlocks: true, lstripBlocks: true },
@@ -31,6 +41,5 @@ export function useViews(app: Express, { dates, version, watch = false }: Option
   views.addFilter('clock', dates.clock)
   views.addFilter('ago', dates.ago)
   views.addFilter('iso', dates.iso)
-  views.express(app)
-  app.set('view engine', 'njk')
+  return views
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
@@ -42,6 +42,21 @@ interface Options {
   ledger?: { capacity?: number; batch?: number; patience?: number }
 }
 
+/** An empty database after all migrations: made once for all tests of a file, which begin with copies of it. */
+let making: Promise<string> | undefined
+function migrated() {
+  making ??= (async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'throughline-empty-'))
+    process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+    const path = join(folder, 'throughline.db')
+    const db = openDatabase(path)
+    await migrate(db, { dataDir: folder, now: () => testStart })
+    await db.destroy()
+    return path
+  })()
+  return making
+}
+
 /** A fresh application on a real SQLite file with real migrations and a stopped clock. */
 export async function testApp({
   dataDir = aFolder(),
@@ -51,6 +66,7 @@ export async function testApp({
 }: Options = {}) {
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env })
   const path = join(dataDir, 'throughline.db')
+  if (!existsSync(path)) copyFileSync(await migrated(), path)
   const db = openDatabase(path)
   await migrate(db, { dataDir, now: clock.now })
   const readers = openReaders(path, { threads: 1 })
