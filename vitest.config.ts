@@ -14,6 +14,8 @@ export default defineConfig({
           exclude: ['tests/browser/**'],
           environment: 'node',
           pool: 'forks',
+          // The whole program is imported once and not by each file: nothing of it lives outside of the application made.
+          isolate: false,
           sequence: { groupOrder: 0 },
         },
       },
