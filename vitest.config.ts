@@ -5,6 +5,8 @@ const patience = { testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 3
 
 export default defineConfig({
   test: {
+    // As many as a small machine has cores: much of a test is waiting for the disk.
+    maxWorkers: 2,
     projects: [
       {
         test: {
