@@ -24,6 +24,8 @@ export default defineConfig({
       {
         test: {
           ...patience,
+          // A page waits for a server, a stand-in and Chromium, all on the same cores.
+          testTimeout: 180_000,
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],
           environment: 'node',

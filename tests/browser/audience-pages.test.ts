@@ -236,9 +236,6 @@ it('shows what somebody just did without being loaded again', async () => {
   })
   await window.page.waitForFunction(
     "document.querySelector('main').innerText.includes('quiet.example/just-now')",
-    {
-      timeout: 30_000,
-    },
   )
   expect(window.loads()).toBe(loads)
 })

@@ -20,7 +20,7 @@ const rows = ({ page }: Window) =>
   )
 
 /** Waits until the page shows it, as a person would. */
-const until = ({ page }: Window, condition: string) => page.waitForFunction(condition, { timeout: 30_000 })
+const until = ({ page }: Window, condition: string) => page.waitForFunction(condition)
 
 async function withPeople(site: Site, people: number) {
   const { id: cid } = await aCampaign(site)

@@ -194,16 +194,14 @@ describe('a mailing in the browser', () => {
     await logIn(window)
     const { page, visit, complaints } = window
     await visit(`/mailings/${mailing}`)
-    await page.waitForFunction("document.querySelectorAll('line-chart canvas').length === 3", {
-      timeout: 20_000,
-    })
+    await page.waitForFunction("document.querySelectorAll('line-chart canvas').length === 3")
     expect(await page.$eval('#against-usual .chart__legend', (legend) => legend.textContent)).toMatch(
       /This mailing\s*40\.4%/,
     )
 
     await page.click('.message > summary')
-    const frame = await page.waitForFrame((frame) => frame.url().endsWith('/message'), { timeout: 20_000 })
-    await frame.waitForSelector('#hello', { timeout: 20_000 })
+    const frame = await page.waitForFrame((frame) => frame.url().endsWith('/message'))
+    await frame.waitForSelector('#hello')
     // Its policy lets no script run in it, and no picture from elsewhere be fetched.
     expect(await frame.$eval('h1', (heading) => heading.textContent)).toBe('Slow tools')
     const told = complaints.join(' ')
@@ -236,7 +234,7 @@ describe('a mailing in the browser', () => {
     await logIn({ page, visit, loads, complaints, ...window })
     await visit(`/mailings/${ids.at(-1)}`)
     const loaded = loads()
-    await page.waitForSelector('#against-usual canvas', { timeout: 20_000 })
+    await page.waitForSelector('#against-usual canvas')
     expect(await page.$eval('#usual-verdict', (line) => line.textContent)).toContain('50.0% opened')
     expect(loads()).toBe(loaded)
     expect(complaints).toEqual([])
@@ -254,9 +252,7 @@ describe('a list in the browser', () => {
     await page.select('#list-contacts [name=field]:not([type=hidden])', 'City')
     await page.type('#list-contacts [name=value]:not([type=hidden])', 'oslo')
     await page.click('#list-contacts button[type=submit]')
-    await page.waitForFunction("document.querySelector('#matching').dataset.value === '2'", {
-      timeout: 20_000,
-    })
+    await page.waitForFunction("document.querySelector('#matching').dataset.value === '2'")
     expect(await page.$$eval('#list-contact-rows tr', (rows) => rows.length)).toBe(2)
     expect(await page.evaluate('location.search')).toBe('?field=City&value=oslo')
     expect(loads()).toBe(loaded)

@@ -22,7 +22,7 @@ async function aReader() {
     ...window,
     site,
     rows: (body: string) => page.$$eval(`${body} tr`, (rows) => rows.length),
-    until: (condition: string) => page.waitForFunction(condition, { timeout: 20_000 }),
+    until: (condition: string) => page.waitForFunction(condition),
   }
 }
 

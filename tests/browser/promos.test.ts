@@ -110,7 +110,7 @@ describe('promos in the browser', () => {
     const { page, visit, loads, complaints } = await open(site)
     await visit(`/promos/offers/${offer.id}`)
     const loaded = loads()
-    await page.waitForFunction("document.querySelector('line-chart canvas')", { timeout: 20_000 })
+    await page.waitForFunction("document.querySelector('line-chart canvas')")
     const clicks = await page.$eval('#figure-clicks', (figure) =>
       Number((figure as never as { dataset: { value: string } }).dataset.value),
     )
@@ -123,9 +123,7 @@ describe('promos in the browser', () => {
       204,
     )
     await page.evaluate("document.querySelector('#numbers').dispatchEvent(new Event('refresh'))")
-    await page.waitForFunction(`document.querySelector('#figure-clicks').dataset.value === '${clicks + 1}'`, {
-      timeout: 20_000,
-    })
+    await page.waitForFunction(`document.querySelector('#figure-clicks').dataset.value === '${clicks + 1}'`)
     expect(loads()).toBe(loaded)
     expect(complaints).toEqual([])
   })

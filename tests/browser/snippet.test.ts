@@ -63,8 +63,7 @@ async function aReader({ script = '', from, before = '', links }: Landing = {}) 
       .select(['campaign_id', 'kind', 'email', 'sending_domains.name as domain', 'caller_id', 'extra'])
       .orderBy('events.id')
       .execute()
-  const until = (count: number) =>
-    expect.poll(async () => (await events()).length, { timeout: 20_000 }).toBe(count)
+  const until = (count: number) => expect.poll(async () => (await events()).length).toBe(count)
   const link = (email = 'ada@fernmail.example', more = '') =>
     `${origin}/?cid=${campaign.id}&e=${encodeRecipient(email)}${more}`
   return {

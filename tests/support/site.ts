@@ -37,6 +37,9 @@ interface View {
   script?: boolean
 }
 
+/** Milliseconds that a page waits for what it is told to wait for; a limit is there to end what hangs. */
+const patience = 90_000
+
 /** A window of a person who has just come in, with a note of everything that went wrong in it. */
 export async function aWindow(
   browser: Browser,
@@ -46,6 +49,7 @@ export async function aWindow(
   const context = await browser.createBrowserContext()
   onTestFinished(() => context.close())
   const page = await context.newPage()
+  page.setDefaultTimeout(patience)
   await page.setViewport({ width, height })
   await page.emulateMediaFeatures([{ name: 'prefers-color-scheme', value: scheme }])
   await page.setJavaScriptEnabled(script)
