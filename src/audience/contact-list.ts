@@ -115,8 +115,9 @@ export function letThrough(
     say(
       few ? eb.exists(members.whereRef('contact_id', '=', 'contacts.id')) : eb('contacts.id', 'in', members),
     )
-  } else if (status === 'none') say(eb('contacts.status', 'is', null))
-  else if (status !== '') say(eb('contacts.status', '=', status))
+  } else if (status !== '' && status !== 'none') say(eb('contacts.status', '=', status))
+  // Whoever is on a list is not on no list: with one, this lets nobody through.
+  if (status === 'none') say(eb('contacts.status', 'is', null))
 
   if (filter.band === 'none') say(eb('contacts.band', 'is', null))
   else if (filter.band !== '') say(eb('contacts.band', '=', filter.band))

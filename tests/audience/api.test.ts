@@ -50,6 +50,24 @@ describe('the API of the audience', () => {
 })
 
 describe('contacts', () => {
+  it('are nobody where they shall be on a list and on none', async () => {
+    const app = await anApi()
+    const { id: contact_id } = await aContact(app)
+    const { id: list_id } = await aList(app)
+    const on = { list_id, contact_id, status: 'subscribed', subscribed_at: testStart, seen_at: testStart }
+    await app.db
+      .insertInto('subscriptions')
+      .values(on as never)
+      .execute()
+    await app.db.updateTable('contacts').set({ status: 'subscribed' }).execute()
+    expect((await app.read(`/contacts?list=${list_id}`)).count).toBe(1)
+    expect(await app.read(`/contacts?list=${list_id}&status=none`)).toEqual({
+      contacts: [],
+      count: 0,
+      next: null,
+    })
+  })
+
   it('come with the filters and the numbers of the page', async () => {
     const app = await anApi()
     const ada = await aContact(app, { email: 'ada@fernmail.example', name: 'Ada' })

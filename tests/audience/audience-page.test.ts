@@ -152,6 +152,7 @@ describe('each filter', () => {
     ['?status=none', ['dora@inboxly.example']],
     ['?list=1', ['Ada Okonkwo', 'ben@posteo.example']],
     ['?list=1&status=unsubscribed', ['ben@posteo.example']],
+    ['?list=1&status=none', []],
     ['?band=none', ['dora@inboxly.example']],
     ['?source=csv', ['ben@posteo.example']],
     ['?score=40', ['Ada Okonkwo', 'Cleo']],

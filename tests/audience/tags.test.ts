@@ -27,6 +27,12 @@ async function aRoom() {
 const rowOf = (page: string, id: number) =>
   new RegExp(`<tr id="tag-${id}">[\\s\\S]*?</tr>`).exec(page)?.[0].replace(/\s+/g, ' ') ?? ''
 
+/** What a row says of opens and of clicks. */
+const cellsOf = (row: string) =>
+  ['Opens', 'Clicks'].map(
+    (label) => new RegExp(`<td class="num rest" data-label="${label}".*?</td>`).exec(row)?.[0] ?? '',
+  )
+
 describe('the tags', () => {
   it('say what to do as long as there is none', async () => {
     const { page } = await aRoom()
@@ -56,6 +62,38 @@ describe('the tags', () => {
     const all = rowOf(await room.page('/audience/tags?machines=1'), tag)
     expect(all).toContain('data-label="Opens" data-value="2"')
     expect(all).not.toContain('by mail proxies')
+  })
+
+  it('say what of their opens and clicks is left out, and what cannot be judged', async () => {
+    const room = await aRoom()
+    const { id: contactId } = await aContact(room)
+    await room.audience.retag({ contacts: [contactId], add: ['press'], remove: [] })
+    const { id: mailingId } = await aMailing(room)
+    const nothing = { os: null, browser: null }
+    const link = { kind: 'clicked', url: 'https://a.example' } as const
+    await anEngagement(room, { contactId, mailingId, kind: 'opened', ...nothing })
+    await anEngagement(room, { contactId, mailingId, ...link, ...nothing })
+    const robot = { contactId, mailingId, userAgent: 'curl/8.5.0' }
+    await anEngagement(room, { ...robot, kind: 'opened' })
+    await anEngagement(room, { ...robot, kind: 'opened', happenedAt: room.clock.now() + 9_000 })
+    await anEngagement(room, { ...robot, ...link })
+
+    const tag = await room.idOf('press')
+    const [opens, clicks] = cellsOf(rowOf(await room.page(), tag))
+    expect(opens).toContain('data-label="Opens" data-value="1"')
+    expect(opens).toContain('<span class="under" data-value="2">2 by machines</span>')
+    expect(opens).toContain('<span class="under" data-value="1">1 cannot be judged</span>')
+    expect(clicks).toContain('data-label="Clicks" data-value="1"')
+    expect(clicks).toContain('1 by machines')
+    expect(clicks).toContain('1 cannot be judged')
+
+    const [allOpens, allClicks] = cellsOf(rowOf(await room.page('/audience/tags?machines=1'), tag))
+    expect(allOpens).toContain('data-label="Opens" data-value="3"')
+    expect(allClicks).toContain('data-label="Clicks" data-value="2"')
+    for (const cell of [allOpens, allClicks]) {
+      expect(cell).not.toContain('by machines')
+      expect(cell).toContain('1 cannot be judged')
+    }
   })
 
   it('are listed though nobody has them, and say who keeps them', async () => {
