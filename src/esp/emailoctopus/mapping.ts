@@ -2,6 +2,7 @@ import { normaliseEmail } from '../../audience/contacts.js'
 import type { EngagementKind } from '../../audience/engagement-kinds.js'
 import type { ListFact } from '../../audience/list-book.js'
 import { isReached, type SubscriptionStatus } from '../../audience/subscriptions.js'
+import type { ReportNumbers } from '../../database/schema.js'
 import type { LinkReportFact, MailingFact, ReportFact } from '../../mailings/record.js'
 import type { Campaign, OctopusContact, OctopusList, ReportLink, Summary } from './answers.js'
 import type { ReportStatus } from './client.js'
@@ -87,13 +88,20 @@ export const mailingFact = (
   seenAt,
 })
 
-/** There is no number of deliveries: delivered is sent less both kinds of bounces. */
-export const reportFact = (summary: Summary, checkedAt: number): ReportFact => ({
+/**
+ * There is no number of deliveries: delivered is sent less both kinds of bounces.
+ * @param before what is known already: it stands in for what a summary lacks
+ */
+export const reportFact = (
+  summary: Summary,
+  { before, checkedAt }: { before: Partial<ReportNumbers>; checkedAt: number },
+): ReportFact => ({
   recipients: summary.sent,
-  deliveries:
-    summary.sent === null
-      ? null
-      : Math.max(0, summary.sent - (summary.hardBounces ?? 0) - (summary.softBounces ?? 0)),
+  deliveries: deliveredOf(
+    summary.sent ?? before.recipients ?? null,
+    (summary.hardBounces ?? before.permanent_failures ?? 0) +
+      (summary.softBounces ?? before.temporary_failures ?? 0),
+  ),
   opens: summary.opens,
   unique_opens: summary.uniqueOpens,
   clicks: summary.clicks,
@@ -105,6 +113,9 @@ export const reportFact = (summary: Summary, checkedAt: number): ReportFact => (
   replies: null,
   checkedAt,
 })
+
+const deliveredOf = (sent: number | null, bounced: number) =>
+  sent === null ? null : Math.max(0, sent - bounced)
 
 export const linkFact = ({ url, clicks, uniqueClicks }: ReportLink): LinkReportFact => ({
   url,

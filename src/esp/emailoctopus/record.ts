@@ -6,6 +6,7 @@ import type { SubscriptionStatus } from '../../audience/subscriptions.js'
 import { compiled } from '../../database/compiled.js'
 import { unindexed } from '../../database/expressions.js'
 import type { Db } from '../../database/open.js'
+import type { Row } from '../../database/schema.js'
 import type { Recorder } from '../../ledger/ledger.js'
 import { mailingBook } from '../../mailings/record.js'
 import { type DeliveryOutcome, deliverySettler } from '../inbox.js'
@@ -91,7 +92,8 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       }
       case 'summary': {
         const { mailingId: id, summary, checkedAt } = fact
-        const changed = await mailings.putReport(tx, id, reportFact(summary, checkedAt))
+        const before = (await query.report(tx, { mailing_id: id })).rows[0] ?? {}
+        const changed = await mailings.putReport(tx, id, reportFact(summary, { before, checkedAt }))
         return { ...nothing, id, changed }
       }
       case 'links': {
@@ -410,6 +412,15 @@ function queries(db: Db) {
     ),
     mailing: compiled<{ id: number }, { list_id: number | null; sent_at: number | null }>((value) =>
       db.selectFrom('mailings').select(['list_id', 'sent_at']).where('id', '=', value('id')),
+    ),
+    report: compiled<
+      { mailing_id: number },
+      Pick<Row<'mailing_reports'>, 'recipients' | 'permanent_failures' | 'temporary_failures'>
+    >((value) =>
+      db
+        .selectFrom('mailing_reports')
+        .select(['recipients', 'permanent_failures', 'temporary_failures'])
+        .where('mailing_id', '=', value('mailing_id')),
     ),
     listsOfMailing: compiled<{ mailing_id: number }, { list_id: number }>((value) =>
       db.selectFrom('mailing_lists').select('list_id').where('mailing_id', '=', value('mailing_id')),
