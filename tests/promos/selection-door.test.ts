@@ -98,6 +98,19 @@ describe('select-random', () => {
     expect(await next({ offer_id: one.offer.id })).toMatchObject({ repeated: true })
   })
 
+  it('gives way until there is an offer of which no text ran in the last issue', async () => {
+    const app = await testApp()
+    for (let offer = 0; offer < 3; offer++) await aPromo(app, { strategy: 'fixed' })
+    for (let issue = 0; issue < 15; issue++) {
+      const newsletter = `letter-${issue}`
+      const { selections } = (await app.http.get(path).query({ newsletter, count: 2 }).expect(200)).body
+      const { body } = await app.http.get(path).query({ newsletter }).expect(200)
+      const before = selections.map(({ variation_id }: { variation_id: number }) => variation_id)
+      expect(before).not.toContain(body.variation_id)
+      expect(body.repeated).toBe(false)
+    }
+  })
+
   it('gives several distinct offers', async () => {
     const app = await testApp()
     for (let offer = 0; offer < 4; offer++) await aPromo(app, { texts: 2 })
