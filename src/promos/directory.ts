@@ -4,7 +4,7 @@ import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { readEvidence } from './evidence.js'
 import type { Linked } from './link.js'
-import type { PromoFact, PromoReceipt } from './record.js'
+import type { ChoiceFact, PromoFact, PromoReceipt } from './record.js'
 import { type Candidate, ctrWeight, OfferWheel } from './selection.js'
 import { type PromoSettings, readPromoSettings } from './settings.js'
 import { isStrategy, type Strategy } from './strategies.js'
@@ -38,6 +38,8 @@ interface Needs {
   /** For evidence, which may take a scan. */
   readers: Readers
   calendar: Calendar
+  /** Choices that are not in the database yet, since it could not be written when they were made. */
+  spooled: readonly ChoiceFact[]
   now: () => number
 }
 
@@ -64,7 +66,7 @@ const columnsOfOffers = [
  * The offers and their texts as the doors know them: from memory, so that a redirect and a choice need no database. It is
  * read whole at the start; whoever edits an offer calls `reload`, and what is recorded comes in through `written`.
  */
-export function offerDirectory({ db, readers, calendar, now }: Needs) {
+export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
   const offers = new Map<number, KnownOffer>()
   const texts = new Map<number, KnownText>()
   const slugs = new Map<string, KnownOffer>()
@@ -160,6 +162,7 @@ export function offerDirectory({ db, readers, calendar, now }: Needs) {
       .where('newsletter', '<>', '')
       .groupBy('newsletter')
       .execute()
+    const latest = new Map<string, { at: number; ids: Set<number> }>()
     for (const { at, newsletter } of rows) {
       const chosen = await db
         .selectFrom('promo_choices')
@@ -167,8 +170,14 @@ export function offerDirectory({ db, readers, calendar, now }: Needs) {
         .where('chosen_at', '=', at)
         .where('newsletter', '=', newsletter)
         .execute()
-      lastTexts.set(newsletter, new Set(chosen.map(({ variation_id }) => variation_id)))
+      latest.set(newsletter, { at, ids: new Set(chosen.map(({ variation_id }) => variation_id)) })
     }
+    for (const { newsletter, happenedAt: at, variationId } of spooled) {
+      const known = latest.get(newsletter)
+      if (known?.at === at) known.ids.add(variationId)
+      else if (!known || known.at < at) latest.set(newsletter, { at, ids: new Set([variationId]) })
+    }
+    for (const [newsletter, { ids }] of latest) if (newsletter !== '') lastTexts.set(newsletter, ids)
   }
 
   async function loadAll() {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { stoppedClock, testApp } from '../support/app.js'
+import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { holdLock } from '../support/lock.js'
-import { anOffer, aPromo, aVariation } from '../support/promos.js'
+import { anOffer, aPromo, aVariation, tellClick } from '../support/promos.js'
 
 const path = '/api/v1/promo/select-random'
 
@@ -78,6 +78,35 @@ describe('select-random', () => {
       again.clock.pass(1)
     }
     expect(ids).toContain(last)
+  })
+
+  it('runs no text twice in a row after a crash either, while the last choices wait on disk', async () => {
+    const app = await testApp({ ledger: { patience: 20 } })
+    await aPromo(app, { texts: 2, strategy: 'fixed' })
+    await aPromo(app, { texts: 2, strategy: 'fixed' })
+    type Ran = { variation_id: number }
+    const next = async ({ http }: Pick<TestApp, 'http'>, newsletter: string, count = 2) =>
+      ((await http.get(path).query({ newsletter, count }).expect(200)).body.selections as Ran[])
+        .map(({ variation_id }) => variation_id)
+        .sort((one, other) => one - other)
+    const newsletters = Array.from({ length: 8 }, (_, letter) => `letter-${letter}`)
+    // Those that are in the database are older than those that wait, or have none there, or none that wait.
+    for (const newsletter of newsletters.slice(2)) await next(app, newsletter)
+    await app.http.get(path).expect(200)
+    await app.promos.settled()
+    app.clock.pass(1)
+    const release = holdLock(app.path)
+    const last = new Map<string, number[]>()
+    for (const newsletter of newsletters.slice(0, 6)) last.set(newsletter, await next(app, newsletter))
+    await app.http.get(path).expect(200)
+    await tellClick(app, { variation_id: 1, referrer: '"kind":"choice"' }).expect(503)
+    await app.promos.settled()
+    await app.promos.spool.append('damaged "kind":"choice"')
+    release()
+    // The first process is gone without a word; what it spooled is not recorded yet.
+    const again = await testApp({ dataDir: app.dataDir, clock: app.clock })
+    for (const [newsletter, ran] of last)
+      for (const id of await next(again, newsletter)) expect(ran).not.toContain(id)
   })
 
   it('gives way to another offer, and repeats a text when it is the only one', async () => {
