@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { isUnavailable } from '../database/errors.js'
 import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
 import type { sealer } from '../secret.js'
-import type { PromoFact, PromoReceipt } from './record.js'
+import type { ChoiceFact, PromoFact, PromoReceipt } from './record.js'
 import type { Spool } from './spool.js'
 
 /** What became of a fact: it is in the database, or on disk beside it, or (false) nowhere. */
@@ -161,9 +161,20 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     }
   }
 
+  /** The choices that an earlier process left in the spool, oldest first, for a start: they hold before they are recorded. */
+  function spooledChoices(): ChoiceFact[] {
+    const choices: ChoiceFact[] = []
+    for (const line of spool.lines()) {
+      const fact = line.includes('"kind":"choice"') ? factOf(line) : null
+      if (fact?.kind === 'choice') choices.push(fact)
+    }
+    return choices
+  }
+
   return {
     keep,
     keepSomehow,
+    spooledChoices,
     replay,
     get isDown() {
       return isDown

@@ -59,7 +59,6 @@ export function openPromos({
   now,
 }: Needs) {
   const recorder = promoRecorder({ db, calendar, networks, canonicalId })
-  const directory = offerDirectory({ db, readers, calendar, now })
   const spool = new Spool({
     folder: join(config.DATA_DIR, 'spool', 'promos'),
     capacity: config.PROMO_SPOOL_MB * 2 ** 20,
@@ -68,9 +67,10 @@ export function openPromos({
     write: ledger.register(recorder.facts),
     spool,
     seals: sealer(secret),
-    written: directory.written,
+    written: (fact, receipt) => directory.written(fact, receipt),
     log,
   })
+  const directory = offerDirectory({ db, readers, calendar, spooled: keeper.spooledChoices(), now })
 
   const doors = Router()
   const limits = { impressions: config.PROMO_IMPRESSIONS_PER_MINUTE, clicks: config.PROMO_CLICKS_PER_MINUTE }

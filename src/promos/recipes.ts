@@ -46,7 +46,9 @@ def call(path, body=None):
 def select_promo():
     """The promo to run now, or None: then the issue goes out without one."""
     try:
-        return call('/api/v1/promo/select-random?' + urllib.parse.urlencode({'newsletter': NEWSLETTER}))
+        promo = call('/api/v1/promo/select-random?' + urllib.parse.urlencode({'newsletter': NEWSLETTER}))
+        promo_html(promo), promo['offer_id'], promo['variation_id']  ${note('# what is no promo fails here')}
+        return promo
     except Exception as error:
         logging.warning('no promo: %r', error)
         return None
@@ -85,7 +87,8 @@ export function redirectSnippet({ baseUrl, slug, destination }: PromoIngredients
   return {
     id: 'redirect-code',
     name: 'the TypeScript code',
-    place: 'redirect.ts, with Node 20 or newer. Set its address as the link URL of the offer',
+    place:
+      'redirect.ts. Node 22.18 or newer runs it by node redirect.ts, Node 20 by npx tsx redirect.ts. Set its address as the link URL of the offer',
     parts: partsOf(code`import { createServer, type IncomingMessage } from 'node:http'
 
 const throughline = '${value(quoted.single(baseUrl))}'
@@ -112,7 +115,7 @@ function reportClick(variation: string, { headers, socket }: IncomingMessage) {
 }
 
 createServer((request, response) => {
-  const url = new URL(request.url ?? '/', 'http://here')
+  const url = new URL('http://here/' + request.url?.replace(/^\/+/, ''))
   const destination = destinations[url.pathname]
   if (!destination) return void response.writeHead(404).end('There is no offer at this address.')
   const target = new URL(destination)

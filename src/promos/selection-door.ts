@@ -42,9 +42,9 @@ export function selectionDoor({ directory, keeper, baseUrl, now }: Needs) {
     }
     let { seed, random, offer } = draw()
     let candidates = running(offer, last)
-    // An offer whose only text ran last gives way to the others, if there are any.
+    // An offer of which all texts ran last gives way to those that have another, if there are any.
     if (candidates.length === 0) {
-      const others = wheelWithout(wheel, new Set([offer.id]))
+      const others = wheelWithout(wheel, usedUp(last))
       if (others.size > 0) {
         wheel = others
         ;({ seed, random, offer } = draw())
@@ -57,6 +57,12 @@ export function selectionDoor({ directory, keeper, baseUrl, now }: Needs) {
     const text = directory.text(chooseText(rule, random))!
     const excludedId = repeated ? null : (offer.texts.find(({ id }) => last.has(id))?.id ?? null)
     return { offer, text, seed, excludedId, repeated, wheel, rule }
+  }
+
+  /** The offers of which no other text could run than those. */
+  function usedUp(last: ReadonlySet<number>) {
+    const offers = [...last].map((id) => directory.offer(directory.text(id)!.offerId)!)
+    return new Set(offers.filter((offer) => running(offer, last).length === 0).map(({ id }) => id))
   }
 
   const select: RequestHandler = async (req, res) => {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open, readFile, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -94,12 +94,7 @@ export class Spool {
   async drain(take: (lines: string[]) => Promise<void>, { together = 500 } = {}): Promise<number> {
     let taken = 0
     for (const number of await this.#seal()) {
-      const text = await readFile(this.#path(number), 'utf8')
-      // What stands after the last line break was being written when the process ended: nobody was told that it is kept.
-      const lines = text
-        .slice(0, text.lastIndexOf('\n') + 1)
-        .split('\n')
-        .slice(0, -1)
+      const lines = linesOf(await readFile(this.#path(number), 'utf8'))
       for (let at = 0; at < lines.length; at += together) {
         const some = lines.slice(at, at + together)
         await take(some)
@@ -110,6 +105,11 @@ export class Spool {
     }
     if (this.isEmpty) this.#occupy()
     return taken
+  }
+
+  /** What waits, oldest first, without taking it. It reads while nothing else is done: for a start, before all doors. */
+  *lines(): Generator<string> {
+    for (const number of this.#sizes.keys()) yield* linesOf(readFileSync(this.#path(number), 'utf8'))
   }
 
   /** Waits for lines under way, and closes the file. */
@@ -204,3 +204,10 @@ export class Spool {
     )
   }
 }
+
+/** What stands after the last line break was being written when the process ended: nobody was told that it is kept. */
+const linesOf = (text: string) =>
+  text
+    .slice(0, text.lastIndexOf('\n') + 1)
+    .split('\n')
+    .slice(0, -1)

@@ -1,6 +1,7 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer as createHttpServer, get } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -84,6 +85,34 @@ it('shows code that goes on when nobody answers', async () => {
   const redirect = await aRedirect(folder, textOf(redirectSnippet(given)))
   const answer = await fetch(`${redirect}/moka?promo_var=7&size=9`, { redirect: 'manual' })
   expect(answer.headers.get('location')).toBe('https://stove.example/?size=3')
+})
+
+it('shows code that goes on whatever is asked of it and whatever answers it', async () => {
+  const nonsense = ['{"ok":true}', '[1]', '"x"', '{"text":1,"link":null,"cta_text":[]}', '<p>', 'null', '']
+  let answers = 0
+  const proxy = createHttpServer((_req, res) => void res.end(nonsense[answers++])).listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => void proxy.close())
+  const folder = aFolder()
+  const baseUrl = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const given = { baseUrl, newsletter: 'morning', slug: 'moka', destination: 'https://stove.example/' }
+  const script = join(folder, 'promo.py')
+  const begins = textOf(generatorSnippet(given)).replace(/\nif __name__ [\s\S]*$/, '')
+  writeFileSync(script, `${begins}\nfor _ in range(${nonsense.length}):\n    print(select_promo())\n`)
+  const { stdout } = await run('python3', [script])
+  expect(stdout).toBe('None\n'.repeat(nonsense.length))
+  expect(answers).toBe(nonsense.length)
+
+  const redirect = new URL(await aRedirect(folder, textOf(redirectSnippet(given))))
+  const statusOf = async (path: string) => {
+    const request = get({ host: redirect.hostname, port: redirect.port, path, agent: false })
+    const [answer] = await once(request, 'response')
+    answer.resume()
+    return answer.statusCode
+  }
+  for (const path of ['//', '///', '/?//', '*', 'http://elsewhere.example//', '//[', '/%', '/%00'])
+    expect(await statusOf(path)).toBe(404)
+  expect(await statusOf('/moka')).toBe(302)
 })
 
 async function aRedirect(folder: string, code: string) {

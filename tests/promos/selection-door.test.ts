@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { stoppedClock, testApp } from '../support/app.js'
+import { stoppedClock, type TestApp, testApp } from '../support/app.js'
+import { firefox } from '../support/builders.js'
 import { holdLock } from '../support/lock.js'
-import { anOffer, aPromo, aVariation } from '../support/promos.js'
+import { anOffer, aPromo, aVariation, tellClick, tellImpression } from '../support/promos.js'
 
 const path = '/api/v1/promo/select-random'
 
@@ -80,6 +81,35 @@ describe('select-random', () => {
     expect(ids).toContain(last)
   })
 
+  it('runs no text twice in a row after a crash either, while the last choices wait on disk', async () => {
+    const app = await testApp({ ledger: { patience: 20 } })
+    await aPromo(app, { texts: 2, strategy: 'fixed' })
+    await aPromo(app, { texts: 2, strategy: 'fixed' })
+    type Ran = { variation_id: number }
+    const next = async ({ http }: Pick<TestApp, 'http'>, newsletter: string, count = 2) =>
+      ((await http.get(path).query({ newsletter, count }).expect(200)).body.selections as Ran[])
+        .map(({ variation_id }) => variation_id)
+        .sort((one, other) => one - other)
+    const newsletters = Array.from({ length: 8 }, (_, letter) => `letter-${letter}`)
+    // Those that are in the database are older than those that wait, or have none there, or none that wait.
+    for (const newsletter of newsletters.slice(2)) await next(app, newsletter)
+    await app.http.get(path).expect(200)
+    await app.promos.settled()
+    app.clock.pass(1)
+    const release = holdLock(app.path)
+    const last = new Map<string, number[]>()
+    for (const newsletter of newsletters.slice(0, 6)) last.set(newsletter, await next(app, newsletter))
+    await app.http.get(path).expect(200)
+    await tellClick(app, { variation_id: 1, referrer: '"kind":"choice"' }).expect(503)
+    await app.promos.settled()
+    await app.promos.spool.append('damaged "kind":"choice"')
+    release()
+    // The first process is gone without a word; what it spooled is not recorded yet.
+    const again = await testApp({ dataDir: app.dataDir, clock: app.clock })
+    for (const [newsletter, ran] of last)
+      for (const id of await next(again, newsletter)) expect(ran).not.toContain(id)
+  })
+
   it('gives way to another offer, and repeats a text when it is the only one', async () => {
     const app = await testApp()
     const one = await aPromo(app)
@@ -96,6 +126,19 @@ describe('select-random', () => {
     expect(await next()).toMatchObject({ variation_id: other.ids[0], repeated: false })
     expect(await next()).toMatchObject({ variation_id: one.ids[0], repeated: false })
     expect(await next({ offer_id: one.offer.id })).toMatchObject({ repeated: true })
+  })
+
+  it('gives way until there is an offer of which no text ran in the last issue', async () => {
+    const app = await testApp()
+    for (let offer = 0; offer < 3; offer++) await aPromo(app, { strategy: 'fixed' })
+    for (let issue = 0; issue < 15; issue++) {
+      const newsletter = `letter-${issue}`
+      const { selections } = (await app.http.get(path).query({ newsletter, count: 2 }).expect(200)).body
+      const { body } = await app.http.get(path).query({ newsletter }).expect(200)
+      const before = selections.map(({ variation_id }: { variation_id: number }) => variation_id)
+      expect(before).not.toContain(body.variation_id)
+      expect(body.repeated).toBe(false)
+    }
   })
 
   it('gives several distinct offers', async () => {
@@ -143,6 +186,61 @@ describe('select-random', () => {
     expect(weights.map((row) => JSON.parse(row.weights))).toContainEqual({
       rule: 'weights',
       texts: ids.map((id) => [id, 1]),
+    })
+  })
+
+  it('weighs by the CTR that pages tell: of all who got the issues, not of the issues', async () => {
+    const app = await testApp({ env: { PROMO_CLICKS_PER_MINUTE: '0' } })
+    const { offer, ids } = await aPromo(app, { texts: 3, strategy: 'ctr', half_life_days: 1, base_weight: 2 })
+    const weights = async () => {
+      await app.http.get(path).expect(200)
+      await app.promos.settled()
+      const { offers, texts } = await app.db
+        .selectFrom('promo_choices')
+        .innerJoin('promo_weightings as offers', 'offers.id', 'offers_weighting_id')
+        .innerJoin('promo_weightings as texts', 'texts.id', 'texts_weighting_id')
+        .select(['offers.weights as offers', 'texts.weights as texts'])
+        .orderBy('promo_choices.id', 'desc')
+        .executeTakeFirstOrThrow()
+      return { offers: JSON.parse(offers), texts: JSON.parse(texts).texts }
+    }
+    for (const [place, clicks] of [60, 40].entries()) {
+      const newsletter_send_id = `issue-${place}`
+      await tellImpression(app, { offer_id: offer.id, variation_id: ids[place], newsletter_send_id })
+      for (let click = 0; click < clicks; click++)
+        await tellClick(app, { variation_id: ids[place], ip_hash: `reader ${click}` }).expect(204)
+    }
+    await app.promos.refresh()
+    app.clock.pass(5_000)
+    expect(await weights()).toEqual({ offers: [[offer.id, 2]], texts: ids.map((id) => [id, 1]) })
+    await app.db.updateTable('promo_sends').set({ delivered: 2_000, tied_by: 'hand' }).execute()
+    await app.promos.lookAgain()
+    app.clock.pass(5_000)
+    const [one, two, three] = ids
+    expect(await weights()).toEqual({
+      offers: [[offer.id, 2 * 1.025]],
+      texts: [
+        [one, 1.03],
+        [two, 1.02],
+        [three, 1],
+      ],
+    })
+    await app.db
+      .insertInto('settings')
+      .values({ name: 'promo_impression_meaning', value: 'message' })
+      .execute()
+    await app.promos.settingsChanged()
+    await tellImpression(app, { offer_id: offer.id, variation_id: three, placements: 98 }).expect(204)
+    await app.http.get(`/go/${offer.slug}`).set('User-Agent', firefox).expect(302)
+    await app.promos.refresh()
+    app.clock.pass(5_000)
+    expect(await weights()).toEqual({
+      offers: [[offer.id, 2 * (1 + 101 / 100)]],
+      texts: [
+        [one, 61],
+        [two, 41],
+        [three, 1],
+      ],
     })
   })
 
