@@ -61,7 +61,10 @@ import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { healthDoor, healthOperations } from './operations/health.js'
-import type { Job } from './operations/jobs.js'
+import { jobApi } from './operations/job-api.js'
+import { jobPages } from './operations/job-pages.js'
+import { Jobs } from './operations/jobs.js'
+import { upkeepJobs } from './operations/upkeep.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
@@ -184,6 +187,139 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
   })
 
+  const settling = settler({ db, readers, settle, now })
+  const search = searchIndex({ db })
+  const jobs = new Jobs({ db, log, now, timeZone: config.TIME_ZONE })
+  jobs.enter(
+    {
+      name: 'read-buttondown-deliveries',
+      title: 'Read deliveries of Buttondown',
+      what: 'Reads what the webhook of Buttondown has brought.',
+      schedule: '*/5 * * * * *',
+      run: () => buttondown.deliveries.run(),
+    },
+    {
+      name: 'read-emailoctopus-deliveries',
+      title: 'Read deliveries of EmailOctopus',
+      what: 'Reads what the webhook of EmailOctopus has brought.',
+      schedule: '2-59/5 * * * * *',
+      run: () => emailOctopus.deliveries.run(),
+    },
+    {
+      name: 'start-buttondown-sync',
+      title: 'Start a sync with Buttondown that waits',
+      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
+      schedule: '* * * * * *',
+      run: () => buttondown.sync.performWaiting(),
+    },
+    {
+      name: 'start-emailoctopus-sync',
+      title: 'Start a sync with EmailOctopus that waits',
+      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
+      schedule: '* * * * * *',
+      run: () => emailOctopus.sync.performWaiting(),
+    },
+    {
+      name: 'sync-emailoctopus',
+      title: 'Sync with EmailOctopus',
+      what: 'Looks whether a sync is due by the schedule chosen on the page of EmailOctopus, and performs it.',
+      schedule: '*/5 * * * *',
+      run: () => emailOctopus.scheduled(),
+    },
+    {
+      name: 'sync-buttondown',
+      title: 'Sync with Buttondown',
+      what: 'Fetches what is new at Buttondown, and what its webhook missed.',
+      schedule: '15 2 * * *',
+      run: () => buttondown.nightly(),
+    },
+    {
+      name: 'look-at-buttondown-webhook',
+      title: 'Look at the webhook of Buttondown',
+      what: 'Asks Buttondown whether it has switched the webhook off.',
+      schedule: '25 * * * *',
+      run: () => buttondown.lookAtWebhook(),
+    },
+    {
+      name: 'score-active',
+      title: 'Score whoever did something',
+      what: 'Scores the contacts of whom something came in.',
+      schedule: '30 * * * * *',
+      run: () => scoring.run(),
+    },
+    {
+      name: 'score-everybody',
+      title: 'Score everybody',
+      what: 'Scores all contacts, since scores fade with time.',
+      schedule: '40 3 * * *',
+      run: () => scoring.runAll(),
+    },
+    {
+      name: 'destroy-address-salts',
+      title: 'Destroy old salts',
+      what: 'Destroys the salts of past months, after which hashed internet addresses can no longer be told apart.',
+      schedule: '10 0 * * *',
+      run: () => destroyOldSalts(db, now()),
+    },
+    {
+      name: 'remove-old-imports',
+      title: 'Remove old imports',
+      what: 'Removes uploaded CSV files that nobody has confirmed.',
+      schedule: '*/15 * * * *',
+      run: () => removeOldImports({ config, now }),
+    },
+    {
+      name: 'settle-verdicts',
+      title: 'Settle verdicts',
+      what: 'Judges events for good, ten minutes after they happened.',
+      schedule: '* * * * *',
+      run: () => settling.run(),
+    },
+    {
+      name: 'remove-deleted-campaigns',
+      title: 'Remove deleted campaigns',
+      what: 'Removes the events of deleted campaigns, a few at a time.',
+      schedule: '*/10 * * * *',
+      run: () => remover.run(),
+    },
+    {
+      name: 'index-contacts',
+      title: 'Index addresses',
+      what: 'Makes new addresses and names known to the search.',
+      schedule: '* * * * * *',
+      run: () => search.run(),
+    },
+    {
+      name: 'record-spooled-promos',
+      title: 'Record spooled promo facts',
+      what: 'Brings facts of promos that waited on disk into the database.',
+      schedule: '* * * * * *',
+      run: () => promos.replay(),
+    },
+    {
+      name: 'refresh-promo-learning',
+      title: 'Refresh what learning knows',
+      what: 'Brings what the choice of texts knows of them up to date.',
+      schedule: '* * * * * *',
+      run: () => promos.refresh(),
+    },
+    {
+      name: 'look-at-issue-deliveries',
+      title: 'Look at deliveries of issues',
+      what: 'Looks how many people got each issue.',
+      schedule: '*/5 * * * *',
+      run: () => promos.lookAgain(),
+    },
+    {
+      name: 'clean-up-promos',
+      title: 'Remove old choices and salts',
+      what: 'Removes choices of promos that are too old to be asked about, and destroys their old salts.',
+      schedule: '15 0 * * *',
+      run: () => promos.cleanUp(),
+    },
+    ...upkeepJobs({ db, readers }),
+  )
+
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -209,6 +345,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(newsletterApi.routes)
   const projectApi = partnerApi({ db, readers, kinds, now })
   app.use(projectApi.routes)
+  const workApi = jobApi({ db, jobs })
+  app.use(workApi.routes)
 
   // Pages for people.
   useViews(app, { dates, version, watch: config.NODE_ENV === 'development' })
@@ -229,6 +367,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...projectApi.operations,
         ...promoOperations,
         ...accessTokenOperations,
+        ...workApi.operations,
         ...healthOperations,
       ],
     }),
@@ -341,6 +480,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoSimulatorPage())
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
+  app.use(jobPages({ db, jobs, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -356,40 +496,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(notFound)
   app.use(errorHandler(log))
 
-  const settling = settler({ db, readers, settle, now })
-  const search = searchIndex({ db })
-  const jobs: Job[] = [
-    { name: 'read deliveries of Buttondown', when: '*/5 * * * * *', run: () => buttondown.deliveries.run() },
-    {
-      name: 'read deliveries of EmailOctopus',
-      when: '2-59/5 * * * * *',
-      run: () => emailOctopus.deliveries.run(),
-    },
-    {
-      name: 'start a sync with Buttondown that waits',
-      when: '* * * * * *',
-      run: () => buttondown.sync.performWaiting(),
-    },
-    {
-      name: 'start a sync with EmailOctopus that waits',
-      when: '* * * * * *',
-      run: () => emailOctopus.sync.performWaiting(),
-    },
-    { name: 'sync with EmailOctopus', when: '*/5 * * * *', run: () => emailOctopus.scheduled() },
-    { name: 'sync with Buttondown', when: '15 2 * * *', run: () => buttondown.nightly() },
-    { name: 'look at the webhook of Buttondown', when: '25 * * * *', run: () => buttondown.lookAtWebhook() },
-    { name: 'score whoever did something', when: '30 * * * * *', run: () => scoring.run() },
-    { name: 'score everybody', when: '40 3 * * *', run: () => scoring.runAll() },
-    { name: 'destroy old salts', when: '10 0 * * *', run: () => destroyOldSalts(db, now()) },
-    { name: 'remove old imports', when: '*/15 * * * *', run: () => removeOldImports({ config, now }) },
-    { name: 'settle verdicts', when: '* * * * *', run: () => settling.run() },
-    { name: 'remove deleted campaigns', when: '*/10 * * * *', run: () => remover.run() },
-    { name: 'index addresses', when: '* * * * * *', run: () => search.run() },
-    { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
-    { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
-    { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
-    { name: 'remove old choices and salts', when: '15 0 * * *', run: () => promos.cleanUp() },
-  ]
   return {
     app,
     setup,

@@ -15,7 +15,6 @@ import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
 import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
-import { startJobs } from './operations/jobs.js'
 import { rebuildPromoDays } from './promos/rebuild.js'
 import { makeDataFolder } from './secret.js'
 import { calendar } from './web/calendar.js'
@@ -87,7 +86,7 @@ async function start() {
   if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
   const again = await audience.eraseAgain()
   if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
-  const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
+  await jobs.start()
 
   const [signal] = await ended
   log.info({ signal }, 'shutting down')
@@ -98,7 +97,7 @@ async function start() {
   // A connection that is kept alive, or a request that never comes to its end, would hold the end up.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
   setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
-  await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), running.stop(), remover.stop()])
+  await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), jobs.stop(), remover.stop()])
   await ledger.close()
   await closed
   clearInterval(sweep)

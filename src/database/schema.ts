@@ -568,6 +568,38 @@ export interface Tables {
     expires_at: Instant
     revoked_at: Instant | null
   }
+
+  /** What is known of a job beside its runs. `next_at` is told for those that are seldom. */
+  jobs: {
+    name: string
+    /** The schedule for which `next_at` holds. */
+    schedule: string
+    next_at: Instant | null
+    /** A failed run is tried again then. */
+    retry_at: Instant | null
+    /** Failures in a row. */
+    failures: Generated<number>
+    failing_since: Instant | null
+    /** Somebody was told that it goes on failing. */
+    alarmed_at: Instant | null
+  }
+  job_runs: {
+    id: Generated<number>
+    job: string
+    state: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'interrupted' | 'died'
+    /** Empty for the clock. */
+    asked_by: Generated<string>
+    /** Runs that end alike, of a job that comes every few seconds or minutes, are one row for each hour. */
+    runs: Generated<number>
+    started_at: Instant
+    ended_at: Instant | null
+    /** JSON: `{ done, of, words }` */
+    progress: Generated<string>
+    /** What it did, as a sentence; may be empty. */
+    result: Generated<string>
+    error: string | null
+  }
+  job_lines: { run_id: number; number: number; said_at: Instant; line: string }
 }
 
 /** `clicks` are by people or merely suspected ones, the first within ten minutes; the others stand beside. */

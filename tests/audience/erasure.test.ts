@@ -131,7 +131,7 @@ async function aStory(dataDir = aFolder()) {
       settled_at: testStart,
     })
     .execute()
-  for (const job of app.jobs) if (job.name === 'index addresses') await job.run()
+  await app.jobs.perform('index-contacts')
   const traces = [
     'ada.quill',
     'ada.old',

@@ -247,7 +247,7 @@ describe('an upload', () => {
       room.clock.pass(20 * 60_000 + 1)
     }
     await room.http.get(address).expect(404)
-    await room.jobs.find(({ name }) => name === 'remove old imports')!.run()
+    await room.jobs.perform('remove-old-imports')
     expect(room.waiting()).toEqual([])
   })
 

@@ -262,7 +262,7 @@ describe('the event door', () => {
     expect(hashes[0]).toBe(hashes[1])
     const salts = await app.db.selectFrom('salts').select('month').execute()
     expect(salts.map((salt) => salt.month)).toEqual(['2027-01', '2027-02'])
-    await app.jobs.find(({ name }) => name === 'destroy old salts')!.run()
+    await app.jobs.perform('destroy-address-salts')
     expect(await app.db.selectFrom('salts').select('month').execute()).toEqual([{ month: '2027-02' }])
     const again = await testApp({ dataDir: app.dataDir, clock: app.clock })
     app.clock.pass(-31 * 24 * 3_600_000)

@@ -82,6 +82,7 @@ export async function testApp({
       parts.buttondown.stop(),
       parts.emailOctopus.stop(),
       parts.scoring.stop(),
+      parts.jobs.stop(),
     ])
     await ledger.close()
     await parts.promos.stop()
