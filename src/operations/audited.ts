@@ -9,7 +9,7 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   { method: 'POST', path: /\/export\.csv$/, action: 'export' },
   { method: 'POST', path: /^\/audience\/[^/]+\/erase$/, action: 'erasure' },
   { method: 'POST', path: /\/(delete|deletion)$/, action: 'deletion' },
-  { method: 'DELETE', path: /^\/api\/v1\//, action: 'deletion' },
+  { method: 'DELETE', path: /^\//, action: 'deletion' },
   { method: 'POST', path: /^\/settings\/password$/, action: 'password' },
   { method: 'POST', path: /^\/settings\/people\b/, action: 'account' },
   { method: 'POST', path: /^\/settings\/sessions\b/, action: 'session' },
