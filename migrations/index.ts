@@ -5,6 +5,7 @@ import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 import * as promos from './0005-promos.js'
 import * as operations from './0008-operations.js'
+import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
@@ -15,5 +16,6 @@ export const migrations: Record<string, Migration> = {
   '0004-mailings': mailings,
   '0005-promos': promos,
   '0008-operations': operations,
+  '0009-care': care,
   '0010-old-slugs': oldSlugs,
 }

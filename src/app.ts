@@ -8,6 +8,7 @@ import { settingsPages } from './accounts/settings.js'
 import { setupLink, setupPages } from './accounts/setup.js'
 import { loginThrottle } from './accounts/throttle.js'
 import { requireToken } from './accounts/tokens.js'
+import { twoFactor } from './accounts/two-factor.js'
 import { activityPage } from './audience/activity-page.js'
 import { audienceApi } from './audience/api.js'
 import { openAudience } from './audience/audience.js'
@@ -60,6 +61,8 @@ import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
+import { auditPage } from './operations/audit-page.js'
+import { auditing } from './operations/audited.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import { jobApi } from './operations/job-api.js'
 import { jobPages } from './operations/job-pages.js'
@@ -86,7 +89,7 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
-import { installationSecret } from './secret.js'
+import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
 import { docsPages } from './web/docs.js'
@@ -166,6 +169,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const remover = campaignRemover({ db, log })
   const secret = config.SESSION_SECRET ?? installationSecret(config.DATA_DIR)
   const throttle = loginThrottle({ db, now, secret })
+  const factor = twoFactor({ db, now, seal: sealer(installationSecret(config.DATA_DIR)) })
   const setup = setupLink({ db, baseUrl: config.BASE_URL })
   const tokens = accessTokens({
     db,
@@ -330,14 +334,15 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promos.doors)
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
-  app.use(accessTokenDoor({ tokens, db, throttle }))
+  app.use(accessTokenDoor({ tokens, db, throttle, factor, now }))
   app.use(healthDoor({ db, now }))
   app.use(staticFiles())
   app.use('/static', notFound)
 
   // Programs with a token: no session, no cookies.
   const api = campaignApi({ db, readers, directory, now })
-  app.use('/api/v1', requireToken({ db, now }))
+  const audit = auditing({ db, now })
+  app.use('/api/v1', requireToken({ db, now }), audit)
   app.use(api.routes)
   const peopleApi = audienceApi({ db, readers, calendar: days, now })
   app.use(peopleApi.routes)
@@ -375,7 +380,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use('/api', notFound)
   app.use(sessions({ db, now, secret, baseUrl: config.BASE_URL }))
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
-  app.use(loginPages({ db, now, throttle }))
+  app.use(loginPages({ db, now, throttle, factor }))
   app.use(setupPages({ db, now, link: setup }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(
@@ -386,14 +391,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     logoUploads(),
     formBodies(),
     onlyGenuine,
+    audit,
   )
+  app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
-  app.use(logoutPages())
+  app.use(logoutPages({ db, now }))
   app.use(
     settingsPages({
       db,
       now,
       throttle,
+      factor,
       sections: [
         privacySection({
           db,

@@ -5,10 +5,12 @@ import * as z from 'zod'
 import type { Db } from '../database/open.js'
 import { ErrorAnswer, InvalidAnswer } from '../web/json-api.js'
 import type { Operation } from '../web/openapi.js'
+import { addressOf, writeAudit } from './audit.js'
 import { checkPassword } from './passwords.js'
 import { findLogin } from './queries.js'
 import type { LoginThrottle } from './throttle.js'
 import { requireToken } from './tokens.js'
+import type { TwoFactor } from './two-factor.js'
 
 export const accessTokenAlgorithms = ['HS256', 'EdDSA'] as const
 export type AccessTokenAlgorithm = (typeof accessTokenAlgorithms)[number]
@@ -137,6 +139,11 @@ const Credentials = z.object({
     .min(1, 'The username is missing.')
     .max(200),
   password: z.string('The password is missing.').min(1, 'The password is missing.').max(1000),
+  code: z
+    .string('The code is a text.')
+    .max(100)
+    .optional()
+    .meta({ description: 'For accounts with two-factor login: the code of now, or a recovery code.' }),
 })
 
 /** `POST /api/v1/auth/token` gives out an access token, `POST /api/v1/auth/revoke` ends the one that it is called with. */
@@ -144,10 +151,14 @@ export function accessTokenDoor({
   tokens,
   db,
   throttle,
+  factor,
+  now,
 }: {
   tokens: AccessTokens
   db: Db
   throttle: LoginThrottle
+  factor: TwoFactor
+  now: () => number
 }) {
   const routes = Router()
   routes.use('/api/v1/auth', (_req, res, next) => {
@@ -162,7 +173,7 @@ export function accessTokenDoor({
       )
       return void res.status(400).json({ error: 'validation_error', details })
     }
-    const { username, password } = form.data
+    const { username, password, code } = form.data
     const attempt = await throttle.claim(username, req.ip ?? '')
     if ('wait' in attempt) {
       res.set('Retry-After', String(Math.ceil(attempt.wait / 1000))).status(429)
@@ -173,11 +184,29 @@ export function accessTokenDoor({
     }
     const account = await findLogin(db, username)
     const correct = await checkPassword(account?.password_hash, password)
-    if (!correct || !account?.active)
+    const address = addressOf(req)
+    if (!correct || !account?.active) {
+      await writeAudit(db, { at: now(), action: 'login_refused', account, address, outcome: 'refused' })
       return void res
         .status(401)
         .json({ error: 'unauthorized', message: 'The name or the password is wrong.' })
+    }
+    if (await factor.isOn(account.id)) {
+      if (code === undefined) {
+        await throttle.forgive(attempt)
+        const message = 'This account has two-factor login. Send the code of now as code.'
+        return void res.status(401).json({ error: 'code_required', message })
+      }
+      const found = await factor.take(account.id, code)
+      if (found === 'wrong' || found === 'unreadable') {
+        await writeAudit(db, { at: now(), action: 'code_refused', account, address, outcome: 'refused' })
+        return void res
+          .status(401)
+          .json({ error: 'unauthorized', message: 'The code is wrong, too old, or was used already.' })
+      }
+    }
     await throttle.forgive(attempt)
+    await writeAudit(db, { at: now(), action: 'access_token', account, address })
     res.json({ token: await tokens.issue(account.id), token_type: 'Bearer', expires_in: accessTokenLife })
   })
   routes.post('/api/v1/auth/revoke', async (req, res) => {
@@ -210,7 +239,10 @@ export const accessTokenOperations: Operation[] = [
         example: { token: 'eyJhbGciOi…', token_type: 'Bearer', expires_in: accessTokenLife },
       },
       400: { description: 'A field is missing.', schema: InvalidAnswer },
-      401: { description: 'The name or the password is wrong.', schema: ErrorAnswer },
+      401: {
+        description: 'The name, the password or the code is wrong, or a code is needed (`code_required`).',
+        schema: ErrorAnswer,
+      },
       429: {
         description: 'Too many wrong passwords; `Retry-After` says how long to wait.',
         schema: ErrorAnswer,

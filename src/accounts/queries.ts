@@ -28,6 +28,15 @@ export function findLogin(db: Db, username: string) {
     .executeTakeFirst()
 }
 
+/** The same by its id. */
+export function findPassword(db: Db, id: number) {
+  return db
+    .selectFrom('accounts')
+    .select(['id', 'username', 'full_name', 'active', 'password_hash'])
+    .where('id', '=', id)
+    .executeTakeFirst()
+}
+
 export async function hasAccounts(db: Db): Promise<boolean> {
   return (await db.selectFrom('accounts').select('id').limit(1).executeTakeFirst()) !== undefined
 }
@@ -37,7 +46,9 @@ export function listAccounts(db: Db) {
   return db
     .selectFrom('accounts')
     .leftJoin('accounts as makers', 'makers.id', 'accounts.created_by')
+    .leftJoin('two_factors', 'two_factors.account_id', 'accounts.id')
     .select([
+      'two_factors.confirmed_at as two_factor_at',
       'accounts.id',
       'accounts.username',
       'accounts.full_name',

@@ -12,6 +12,8 @@ declare module 'express-session' {
     remember: boolean
     /** A sentence for the next page. */
     flash: string
+    /** Who has given the password, and not yet the code. It opens nothing. */
+    halfway: { accountId: number; password: string; remember: boolean; next: string; at: number }
   }
 }
 

@@ -21,6 +21,8 @@ import { findLogin, listAccounts, listSessions, listTokens } from './queries.js'
 import { idleTime, sessionHash, tell } from './sessions.js'
 import type { LoginThrottle } from './throttle.js'
 import { createToken, revokeToken } from './tokens.js'
+import type { TwoFactor } from './two-factor.js'
+import { twoFactorPages } from './two-factor-pages.js'
 
 /** What a higher room adds to the settings: a page of its own at /settings/<id>, with one form. */
 export interface SettingsSection {
@@ -38,6 +40,7 @@ interface Deps {
   db: Db
   now: () => number
   throttle: LoginThrottle
+  factor: TwoFactor
   sections: SettingsSection[]
 }
 
@@ -45,10 +48,11 @@ const noErrors = { first: '' }
 const day = 24 * 3600_000
 
 /** /settings: one page each for my account, people, sessions, API tokens, and what other rooms add. */
-export function settingsPages({ db, now, throttle, sections }: Deps) {
+export function settingsPages({ db, now, throttle, factor, sections }: Deps) {
   const routes = Router()
   const tabs = [
     { path: '/settings', title: 'My account' },
+    { path: '/settings/two-factor', title: 'Two-factor login' },
     { path: '/settings/people', title: 'People' },
     { path: '/settings/sessions', title: 'Sessions' },
     { path: '/settings/tokens', title: 'API tokens' },
@@ -94,6 +98,8 @@ export function settingsPages({ db, now, throttle, sections }: Deps) {
     tell(req, 'Your password is changed. Your other sessions have ended.')
     res.redirect(303, '/settings')
   })
+
+  routes.use(twoFactorPages({ db, now, throttle, factor, show }))
 
   // People
   const showPeople = async (res: Response, given: { values?: object; errors?: object } = {}) => {
@@ -221,6 +227,7 @@ export function settingsPages({ db, now, throttle, sections }: Deps) {
 
 const ownPages = new Map([
   ['/settings', 'mine'],
+  ['/settings/two-factor', 'two-factor'],
   ['/settings/people', 'people'],
   ['/settings/sessions', 'sessions'],
   ['/settings/tokens', 'tokens'],

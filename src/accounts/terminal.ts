@@ -1,10 +1,12 @@
 import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
+import { writeAudit } from './audit.js'
 import { activateAccount, changePassword, createAccount, deactivateAccount } from './commands.js'
 import { TokenForm, Username } from './forms.js'
 import { passwordComplaint } from './passwords.js'
 import { findLogin, listAccounts, listTokens } from './queries.js'
 import { createToken, revokeToken } from './tokens.js'
+import { turnOffTwoFactor } from './two-factor.js'
 
 /** A terminal: what is printed, and where a password comes from. */
 interface Terminal {
@@ -23,6 +25,7 @@ const userUsage = `Usage:
   npm run user -- password NAME     sets a new password and ends the account's sessions
   npm run user -- deactivate NAME   keeps the account from logging in
   npm run user -- activate NAME     lets it log in again
+  npm run user -- two-factor-off NAME  lets it log in with its password alone
   npm run user -- list              shows all accounts
 A password can also be piped in: npm run user -- create NAME < password.txt`
 
@@ -61,12 +64,23 @@ export async function userCommand([verb, given, ...rest]: string[], terminal: Te
       await activateAccount(db, id)
       say(`${username} can log in.`)
     },
+    async 'two-factor-off'(username) {
+      const { id } = await getLogin(db, username)
+      if (!(await turnOffTwoFactor(db, id))) return say(`${username} has no two-factor login.`)
+      say(`The password of ${username} alone lets them in. Two-factor login can be turned on again there.`)
+    },
   }
   const act = Object.hasOwn(verbs, verb ?? '') ? verbs[verb!] : undefined
   if (!act || given === undefined || rest.length > 0) throw new Refusal(userUsage)
   const name = Username.safeParse(given)
   if (!name.success) throw new Refusal(name.error.issues[0]!.message)
   await inOneSentence(() => act(name.data))
+  await writeAudit(db, {
+    at: now(),
+    action: verb === 'two-factor-off' ? 'two_factor_off' : verb === 'password' ? 'password' : 'account',
+    actor: 'a terminal',
+    subject: `${verb} ${name.data}`,
+  })
 }
 
 async function getLogin(db: Db, username: string) {

@@ -46,6 +46,60 @@ export interface Tables {
     revoked_at: Instant | null
   }
 
+  /** The second factor of an account, which holds once it is confirmed. */
+  two_factors: {
+    account_id: number
+    /** Base32, sealed under the installation's secret. */
+    secret: string
+    begun_at: Instant
+    confirmed_at: Instant | null
+    /** The time step of the last code that was taken: no code is taken twice. */
+    last_step: Generated<number>
+  }
+  /** By their hashes; each works once. */
+  recovery_codes: {
+    id: Generated<number>
+    account_id: number
+    code_hash: string
+    used_at: Instant | null
+  }
+  /** Append-only: who logged in, exported, erased, deleted, and changed what holds. */
+  audit_log: {
+    id: Generated<number>
+    happened_at: Instant
+    account_id: number | null
+    /** The account's name at that time, or what else did it. */
+    actor: Generated<string>
+    address: Generated<string>
+    action: string
+    /** What it was done to; never an e-mail address. */
+    subject: Generated<string>
+    outcome: 'begun' | 'done' | 'refused'
+  }
+  /** Trouble that the operator is told of, once, and again when it is over. */
+  alert_states: {
+    name: string
+    since_at: Instant
+    sentence: string
+    told_at: Instant | null
+    /** When it was found to be over, as long as that is not told. */
+    cleared_at: Instant | null
+    attempts: Generated<number>
+    /** Why it could not be told. */
+    failure: Generated<string>
+  }
+  /** Faults of ours, one row for each that is told apart. */
+  error_groups: {
+    fingerprint: string
+    message: string
+    route: string
+    times: number
+    first_at: Instant
+    last_at: Instant
+  }
+  /** How large the database and its log were, once a day. */
+  database_sizes: { day_on: Day; bytes: number; log_bytes: number }
+
   /** A person. What stands after `subscribed_at` is derived; who was erased has `erased:<id>` for an address. */
   contacts: Defaulted<EngagementCounts> & {
     id: Generated<number>

@@ -5,25 +5,46 @@ import type { Express } from 'express'
 const longestHead = 64 * 1024
 
 /**
+ * Milliseconds: a head that trickles in (slowloris) has so long, a whole request with its body so long, and what
+ * overdoes it is cut off when it is next looked at.
+ */
+const headTime = 10_000
+const requestTime = 120_000
+const lookEvery = 2_000
+
+/**
  * The HTTP server around the app. Node refuses what is no HTTP by itself, without a word; here the caller, who may be
  * a landing page on another origin, is told what is wrong.
  */
-export function httpServer(app: Express) {
-  const server = createServer({ maxHeaderSize: longestHead }, app)
+export function httpServer(
+  app: Express,
+  { headersTimeout = headTime, requestTimeout = requestTime, connectionsCheckingInterval = lookEvery } = {},
+) {
+  const server = createServer(
+    { maxHeaderSize: longestHead, headersTimeout, requestTimeout, connectionsCheckingInterval },
+    app,
+  )
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (!socket.writable || error.code === 'ECONNRESET') return void socket.destroy()
     const tooLong = error.code === 'HPE_HEADER_OVERFLOW'
+    const tooSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
     const body = JSON.stringify({
       error: 'validation_error',
       details: {
-        query: tooLong
-          ? 'The address and the headers are longer than 64 KiB together.'
-          : 'This is no valid HTTP request. Letters outside ASCII have to be percent-encoded in an address.',
+        query: tooSlow
+          ? 'The request did not come to its end in time.'
+          : tooLong
+            ? 'The address and the headers are longer than 64 KiB together.'
+            : 'This is no valid HTTP request. Letters outside ASCII have to be percent-encoded in an address.',
       },
     })
     socket.end(
       [
-        tooLong ? 'HTTP/1.1 431 Request Header Fields Too Large' : 'HTTP/1.1 400 Bad Request',
+        tooSlow
+          ? 'HTTP/1.1 408 Request Timeout'
+          : tooLong
+            ? 'HTTP/1.1 431 Request Header Fields Too Large'
+            : 'HTTP/1.1 400 Bad Request',
         'Content-Type: application/json; charset=utf-8',
         `Content-Length: ${Buffer.byteLength(body)}`,
         'Access-Control-Allow-Origin: *',
