@@ -4,6 +4,7 @@ import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { readEvidence } from './evidence.js'
 import type { Linked } from './link.js'
+import type { Seen } from './posterior.js'
 import type { ChoiceFact, PromoFact, PromoReceipt } from './record.js'
 import { type Candidate, ctrWeight, OfferWheel } from './selection.js'
 import { type PromoSettings, readPromoSettings } from './settings.js'
@@ -29,7 +30,8 @@ export interface KnownOffer extends Linked {
   archived: boolean
   fromOn: string | null
   untilOn: string | null
-  counted: { impressions: number; clicks: number }
+  /** As they were reported, also those of which no text is known. */
+  counted: Seen
   texts: KnownText[]
 }
 
@@ -93,9 +95,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
         .execute(),
       db
         .selectFrom('promo_text_variations as texts')
-        .leftJoin('promo_variation_counts as counts', 'counts.variation_id', 'texts.id')
         .selectAll('texts')
-        .select(['counts.impressions', 'counts.clicks'])
         .$if(ids !== null, (query) => query.where('texts.offer_id', 'in', ids!))
         .orderBy('texts.id')
         .execute(),
@@ -132,7 +132,6 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
         lengthCategory: row.length_category,
         weight: row.weight,
         mayRun: row.approved === 1 && row.archived_at === null && row.weight > 0,
-        counted: { impressions: row.impressions ?? 0, clicks: row.clicks ?? 0 },
         evidence: before?.evidence ?? { impressions: 0, clicks: 0 },
         pending: before?.pending ?? false,
         turns: before?.turns ?? turns.get(row.id) ?? 0,
@@ -211,7 +210,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
       most -= some.length
       for (const id of some) stale.delete(id)
       try {
-        const halfLives = new Map(some.map((id) => [id, offers.get(id)!.halfLifeDays]))
+        const halfLives = new Map(some.map((id) => [id, fadingOf(offers.get(id)!)]))
         const wish = {
           offerIds: some,
           meaning: settings.meaning,
@@ -233,6 +232,15 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
       }
     }
   }
+
+  /** What pages make the CTR of an offer of. */
+  const seenOf = ({ counted, texts }: KnownOffer): Seen =>
+    settings.meaning === 'message'
+      ? counted
+      : {
+          impressions: texts.reduce((sum, { evidence }) => sum + evidence.impressions, 0),
+          clicks: texts.reduce((sum, { evidence }) => sum + evidence.clicks, 0),
+        }
 
   const isEligible = (offer: KnownOffer, day: string) =>
     offer.active &&
@@ -273,7 +281,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
       const wheel = new OfferWheel(
         eligible.map((offer) => ({
           id: offer.id,
-          weight: offer.strategy === 'ctr' ? ctrWeight(offer.baseWeight, offer.counted) : offer.baseWeight,
+          weight: offer.strategy === 'ctr' ? ctrWeight(offer.baseWeight, seenOf(offer)) : offer.baseWeight,
         })),
       )
       if (wheels.size > 200) wheels.clear()
@@ -295,18 +303,9 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
     written(fact: PromoFact, receipt: PromoReceipt) {
       version++
       if (!receipt.counted || fact.kind === 'choice') return
-      const adds =
-        fact.kind === 'impression'
-          ? { impressions: fact.placements, clicks: 0 }
-          : { impressions: 0, clicks: 1 }
-      for (const counted of [
-        offers.get(fact.offerId)?.counted,
-        fact.variationId === null ? undefined : texts.get(fact.variationId)?.counted,
-      ]) {
-        if (!counted) continue
-        counted.impressions += adds.impressions
-        counted.clicks += adds.clicks
-      }
+      const counted = offers.get(fact.offerId)?.counted
+      if (counted && fact.kind === 'impression') counted.impressions += fact.placements
+      else if (counted) counted.clicks += 1
       stale.add(fact.offerId)
     },
     /** An offer, or one of its texts, was edited. */
@@ -331,6 +330,9 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
 export type OfferDirectory = ReturnType<typeof offerDirectory>
 
 const nothing: ReadonlySet<number> = new Set()
+
+/** Only learning forgets. */
+const fadingOf = ({ strategy, halfLifeDays }: KnownOffer) => (strategy === 'learn' ? halfLifeDays : null)
 
 function evenTurns(texts: KnownText[]) {
   const running = texts.filter(({ mayRun, turns }) => mayRun && turns > 0)

@@ -14,9 +14,7 @@ export interface Candidate {
   id: number
   /** Above 0. */
   weight: number
-  /** Clicks and impressions as they were counted. */
-  counted: Seen
-  /** What learning may believe: impressions that readers are known to have had, and clicks by people, perhaps faded. */
+  /** What may be believed: impressions that readers are known to have had, and clicks by people; for learning perhaps faded. */
   evidence: Seen
   /** It was shown in issues of which nobody knows yet how many got them. */
   pending: boolean
@@ -52,7 +50,7 @@ export function textRule(
     case 'ctr':
       return {
         rule: 'weights',
-        texts: candidates.map((text) => [text.id, ctrWeight(text.weight, text.counted)]),
+        texts: candidates.map((text) => [text.id, ctrWeight(text.weight, text.evidence)]),
       }
     case 'test': {
       const least = Math.min(...candidates.map(({ turns }) => turns))
@@ -85,8 +83,11 @@ export function textRule(
 /** Beliefs are written down with each choice; beyond this many digits they say nothing. */
 const round = (value: number) => Math.round(value * 1e4) / 1e4
 
-/** `base weight × (1 + CTR ÷ 100)`, with the CTR in per cent: a CTR of 5 % makes a weight 1.05 times as heavy. */
-export const ctrWeight = (weight: number, counted: Seen) => weight * (1 + (ctr(counted) ?? 0))
+/**
+ * `base weight × (1 + CTR ÷ 100)`, with the CTR in per cent: a CTR of 5 % makes a weight 1.05 times as heavy. The base weight
+ * holds where there is no CTR.
+ */
+export const ctrWeight = (weight: number, seen: Seen) => weight * (1 + (ctr(seen) ?? 0))
 
 /** Chooses a text by its rule. */
 export function chooseText(rule: TextRule, random: Random): number {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
+import { firefox } from '../support/builders.js'
 import { holdLock } from '../support/lock.js'
-import { anOffer, aPromo, aVariation, tellClick } from '../support/promos.js'
+import { anOffer, aPromo, aVariation, tellClick, tellImpression } from '../support/promos.js'
 
 const path = '/api/v1/promo/select-random'
 
@@ -185,6 +186,61 @@ describe('select-random', () => {
     expect(weights.map((row) => JSON.parse(row.weights))).toContainEqual({
       rule: 'weights',
       texts: ids.map((id) => [id, 1]),
+    })
+  })
+
+  it('weighs by the CTR that pages tell: of all who got the issues, not of the issues', async () => {
+    const app = await testApp({ env: { PROMO_CLICKS_PER_MINUTE: '0' } })
+    const { offer, ids } = await aPromo(app, { texts: 3, strategy: 'ctr', half_life_days: 1, base_weight: 2 })
+    const weights = async () => {
+      await app.http.get(path).expect(200)
+      await app.promos.settled()
+      const { offers, texts } = await app.db
+        .selectFrom('promo_choices')
+        .innerJoin('promo_weightings as offers', 'offers.id', 'offers_weighting_id')
+        .innerJoin('promo_weightings as texts', 'texts.id', 'texts_weighting_id')
+        .select(['offers.weights as offers', 'texts.weights as texts'])
+        .orderBy('promo_choices.id', 'desc')
+        .executeTakeFirstOrThrow()
+      return { offers: JSON.parse(offers), texts: JSON.parse(texts).texts }
+    }
+    for (const [place, clicks] of [60, 40].entries()) {
+      const newsletter_send_id = `issue-${place}`
+      await tellImpression(app, { offer_id: offer.id, variation_id: ids[place], newsletter_send_id })
+      for (let click = 0; click < clicks; click++)
+        await tellClick(app, { variation_id: ids[place], ip_hash: `reader ${click}` }).expect(204)
+    }
+    await app.promos.refresh()
+    app.clock.pass(5_000)
+    expect(await weights()).toEqual({ offers: [[offer.id, 2]], texts: ids.map((id) => [id, 1]) })
+    await app.db.updateTable('promo_sends').set({ delivered: 2_000, tied_by: 'hand' }).execute()
+    await app.promos.lookAgain()
+    app.clock.pass(5_000)
+    const [one, two, three] = ids
+    expect(await weights()).toEqual({
+      offers: [[offer.id, 2 * 1.025]],
+      texts: [
+        [one, 1.03],
+        [two, 1.02],
+        [three, 1],
+      ],
+    })
+    await app.db
+      .insertInto('settings')
+      .values({ name: 'promo_impression_meaning', value: 'message' })
+      .execute()
+    await app.promos.settingsChanged()
+    await tellImpression(app, { offer_id: offer.id, variation_id: three, placements: 98 }).expect(204)
+    await app.http.get(`/go/${offer.slug}`).set('User-Agent', firefox).expect(302)
+    await app.promos.refresh()
+    app.clock.pass(5_000)
+    expect(await weights()).toEqual({
+      offers: [[offer.id, 2 * (1 + 101 / 100)]],
+      texts: [
+        [one, 61],
+        [two, 41],
+        [three, 1],
+      ],
     })
   })
 

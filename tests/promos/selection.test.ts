@@ -9,7 +9,6 @@ const seen = (impressions = 0, clicks = 0) => ({ impressions, clicks })
 const candidate = (id: number, given: Partial<Candidate> = {}): Candidate => ({
   id,
   weight: 1,
-  counted: given.evidence ?? seen(),
   evidence: seen(),
   pending: false,
   turns: 0,
@@ -58,8 +57,8 @@ describe('each strategy', () => {
 
   it('by CTR: in proportion to weight × (1 + CTR ÷ 100)', () => {
     const texts = [
-      candidate(1, { counted: seen(100, 40) }),
-      candidate(2, { counted: seen(100, 10), weight: 2 }),
+      candidate(1, { evidence: seen(100, 40) }),
+      candidate(2, { evidence: seen(100, 10), weight: 2 }),
       candidate(3),
     ]
     expectShares(draws('ctr', texts), [

@@ -90,7 +90,6 @@ function earned(strategy: Strategy, rates: number[], { runs, seed }: { runs: num
     const texts: Candidate[] = rates.map((_, id) => ({
       id,
       weight: 1,
-      counted: { impressions: 0, clicks: 0 },
       evidence: { impressions: 0, clicks: 0 },
       pending: false,
       turns: 0,
