@@ -469,7 +469,11 @@ export interface Tables {
     archived_at: Instant | null
     created_at: Instant
     created_by: number | null
+    /** Since when its texts take turns, each as often as the others: from here on their turns are counted. */
+    rotation_from: Generated<Instant>
   }
+  /** Slugs that offers had: links already sent lead on. */
+  promo_old_slugs: { slug: string; offer_id: number }
   promo_text_variations: {
     id: Generated<number>
     offer_id: number
@@ -552,7 +556,8 @@ export interface Tables {
   }
   /** `variation_id` is 0 for clicks of which no text is known. */
   promo_days: PromoCounts & { offer_id: number; variation_id: number; day_on: Day }
-  promo_hours: PromoCounts & { offer_id: number; hour_at: Instant }
+  /** By quarters of an hour: there are zones whose hours begin at half or at a quarter past. */
+  promo_quarters: PromoCounts & { offer_id: number; quarter_at: Instant }
   promo_devices: PromoCounts & { offer_id: number; device: string }
   promo_send_counts: PromoCounts & { variation_id: number; send_id: number }
   /** JWTs that were given out, so that each can be revoked. */

@@ -3,7 +3,7 @@ import { greaterOf } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
-import { hourLength } from '../web/calendar.js'
+import { quarterLength } from '../web/calendar.js'
 import { noCounts } from './metrics.js'
 
 /** A fact as the counts see it. */
@@ -27,7 +27,7 @@ export class PromoChanges {
   readonly #offers: Changes<{ offer_id: number } & Latest> = new Map()
   readonly #variations: Changes<{ variation_id: number } & Latest> = new Map()
   readonly #days: Changes<{ offer_id: number; variation_id: number; day_on: string }> = new Map()
-  readonly #hours: Changes<{ offer_id: number; hour_at: number }> = new Map()
+  readonly #quarters: Changes<{ offer_id: number; quarter_at: number }> = new Map()
   readonly #devices: Changes<{ offer_id: number; device: string }> = new Map()
   readonly #sends: Changes<{ variation_id: number; send_id: number }> = new Map()
 
@@ -42,7 +42,7 @@ export class PromoChanges {
       last_click_at: adds.clicks ? at : null,
     }
     const day_on = this.#calendar.dayOf(at)
-    const hour_at = Math.floor(at / hourLength) * hourLength
+    const quarter_at = Math.floor(at / quarterLength) * quarterLength
     const variation_id = variationId ?? 0
     gather(this.#offers, `${offerId}`, { offer_id: offerId, ...latest }, adds)
     gather(
@@ -51,7 +51,7 @@ export class PromoChanges {
       { offer_id: offerId, variation_id, day_on },
       adds,
     )
-    gather(this.#hours, `${offerId} ${hour_at}`, { offer_id: offerId, hour_at }, adds)
+    gather(this.#quarters, `${offerId} ${quarter_at}`, { offer_id: offerId, quarter_at }, adds)
     if (variationId !== null)
       gather(this.#variations, `${variationId}`, { variation_id: variationId, ...latest }, adds)
     if (device !== null) gather(this.#devices, `${offerId} ${device}`, { offer_id: offerId, device }, adds)
@@ -63,7 +63,7 @@ export class PromoChanges {
     for (const row of this.#offers.values()) await this.#put.offer(tx, row)
     for (const row of this.#variations.values()) await this.#put.variation(tx, row)
     for (const row of this.#days.values()) await this.#put.day(tx, row)
-    for (const row of this.#hours.values()) await this.#put.hour(tx, row)
+    for (const row of this.#quarters.values()) await this.#put.quarter(tx, row)
     for (const row of this.#devices.values()) await this.#put.device(tx, row)
     for (const row of this.#sends.values()) await this.#put.send(tx, row)
     this.clear()
@@ -74,7 +74,7 @@ export class PromoChanges {
       this.#offers,
       this.#variations,
       this.#days,
-      this.#hours,
+      this.#quarters,
       this.#devices,
       this.#sends,
     ])
@@ -190,16 +190,16 @@ function queries(db: Db) {
           })),
         ),
     ),
-    hour: compiled<{ offer_id: number; hour_at: number } & PromoCounts>((value) =>
+    quarter: compiled<{ offer_id: number; quarter_at: number } & PromoCounts>((value) =>
       db
-        .insertInto('promo_hours')
-        .values({ offer_id: value('offer_id'), hour_at: value('hour_at'), ...values(value) })
+        .insertInto('promo_quarters')
+        .values({ offer_id: value('offer_id'), quarter_at: value('quarter_at'), ...values(value) })
         .onConflict((conflict) =>
-          conflict.columns(['offer_id', 'hour_at']).doUpdateSet(({ eb, ref }) => ({
-            impressions: eb(ref('promo_hours.impressions'), '+', ref('excluded.impressions')),
-            clicks: eb(ref('promo_hours.clicks'), '+', ref('excluded.clicks')),
-            repeated_clicks: eb(ref('promo_hours.repeated_clicks'), '+', ref('excluded.repeated_clicks')),
-            machine_clicks: eb(ref('promo_hours.machine_clicks'), '+', ref('excluded.machine_clicks')),
+          conflict.columns(['offer_id', 'quarter_at']).doUpdateSet(({ eb, ref }) => ({
+            impressions: eb(ref('promo_quarters.impressions'), '+', ref('excluded.impressions')),
+            clicks: eb(ref('promo_quarters.clicks'), '+', ref('excluded.clicks')),
+            repeated_clicks: eb(ref('promo_quarters.repeated_clicks'), '+', ref('excluded.repeated_clicks')),
+            machine_clicks: eb(ref('promo_quarters.machine_clicks'), '+', ref('excluded.machine_clicks')),
           })),
         ),
     ),

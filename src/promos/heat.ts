@@ -1,5 +1,6 @@
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
+import { dayLength } from '../web/calendar.js'
 import { number, plural } from '../web/formats.js'
 
 export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
@@ -7,24 +8,50 @@ export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday',
 /** Clicks on an offer by weekday (0 is Monday) and hour of the reporting time zone, since an instant. */
 export async function readHeat(readers: Readers, calendar: Calendar, offer: number, since: number) {
   const rows = await readers
-    .selectFrom('promo_hours')
-    .select(['hour_at', 'clicks'])
+    .selectFrom('promo_quarters')
+    .select(['quarter_at', 'clicks'])
     .where('offer_id', '=', offer)
-    .where('hour_at', '>=', since)
+    .where('quarter_at', '>=', since)
     .where('clicks', '>', 0)
     .execute()
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: calendar.timeZone,
-    weekday: 'long',
-    hour: '2-digit',
-    hourCycle: 'h23',
-  })
+  const offsetAt = offsets(calendar.timeZone)
   const cells = weekdays.map(() => Array.from({ length: 24 }, () => 0))
-  for (const { hour_at, clicks } of rows) {
-    const parts = Object.fromEntries(format.formatToParts(hour_at).map(({ type, value }) => [type, value]))
-    cells[weekdays.indexOf(parts.weekday!)]![Number(parts.hour)]! += clicks
+  for (const { quarter_at, clicks } of rows) {
+    const local = new Date(quarter_at + offsetAt(quarter_at))
+    cells[(local.getUTCDay() + 6) % 7]![local.getUTCHours()]! += clicks
   }
   return cells
+}
+
+/** How far a zone's clocks are ahead of UTC, in milliseconds. Most days need a look at their beginning and end alone. */
+function offsets(timeZone: string) {
+  const format = new Intl.DateTimeFormat('en-US', {
+    timeZone,
+    year: 'numeric',
+    month: 'numeric',
+    day: 'numeric',
+    hour: 'numeric',
+    minute: 'numeric',
+    hourCycle: 'h23',
+  })
+  const known = new Map<number, number>()
+  function read(at: number) {
+    const parts = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)]))
+    return Date.UTC(parts.year!, parts.month! - 1, parts.day!, parts.hour!, parts.minute!) - at
+  }
+  function offsetAt(at: number) {
+    let offset = known.get(at)
+    if (offset === undefined) {
+      offset = read(at)
+      known.set(at, offset)
+    }
+    return offset
+  }
+  return (at: number) => {
+    const day = Math.floor(at / dayLength) * dayLength
+    const offset = offsetAt(day)
+    return offset === offsetAt(day + dayLength) ? offset : offsetAt(at)
+  }
 }
 
 const rowHeight = 26

@@ -21,15 +21,15 @@ const latest = `max(case when not clicked then happened_at end) as last_impressi
 const statements = [
   'delete from promo_offer_counts',
   'delete from promo_variation_counts',
-  'delete from promo_hours',
+  'delete from promo_quarters',
   'delete from promo_devices',
   'delete from promo_send_counts',
   `insert into promo_offer_counts (offer_id, ${names}, last_impression_at, last_click_at)
    select offer_id, ${sums}, ${latest} from ${facts} group by offer_id`,
   `insert into promo_variation_counts (variation_id, ${names}, last_impression_at, last_click_at)
    select variation_id, ${sums}, ${latest} from ${facts} where variation_id is not null group by variation_id`,
-  `insert into promo_hours (offer_id, hour_at, ${names})
-   select offer_id, happened_at / 3600000 * 3600000 as hour, ${sums} from ${facts} group by offer_id, hour`,
+  `insert into promo_quarters (offer_id, quarter_at, ${names})
+   select offer_id, happened_at / 900000 * 900000 as quarter, ${sums} from ${facts} group by offer_id, quarter`,
   `insert into promo_devices (offer_id, device, ${names})
    select offer_id, device, ${sums} from ${facts} where device is not null group by offer_id, device`,
   `insert into promo_send_counts (variation_id, send_id, ${names})

@@ -11,8 +11,9 @@ export interface Calendar {
 
 export const hourLength = 3_600_000
 export const dayLength = 24 * hourLength
-/** Every zone's offset is a multiple of this, so a day never changes within one. */
-const quarter = 900_000
+/** Every zone's offset is a multiple of this, so neither a day nor an hour changes within one. */
+export const quarterLength = 900_000
+const quarter = quarterLength
 
 /** @param timeZone an IANA name, such as `Europe/Berlin` */
 export function calendar(timeZone: string): Calendar {

@@ -79,7 +79,7 @@ async function countsOf({ db }: Pick<TestApp, 'db'>) {
     'promo_offer_counts',
     'promo_variation_counts',
     'promo_days',
-    'promo_hours',
+    'promo_quarters',
     'promo_devices',
     'promo_send_counts',
   ] as const

@@ -4,6 +4,7 @@ import { aMailing } from '../support/audience.js'
 import { firefox } from '../support/builders.js'
 import { aPerson } from '../support/person.js'
 import { anOffer, aPromo, aVariation, tellClick, tellImpression } from '../support/promos.js'
+import { expectCountsToHold } from '../support/recount.js'
 
 async function aRoom(env: Record<string, string> = {}) {
   const app = await testApp({ env: { PROMO_CLICKS_PER_MINUTE: '0', ...env } })
@@ -42,6 +43,28 @@ async function anIssue(
   room.clock.pass(60_000)
 }
 const verdictOn = (page: string) => /<p id="verdict">(.*?)<\/p>/s.exec(page)![1]!.replace(/<[^>]+>/g, '')
+
+/** The hour that the heatmap of the only offer names. */
+const peakOf = async (room: Room) => /Most clicks come[^<]*/.exec(await room.page('/promos/offers/1'))?.[0]
+
+describe('the heatmap', () => {
+  it.each([
+    // A quarter to six hours ahead of UTC: their hours begin at a quarter past.
+    ['Asia/Kathmandu', ['07:14', '07:15', '08:14', '08:15'], 'Saturday at 13:00, 2 of 4.'],
+    // The clock goes back from three to two.
+    ['Europe/Berlin', ['00:59', '01:00', '02:00'], 'Sunday at 2:00, 2 of 3.'],
+  ])('has the hours of the clock in %s', async (TIME_ZONE, instants, peak) => {
+    const room = await aRoom({ TIME_ZONE })
+    const { ids } = await aPromo(room)
+    for (const instant of instants) {
+      room.clock.at = Date.parse(`2026-10-${TIME_ZONE === 'Europe/Berlin' ? 25 : 24}T${instant}Z`)
+      const told = { variation_id: ids[0], ip_hash: instant }
+      await tellClick({ http: room.outside }, told).expect(204)
+    }
+    expect(await peakOf(room)).toBe(`Most clicks come on ${peak}`)
+    await expectCountsToHold(room.db)
+  })
+})
 
 describe('the pages of promos', () => {
   it('lead from nothing to an offer with an approved text', async () => {

@@ -22,7 +22,7 @@ const derived = [
   'promo_offer_counts',
   'promo_variation_counts',
   'promo_days',
-  'promo_hours',
+  'promo_quarters',
   'promo_devices',
   'promo_send_counts',
 ] as const
