@@ -80,7 +80,7 @@ it('give a click to the issue that showed its text last', async () => {
 
 it('keep less of a click when the switch is off', async () => {
   const app = await testApp()
-  const { ids } = await aPromo(app)
+  const { offer, ids } = await aPromo(app)
   await app.db.insertInto('settings').values({ name: 'promo_click_metadata', value: '0' }).execute()
   await app.promos.settingsChanged()
   const click = {
@@ -91,10 +91,13 @@ it('keep less of a click when the switch is off', async () => {
   }
   await tellClick(app, click).expect(204)
   await tellClick(app, { ...click, user_agent: 'curl/8' }).expect(204)
+  await tellClick(app, { variation_id: ids[0] }).expect(204)
+  await app.http.get(`/go/${offer.slug}`).set('User-Agent', 'SecretBrowser/1').expect(302)
+  expect(await app.db.selectFrom('user_agents').selectAll().execute()).toEqual([])
   const rows = await app.db.selectFrom('promo_clicks').selectAll().execute()
   for (const row of rows)
     expect(row).toMatchObject({ address: null, user_agent_id: null, device: null, referrer: '' })
-  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 1, machine_clicks: 1 })
+  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 2, machine_clicks: 1 })
   await expectCountsToHold(app.db)
 })
 
