@@ -119,7 +119,7 @@ function wordsOf(rule: TextRule, strategy: string): string {
           ? 'In proportion to weight × (1 + CTR ÷ 100).'
           : 'In proportion to the weights.'
     case 'turns':
-      return 'Whose turn it was: those that were chosen least often so far have weight 1.'
+      return 'Whose turn it was: those that were chosen least often since the last text joined have weight 1.'
     case 'newcomers':
       return 'New texts come first until each was shown 100 times: they have weight 1.'
     case 'beliefs':

@@ -75,6 +75,14 @@ const allMailboxes = new RegExp(mailbox.source, 'gi')
 export const holdsMailbox = (text: string) =>
   (text.includes('@') || text.includes('%40')) && mailbox.test(text)
 
+/** An internet address of version 4; in names of hosts also with dashes. */
+const dotted = /(?<!\d)\d{1,3}(?:\.\d{1,3}){3}(?!\d)/
+const dottedOrDashed = /(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3}(?!\d)/
+
+/** @param text a few words */
+export const holdsAddress = (text: string) =>
+  dotted.test(text) || (text.includes(':') && text.split(/[^\w:.]+/).some((word) => isIP(word) > 0))
+
 /**
  * What may be kept of a referrer: a plain word (`newsletter`) or the host of an address. Paths, queries and whatever looks
  * like a person's or a machine's address go.
@@ -84,14 +92,23 @@ export function keptReferrer(text: string): string {
   const isUrl = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed)
   if (isUrl) {
     if (!URL.canParse(trimmed)) return ''
-    const host = new URL(trimmed).hostname.replace(/^\[|\]$/g, '')
-    return isIP(host) || holdsMailbox(host) ? '' : host.slice(0, 253)
+    const host = new URL(trimmed).hostname
+    return host.startsWith('[') || dottedOrDashed.test(host) || holdsMailbox(host) ? '' : host.slice(0, 253)
   }
   const word = trimmed.replace(/[?#].*$/s, '').trim()
-  if (holdsMailbox(trimmed) || isIP(word) || /\d{5}/.test(word)) return ''
+  if (holdsMailbox(word) || dottedOrDashed.test(word) || /\d{5}/.test(word)) return ''
   return /^[\p{L}\p{N} ._-]{1,80}$/u.test(word) ? word : ''
 }
 
-/** A user agent without the mailbox that some crawlers carry in theirs. */
-export const keptUserAgent = (text: string) =>
-  holdsMailbox(text) ? text.replace(allMailboxes, '').replace(/ {2,}/g, ' ').trim() : text.trim()
+/** Four numbers that are no version, as in `Chrome/124.0.0.0`. */
+const addressesInAgents = /(?<![\w.])(?<!\w\/)\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)/g
+const withColons = /(?<![\w:.])[0-9a-f]*:[0-9a-f]*:[0-9a-f:.]*/gi
+
+/** A user agent without the mailbox that some crawlers carry in theirs, and without internet addresses. */
+export function keptUserAgent(text: string): string {
+  let kept = holdsMailbox(text) ? text.replace(allMailboxes, '') : text
+  kept = kept.replace(addressesInAgents, '')
+  if (kept.indexOf(':') !== kept.lastIndexOf(':'))
+    kept = kept.replace(withColons, (word) => (isIP(word) ? '' : word))
+  return kept === text ? text.trim() : kept.replace(/ {2,}/g, ' ').trim()
+}

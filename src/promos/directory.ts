@@ -32,6 +32,8 @@ export interface KnownOffer extends Linked {
   untilOn: string | null
   /** As they were reported, also those of which no text is known. */
   counted: Seen
+  /** Since when its texts take turns. */
+  rotation_from: number
   texts: KnownText[]
 }
 
@@ -62,6 +64,7 @@ const columnsOfOffers = [
   'offers.from_on',
   'offers.until_on',
   'offers.archived_at',
+  'offers.rotation_from',
 ] as const
 
 /**
@@ -77,6 +80,8 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
   /** Offers whose evidence has to be read again. */
   const stale = new Set<number>()
   const wheels = new Map<string, { wheel: OfferWheel; made: number; day: string }>()
+  /** Choices of an earlier process that are not among the turns yet, by their ids in the spool. */
+  const unturned = new Set(spooled.map(({ spoolId }) => spoolId))
   let settings: PromoSettings = { meaning: 'issue', keepsMetadata: true }
   let loading: Promise<void> | null = null
   let isLoaded = false
@@ -101,8 +106,9 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
         .execute(),
       ids === null ? readTurns() : new Map<number, number>(),
     ])
+    const earlier = new Map(rows.map(({ id }) => [id, offers.get(id)]))
     for (const row of rows) {
-      const before = offers.get(row.id)
+      const before = earlier.get(row.id)
       if (before) slugs.delete(before.slug)
       const offer: KnownOffer = {
         ...row,
@@ -139,19 +145,42 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
       texts.set(text.id, text)
       offers.get(text.offerId)!.texts.push(text)
     }
-    // Who joins a test late has its turns from now on, and not all that it missed.
-    for (const row of rows) evenTurns(offers.get(row.id)!.texts)
+    const changed = rows.flatMap(({ id }) => {
+      const [before, offer] = [earlier.get(id), offers.get(id)!]
+      return before && beginsAnew(before, offer) ? offer : []
+    })
+    if (changed.length > 0) await rotateAnew(changed)
     wheels.clear()
     version++
   }
 
+  /** Who joins a test has its turns from now on, and not all that it missed. */
+  async function rotateAnew(changed: KnownOffer[]) {
+    const at = now()
+    for (const offer of changed) {
+      offer.rotation_from = at
+      for (const text of offer.texts) text.turns = 0
+    }
+    const ids = changed.map(({ id }) => id)
+    await db.updateTable('promo_offers').set({ rotation_from: at }).where('id', 'in', ids).execute()
+  }
+
   async function readTurns() {
     const rows = await db
-      .selectFrom('promo_choices')
-      .select(({ fn }) => ['variation_id', fn.countAll<number>().as('turns')])
-      .groupBy('variation_id')
+      .selectFrom('promo_choices as choices')
+      .innerJoin('promo_offers as offers', 'offers.id', 'choices.offer_id')
+      .select(({ fn }) => ['choices.variation_id', fn.countAll<number>().as('turns')])
+      .where('choices.strategy', '=', 'test')
+      .whereRef('choices.chosen_at', '>=', 'offers.rotation_from')
+      .groupBy('choices.variation_id')
       .execute()
     return new Map(rows.map((row) => [row.variation_id, row.turns]))
+  }
+
+  function takeTurn({ strategy, offerId, variationId, happenedAt }: ChoiceFact) {
+    const offer = offers.get(offerId)
+    const text = offer?.texts.find(({ id }) => id === variationId)
+    if (offer && text && strategy === 'test' && happenedAt >= offer.rotation_from) text.turns++
   }
 
   async function readLastTexts() {
@@ -302,6 +331,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
     /** A fact is in the database. */
     written(fact: PromoFact, receipt: PromoReceipt) {
       version++
+      if (fact.kind === 'choice' && !receipt.repeated && unturned.delete(fact.spoolId)) takeTurn(fact)
       if (!receipt.counted || fact.kind === 'choice') return
       const counted = offers.get(fact.offerId)?.counted
       if (counted && fact.kind === 'impression') counted.impressions += fact.placements
@@ -334,11 +364,13 @@ const nothing: ReadonlySet<number> = new Set()
 /** Only learning forgets. */
 const fadingOf = ({ strategy, halfLifeDays }: KnownOffer) => (strategy === 'learn' ? halfLifeDays : null)
 
-function evenTurns(texts: KnownText[]) {
-  const running = texts.filter(({ mayRun, turns }) => mayRun && turns > 0)
-  if (running.length === 0) return
-  const least = Math.min(...running.map(({ turns }) => turns))
-  for (const text of texts) if (text.turns === 0) text.turns = least
+/** Its texts begin to take turns, or there is one more that does. */
+function beginsAnew(before: KnownOffer, { strategy, texts }: KnownOffer) {
+  const ran = new Set(before.texts.filter(({ mayRun }) => mayRun).map(({ id }) => id))
+  return (
+    strategy === 'test' &&
+    (before.strategy !== 'test' || texts.some(({ id, mayRun }) => mayRun && !ran.has(id)))
+  )
 }
 
 /** What a page needs of the row behind an offer. */

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { plainAddress } from '../campaigns/forms.js'
-import { holdsMailbox } from './click-traces.js'
+import { holdsAddress, holdsMailbox } from './click-traces.js'
 
 /** Ids may come as numbers or as the digits of one; what a program leaves empty counts as left out. */
 const id = (name: string, field: string) =>
@@ -36,7 +36,8 @@ const label = (field: string) =>
       z
         .string()
         .max(200, `The ${field} is longer than 200 characters.`)
-        .refine((text) => !holdsMailbox(text), `The ${field} must not hold an e-mail address.`),
+        .refine((text) => !holdsMailbox(text), `The ${field} must not hold an e-mail address.`)
+        .refine((text) => !holdsAddress(text), `The ${field} must not hold an internet address.`),
     )
 const traces = (field: string) =>
   z.string(`The ${field} is text.`).max(4_000, `The ${field} is longer than 4000 characters.`)

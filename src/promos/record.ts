@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { LRUCache } from 'lru-cache'
-import { agentBook, type Device } from '../audience/devices.js'
+import { agentBook, type Device, isMachine } from '../audience/devices.js'
 import type { Networks } from '../audience/networks.js'
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
@@ -120,11 +120,14 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
     const { keepsMetadata } = settings
     const { offerId, variationId, happenedAt: at } = fact
     const text = fact.userAgent === null ? '' : keptUserAgent(fact.userAgent)
-    const agent = text === '' ? null : await agents.findOrAdd(tx, text)
+    // A user agent that is not kept is only looked at.
+    const agent = text !== '' && keepsMetadata ? await agents.findOrAdd(tx, text) : null
+    const isByMachine = agent ? agent.machine : text !== '' && isMachine(text)
+    const device: Device | null = agent?.device ?? null
     const address =
       fact.address === null || !keepsMetadata ? null : await addresses.hash(tx, fact.address, at)
     const isRepeat = address !== null && (await cameBefore(tx, address, variationId, offerId, at))
-    const verdict = verdictOf(fact, agent?.machine ?? false)
+    const verdict = verdictOf(fact, isByMachine)
     const sendId = variationId === null ? null : await sendBefore(tx, variationId, at)
     const { rows } = await query.click(tx, {
       offer_id: offerId,
@@ -133,14 +136,13 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       happened_at: at,
       referrer: keepsMetadata ? keptReferrer(fact.referrer) : '',
       address,
-      user_agent_id: keepsMetadata ? (agent?.id ?? null) : null,
-      device: keepsMetadata ? (agent?.device ?? null) : null,
+      user_agent_id: agent?.id ?? null,
+      device,
       verdict,
       repeated: isRepeat ? 1 : 0,
       spool_id: fact.spoolId,
     })
     if (rows.length === 0) return before
-    const device: Device | null = keepsMetadata ? (agent?.device ?? null) : null
     const counted = verdict < 2 && !isRepeat
     const adds = verdict === 2 ? { machine_clicks: 1 } : isRepeat ? { repeated_clicks: 1 } : { clicks: 1 }
     changes.add({ offerId, variationId, sendId, device, at, adds })

@@ -18,7 +18,7 @@ export interface Candidate {
   evidence: Seen
   /** It was shown in issues of which nobody knows yet how many got them. */
   pending: boolean
-  /** How often it was chosen. */
+  /** How often it was chosen since the texts of its offer take turns. */
   turns: number
 }
 

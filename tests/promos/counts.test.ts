@@ -80,7 +80,7 @@ it('give a click to the issue that showed its text last', async () => {
 
 it('keep less of a click when the switch is off', async () => {
   const app = await testApp()
-  const { ids } = await aPromo(app)
+  const { offer, ids } = await aPromo(app)
   await app.db.insertInto('settings').values({ name: 'promo_click_metadata', value: '0' }).execute()
   await app.promos.settingsChanged()
   const click = {
@@ -91,10 +91,13 @@ it('keep less of a click when the switch is off', async () => {
   }
   await tellClick(app, click).expect(204)
   await tellClick(app, { ...click, user_agent: 'curl/8' }).expect(204)
+  await tellClick(app, { variation_id: ids[0] }).expect(204)
+  await app.http.get(`/go/${offer.slug}`).set('User-Agent', 'SecretBrowser/1').expect(302)
+  expect(await app.db.selectFrom('user_agents').selectAll().execute()).toEqual([])
   const rows = await app.db.selectFrom('promo_clicks').selectAll().execute()
   for (const row of rows)
     expect(row).toMatchObject({ address: null, user_agent_id: null, device: null, referrer: '' })
-  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 1, machine_clicks: 1 })
+  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 2, machine_clicks: 1 })
   await expectCountsToHold(app.db)
 })
 
@@ -138,13 +141,20 @@ it('hash addresses under a salt that changes each month and is destroyed', async
 it('hold no address of anybody, whatever is told', async () => {
   expect(keptReferrer('https://mail.example/inbox?who=ada@fernmail.example')).toBe('mail.example')
   expect(keptReferrer('newsletter?id=7')).toBe('newsletter')
+  expect(keptReferrer('newsletter?u=ada@fernmail.example')).toBe('newsletter')
+  expect(keptReferrer('issue 2026-11-21')).toBe('issue 2026-11-21')
+  expect(keptReferrer('https://v1-2-3.shop1000.example/')).toBe('v1-2-3.shop1000.example')
   expect(keptReferrer(' e-mail, Tuesday ')).toBe('')
   expect(keptReferrer('e-mail Tuesday')).toBe('e-mail Tuesday')
   for (const text of [
     'ada@fernmail.example',
     'ada%40fernmail.example',
     '203.0.113.7',
+    'from 203.0.113.7',
     'https://203.0.113.7/x',
+    'https://203.0.113.7.nip.io/x',
+    'https://ip-203-0-113-7.ec2.example/',
+    'https://0xcb007107/',
     'http://[2001:db8::1]/',
     'https://ada%40fern.mail.example.%40x/',
     'https://not a url',
@@ -154,6 +164,11 @@ it('hold no address of anybody, whatever is told', async () => {
   ])
     expect(keptReferrer(text)).toBe('')
   expect(keptUserAgent('Feedbot/1.0 (+mailto:bot@feeds.example) x')).toBe('Feedbot/1.0 x')
+  expect(
+    keptUserAgent('Proxy/1.0 (203.0.113.7; for 2001:db8::1, 10.0.0.1:8080; a::b::c) http://10.0.0.2/x'),
+  ).toBe('Proxy/1.0 (; for , :8080; a::b::c) http:///x')
+  const versions = 'Mozilla/5.0 (X11; Linux; rv:109.0) Chrome/124.0.0.0 Instagram 315.0.0.29.109 v1.2.3.4'
+  expect(keptUserAgent(` ${versions} `)).toBe(versions)
 
   const app = await testApp()
   const { offer, ids } = await aPromo(app)
@@ -165,8 +180,19 @@ it('hold no address of anybody, whatever is told', async () => {
     variation_id: ids[0],
     ip_address: '198.51.100.23',
     referrer: `https://mail.example/?${secret}`,
-    user_agent: `Reader (${secret})`,
+    user_agent: `Reader (${secret}; 198.51.100.23)`,
   }).expect(204)
+  await tellClick(app, { variation_id: ids[0], referrer: 'of 198.51.100.23' }).expect(204)
+  for (const label of ['198.51.100.23', 'for 198.51.100.23,', '[2001:db8::1]']) {
+    const sentence = (field: string) => ({ [field]: `The ${field} must not hold an internet address.` })
+    const told = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: label }
+    const refused = await tellImpression(app, told).expect(400)
+    expect(refused.body.details).toEqual(sentence('newsletter_send_id'))
+    const select = app.http.get('/api/v1/promo/select-random').query({ newsletter: label })
+    expect((await select.expect(400)).body.details).toEqual(sentence('newsletter'))
+  }
+  const timed = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'at::10:00:00.000Z, v1.2.3' }
+  await tellImpression(app, timed).expect(204)
   for (const table of ['promo_clicks', 'promo_impressions', 'promo_sends', 'user_agents'] as const) {
     const text = JSON.stringify(await app.db.selectFrom(table).selectAll().execute())
     expect(text).not.toContain(secret)

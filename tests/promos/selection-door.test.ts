@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { firefox } from '../support/builders.js'
 import { holdLock } from '../support/lock.js'
+import { aPerson } from '../support/person.js'
 import { anOffer, aPromo, aVariation, tellClick, tellImpression } from '../support/promos.js'
 
 const path = '/api/v1/promo/select-random'
@@ -100,7 +101,7 @@ describe('select-random', () => {
     const last = new Map<string, number[]>()
     for (const newsletter of newsletters.slice(0, 6)) last.set(newsletter, await next(app, newsletter))
     await app.http.get(path).expect(200)
-    await tellClick(app, { variation_id: 1, referrer: '"kind":"choice"' }).expect(503)
+    await tellClick(app, { variation_id: 1 }).expect(503)
     await app.promos.settled()
     await app.promos.spool.append('damaged "kind":"choice"')
     release()
@@ -167,6 +168,59 @@ describe('select-random', () => {
       newsletter: 'The newsletter must not hold an e-mail address.',
     })
     expect((await app.http.post(path).expect(405)).headers.allow).toBe('GET, OPTIONS')
+  })
+
+  it('shows texts equally often from the beginning of a test, and whoever joins it from then on', async () => {
+    let app = await testApp({ ledger: { patience: 20 } })
+    const { offer, ids } = await aPromo(app, { texts: 2, strategy: 'fixed' })
+    const person = await aPerson(app)
+    await person.send(`/promos/variations/${ids[0]}/edit`, { text: 'One', weight: '9' }).expect(303)
+    const run = async (times: number) => {
+      const ran: number[] = []
+      for (let issue = 0; issue < times; issue++)
+        ran.push((await app.http.get(path).query({ offer_id: offer.id }).expect(200)).body.variation_id)
+      await app.promos.settled()
+      app.clock.pass(1)
+      return ran
+    }
+    const shares = async (times: number) => {
+      const ran = await run(times)
+      return [...new Set(ran)].map((id) => ran.filter((each) => each === id).length).sort()
+    }
+    const restart = async () => {
+      await app.stop()
+      app = await testApp({ dataDir: app.dataDir, clock: app.clock, ledger: { patience: 20 } })
+    }
+    await run(60)
+    const group = { name: 'A test', strategy: 'test' }
+    await person.send(`/promos/groups/${offer.group_id}`, group).expect(303)
+    expect(await shares(20)).toEqual([10, 10])
+    await person.send(`/promos/variations/${ids[1]}/archiving`, { archived: '1' }).expect(303)
+    expect(await shares(24)).toEqual([24])
+    await person.send(`/promos/variations/${ids[1]}/archiving`, { archived: '0' }).expect(303)
+    expect(await shares(24)).toEqual([12, 12])
+    await restart()
+    expect(await shares(24)).toEqual([12, 12])
+    const third = await aVariation(app, offer.id)
+    expect(await shares(9)).toEqual([3, 3, 3])
+    // In the middle of a round.
+    const round = await run(1)
+    await restart()
+    round.push(...(await run(2)))
+    expect(new Set(round)).toEqual(new Set([...ids, third.id]))
+
+    // Turns that waited in the spool when the process began count as soon as they are recorded.
+    const other = await aPromo(app, { strategy: 'fixed' })
+    const release = holdLock(app.path)
+    const waiting = await run(1)
+    await app.http.get(path).query({ offer_id: other.offer.id }).expect(200)
+    await app.promos.settled()
+    release()
+    await restart()
+    await app.promos.refresh()
+    expect(await app.promos.replay()).toBe(2)
+    waiting.push(...(await run(2)))
+    expect(new Set(waiting)).toEqual(new Set([...ids, third.id]))
   })
 
   it('writes down how each choice was made', async () => {

@@ -178,13 +178,11 @@ export async function recordPromos({ db, calendar, networks, account, now, dice,
       const from = now - sinceDaysAgo * day
       const made = { by: account, at: from, approved }
       const { id } = await createVariation(db, offerId, VariationForm.parse(words), made)
-      const nothing = () => ({ impressions: 0, clicks: 0 })
       if (approved)
         candidates.push({
           id,
           weight: 1,
-          counted: nothing(),
-          evidence: nothing(),
+          evidence: { impressions: 0, clicks: 0 },
           pending: false,
           turns: 0,
           rate,
@@ -236,10 +234,8 @@ export async function recordPromos({ db, calendar, networks, account, now, dice,
       }
       clicks += facts.length - 2
       text.turns++
-      for (const seen of [text.counted, text.evidence]) {
-        seen.impressions += audience
-        seen.clicks += came
-      }
+      text.evidence.impressions += audience
+      text.evidence.clicks += came
       facts.sort((one, other) => one.happenedAt - other.happenedAt)
       await Promise.all(facts.map(write))
       await db
