@@ -83,9 +83,11 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
+import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { liveDoor } from './reports/live-door.js'
 import { reportPages } from './reports/report-pages.js'
 import { openReports } from './reports/reports.js'
-import { installationSecret } from './secret.js'
+import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
 import { docsPages } from './web/docs.js'
@@ -252,10 +254,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
+  app.use(liveDoor({ db, secret, now }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(
     onlyLoggedIn,
     longLists(),
+    reportBodies(),
     promoImportBodies(),
     audienceBodies({ config, now }),
     logoUploads(),
@@ -355,7 +359,16 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoSimulatorPage())
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
-  app.use(reportPages({ db, reports, now }))
+  app.use(builderPages({ db, readers, kinds, reports, now }))
+  app.use(
+    reportPages({
+      db,
+      reports,
+      seals: sealer(installationSecret(config.DATA_DIR)),
+      baseUrl: config.BASE_URL,
+      now,
+    }),
+  )
   app.use(
     glossaryPages({
       chapters: [
