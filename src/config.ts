@@ -134,6 +134,8 @@ const Environment = z.object({
     .transform(Number)
     .default(64),
   ACCESS_TOKEN_ALGORITHM: z.enum(['HS256', 'EdDSA'], { error: 'HS256 or EdDSA' }).default('HS256'),
+  PUPPETEER_EXECUTABLE_PATH: z.string().optional(),
+  PDF_SANDBOX: z.enum(['required', 'if-possible'], { error: 'required or if-possible' }).default('required'),
   NODE_ENV: z.string().optional(),
 })
 
