@@ -4,6 +4,7 @@ import * as theAudience from './0002-the-audience.js'
 import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 import * as promos from './0005-promos.js'
+import * as reports from './0006-reports.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -12,4 +13,5 @@ export const migrations: Record<string, Migration> = {
   '0003-worth-a-word': worthAWord,
   '0004-mailings': mailings,
   '0005-promos': promos,
+  '0006-reports': reports,
 }

@@ -84,6 +84,8 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
+import { reportPages } from './reports/report-pages.js'
+import { openReports } from './reports/reports.js'
 import { installationSecret } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -212,7 +214,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(projectApi.routes)
 
   // Pages for people.
-  useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
+  const views = useViews(app, {
+    dates: dateFormats(days),
+    version,
+    watch: config.NODE_ENV === 'development',
+  })
+  const reports = openReports({
+    db,
+    readers,
+    kinds,
+    calendar: days,
+    directory: promos.directory,
+    views,
+    now,
+  })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -343,6 +358,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoSimulatorPage())
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
+  app.use(reportPages({ db, reports, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -405,5 +421,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     emailOctopus,
     scoring,
     promos,
+    reports,
   }
 }
