@@ -50,6 +50,7 @@ import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
 import type { Ledger } from './ledger/ledger.js'
+import { openMailer } from './mail/mailer.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
 import { comparePage } from './mailings/compare-page.js'
@@ -156,6 +157,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const mailer = openMailer({ db, config, log, now })
   const kinds = new TiedKinds()
   kinds.enter(campaignKind())
   kinds.enter(mailingKind({ dates: dateFormats(days) }))
@@ -283,6 +285,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         }),
         benchmarkSection({ db }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
+        mailer.section,
       ],
     }),
   )
