@@ -86,6 +86,7 @@ import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
 import { liveDoor } from './reports/live-door.js'
+import { openPress } from './reports/pdf/press.js'
 import { reportPages } from './reports/report-pages.js'
 import { openReports } from './reports/reports.js'
 import { installationSecret, sealer } from './secret.js'
@@ -188,6 +189,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     log,
     now,
   })
+
+  const press = openPress({ config, log })
 
   const app = express()
   app.disable('x-powered-by')
@@ -367,6 +370,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     reportPages({
       db,
       reports,
+      press,
       seals: sealer(installationSecret(config.DATA_DIR)),
       baseUrl: config.BASE_URL,
       now,
@@ -435,5 +439,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     scoring,
     promos,
     reports,
+    press,
   }
 }

@@ -12,6 +12,8 @@ import { createReport, deleteReport, saveTemplate, setReportArchived } from './c
 import { definitionOf } from './definition.js'
 import { drawReport } from './drawing.js'
 import { createLink, LinkForm, linkDays, listLinks, revokeLink } from './live-links.js'
+import type { Press } from './pdf/press.js'
+import { pdfShelf } from './pdf-shelf.js'
 import { getReport, listReports, type Report } from './queries.js'
 import { fileNameOf, lookOf, type Reports, titleOf } from './reports.js'
 import { templates } from './templates.js'
@@ -19,6 +21,7 @@ import { templates } from './templates.js'
 interface Needs {
   db: Db
   reports: Reports
+  press: Pick<Press, 'print' | 'load'>
   /** Keeps the addresses of live links. */
   seals: ReturnType<typeof sealer>
   baseUrl: string
@@ -26,8 +29,9 @@ interface Needs {
 }
 
 /** `/reports`: all reports; one of them with what was rendered of it; and each rendering as a page. */
-export function reportPages({ db, reports, seals, baseUrl, now }: Needs) {
+export function reportPages({ db, reports, press, seals, baseUrl, now }: Needs) {
   const routes = Router()
+  const shelf = pdfShelf({ reports, press })
 
   routes.get('/reports', async (_req, res) => {
     const lines = (await listReports(db)).map((line) => ({ ...line, templateLabel: labelOf(line.template) }))
@@ -187,6 +191,33 @@ export function reportPages({ db, reports, seals, baseUrl, now }: Needs) {
         'Cache-Control': 'no-store',
       })
       .send(reports.csvOf(rendering))
+  })
+
+  /** A browser waits so long for a file before it is shown a page that says how far it is: milliseconds. */
+  const patience = 2_000
+
+  routes.get('/reports/:id/renderings/:number/report.pdf', async (req, res) => {
+    const rendering = await read(req)
+    const pdf = await shelf.within(rendering, patience)
+    if (pdf === null) return res.redirect(303, `${addressOf(rendering)}/printing`)
+    res
+      .set({
+        'Content-Type': 'application/pdf',
+        'Content-Disposition': dispositionOf(`${fileNameOf(rendering)}.pdf`),
+        'Cache-Control': 'no-store',
+      })
+      .send(pdf)
+  })
+
+  routes.get('/reports/:id/renderings/:number/printing', async (req, res) => {
+    const rendering = await read(req)
+    const pdf = await shelf.within(rendering, 500)
+    res.set('Cache-Control', 'no-store').render('reports/printing', {
+      here: addressOf(rendering),
+      reference: rendering.reference,
+      isReady: pdf !== null,
+      ...press.load(),
+    })
   })
 
   return routes
