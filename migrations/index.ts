@@ -4,6 +4,7 @@ import * as theAudience from './0002-the-audience.js'
 import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 import * as promos from './0005-promos.js'
+import * as reports from './0006-reports.js'
 import * as operations from './0008-operations.js'
 import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
@@ -15,6 +16,7 @@ export const migrations: Record<string, Migration> = {
   '0003-worth-a-word': worthAWord,
   '0004-mailings': mailings,
   '0005-promos': promos,
+  '0006-reports': reports,
   '0008-operations': operations,
   '0009-care': care,
   '0010-old-slugs': oldSlugs,

@@ -51,6 +51,7 @@ import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
 import type { Ledger } from './ledger/ledger.js'
+import { openMailer } from './mail/mailer.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
 import { comparePage } from './mailings/compare-page.js'
@@ -89,6 +90,11 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
+import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { liveDoor } from './reports/live-door.js'
+import { openPress } from './reports/pdf/press.js'
+import { reportPages } from './reports/report-pages.js'
+import { openReports } from './reports/reports.js'
 import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -159,6 +165,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const mailer = openMailer({ db, config, log, now })
   const kinds = new TiedKinds()
   kinds.enter(campaignKind())
   kinds.enter(mailingKind({ dates }))
@@ -323,6 +330,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     },
     ...upkeepJobs({ db, readers }),
   )
+  const press = openPress({ config, log })
 
   const app = express()
   app.disable('x-powered-by')
@@ -354,7 +362,16 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(workApi.routes)
 
   // Pages for people.
-  useViews(app, { dates, version, watch: config.NODE_ENV === 'development' })
+  const views = useViews(app, { dates, version, watch: config.NODE_ENV === 'development' })
+  const reports = openReports({
+    db,
+    readers,
+    kinds,
+    calendar: days,
+    directory: promos.directory,
+    views,
+    now,
+  })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -382,10 +399,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle, factor }))
   app.use(setupPages({ db, now, link: setup }))
+  app.use(liveDoor({ db, secret, now }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(
     onlyLoggedIn,
     longLists(),
+    reportBodies(),
     promoImportBodies(),
     audienceBodies({ config, now }),
     logoUploads(),
@@ -412,6 +431,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         }),
         benchmarkSection({ db }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
+        mailer.section,
       ],
     }),
   )
@@ -489,6 +509,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
   app.use(jobPages({ db, jobs, now }))
+  app.use(builderPages({ db, readers, kinds, reports, now }))
+  app.use(
+    reportPages({
+      db,
+      reports,
+      press,
+      seals: sealer(installationSecret(config.DATA_DIR)),
+      baseUrl: config.BASE_URL,
+      now,
+    }),
+  )
   app.use(
     glossaryPages({
       chapters: [
@@ -517,5 +548,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     emailOctopus,
     scoring,
     promos,
+    reports,
+    press,
   }
 }

@@ -623,6 +623,65 @@ export interface Tables {
     revoked_at: Instant | null
   }
 
+  reports: {
+    id: Generated<number>
+    title: string
+    /** One of src/reports/templates.ts. */
+    template: string
+    partner_id: number | null
+    /** JSON, see src/reports/definition.ts. */
+    definition: string
+    created_at: Instant
+    created_by: number | null
+    changed_at: Instant
+    archived_at: Instant | null
+  }
+  /** Templates that people made of reports of theirs. */
+  report_templates: {
+    id: Generated<number>
+    name: string
+    template: string
+    definition: string
+    created_at: Instant
+    created_by: number | null
+  }
+  /** Logos as they stood on a report, by their SHA-256. */
+  report_pictures: { hash: string; type: string; bytes: Uint8Array }
+  /** What a report said at an instant. It is never edited. */
+  report_renderings: {
+    id: Generated<number>
+    report_id: number
+    /** 1 is the report's first. */
+    number: number
+    title: string
+    rendered_at: Instant
+    made_by: 'hand' | 'schedule'
+    account_id: number | null
+    picture: string | null
+    /** JSON, see src/reports/data.ts. */
+    data: string
+  }
+  /** Whom a rendering names, apart from its data: an erasure takes them out of the archive. */
+  report_people: { rendering_id: number; contact_id: number; name: string; email: string }
+  /** Addresses under which strangers may read a report. */
+  report_links: {
+    id: Generated<number>
+    report_id: number
+    /** The one rendering it shows; null: always the newest. */
+    rendering_id: number | null
+    /** SHA-256 of the token in the address. */
+    token_hash: string
+    /** The token itself, sealed: its owner may want to copy the address again. */
+    token_sealed: string
+    /** argon2id; null: no password. */
+    password_hash: string | null
+    expires_at: Instant
+    created_at: Instant
+    created_by: number | null
+    revoked_at: Instant | null
+    views: Generated<number>
+    last_viewed_at: Instant | null
+  }
   /** What is known of a job beside its runs. `next_at` is told for those that are seldom. */
   jobs: {
     name: string

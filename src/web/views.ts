@@ -15,12 +15,16 @@ interface Options {
 /** Templates are compiled by the environment that renders them, so all that use the same formats share one. */
 const environments = new WeakMap<DateFormats, nunjucks.Environment>()
 
-/** Renders pages with Nunjucks: autoescape on, and a name that nobody set is an error, not an empty string. */
-export function useViews(app: Express, { dates, version, watch = false }: Options) {
+/**
+ * Renders pages with Nunjucks: autoescape on, and a name that nobody set is an error, not an empty string.
+ * @returns the environment, for documents that are rendered for nobody's request
+ */
+export function useViews(app: Express, { dates, version, watch = false }: Options): nunjucks.Environment {
   const views = (!watch && environments.get(dates)) || environmentOf({ dates, version, watch })
   environments.set(dates, views)
   views.express(app)
   app.set('view engine', 'njk')
+  return views
 }
 
 function environmentOf({ dates, version, watch }: Options) {

@@ -83,6 +83,7 @@ export async function testApp({
       parts.emailOctopus.stop(),
       parts.scoring.stop(),
       parts.jobs.stop(),
+      parts.press.close(),
     ])
     await ledger.close()
     await parts.promos.stop()
