@@ -84,9 +84,12 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
+import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { liveDoor } from './reports/live-door.js'
+import { openPress } from './reports/pdf/press.js'
 import { reportPages } from './reports/report-pages.js'
 import { openReports } from './reports/reports.js'
-import { installationSecret } from './secret.js'
+import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
 import { docsPages } from './web/docs.js'
@@ -187,6 +190,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
   })
 
+  const press = openPress({ config, log })
+
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
@@ -254,10 +259,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle }))
   app.use(setupPages({ db, now, link: setup }))
+  app.use(liveDoor({ db, secret, now }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(
     onlyLoggedIn,
     longLists(),
+    reportBodies(),
     promoImportBodies(),
     audienceBodies({ config, now }),
     logoUploads(),
@@ -358,7 +365,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoSimulatorPage())
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
-  app.use(reportPages({ db, reports, now }))
+  app.use(builderPages({ db, readers, kinds, reports, now }))
+  app.use(
+    reportPages({
+      db,
+      reports,
+      press,
+      seals: sealer(installationSecret(config.DATA_DIR)),
+      baseUrl: config.BASE_URL,
+      now,
+    }),
+  )
   app.use(
     glossaryPages({
       chapters: [
@@ -422,5 +439,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     scoring,
     promos,
     reports,
+    press,
   }
 }

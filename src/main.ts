@@ -62,14 +62,15 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos } = await createApp({
-    config,
-    db,
-    readers,
-    ledger,
-    log,
-    now,
-  })
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press } =
+    await createApp({
+      config,
+      db,
+      readers,
+      ledger,
+      log,
+      now,
+    })
 
   await promos.load()
   const server = httpServer(app)
@@ -98,7 +99,14 @@ async function start() {
   // A connection that is kept alive, or a request that never comes to its end, would hold the end up.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
   setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
-  await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), running.stop(), remover.stop()])
+  await Promise.all([
+    buttondown.stop(),
+    emailOctopus.stop(),
+    scoring.stop(),
+    running.stop(),
+    remover.stop(),
+    press.close(),
+  ])
   await ledger.close()
   await closed
   clearInterval(sweep)

@@ -21,18 +21,20 @@ export function lookCss({
   paper,
   title,
   foot,
+  reference,
 }: {
   ink: string
   paper: Paper
   title: string
   foot: string
+  reference: string
 }): string {
   const shortened = [...title].slice(0, 90).join('')
   return `@layer tokens { :root { --partner: ${safeInk(ink)}; } }
 @page { size: ${paper === 'Letter' ? 'letter' : 'A4'}; margin: 15mm 17mm 19mm;
   @top-left { content: ${cssString(shortened)}; ${font} vertical-align: middle; inline-size: 170mm; }
-  @bottom-left { content: ${cssString(foot)}; ${font} vertical-align: top; padding-top: 5mm; inline-size: 140mm; }
-  @bottom-right { content: "page " counter(page) " of " counter(pages); ${font} vertical-align: top; padding-top: 5mm; }
+  @bottom-left { content: ${cssString(foot)}; ${font} vertical-align: top; padding-top: 5mm; inline-size: 110mm; }
+  @bottom-right { content: "page " counter(page) " of " counter(pages) ${cssString(` · report ${reference}`)}; ${font} vertical-align: top; padding-top: 5mm; inline-size: 60mm; }
 }
 @page :first { @top-left { content: none; } }
 `

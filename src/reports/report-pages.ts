@@ -1,25 +1,37 @@
-import { type Request, Router } from 'express'
+import { type Request, type Response, Router } from 'express'
+import * as z from 'zod'
 import { accountOf } from '../accounts/gate.js'
 import { tell } from '../accounts/sessions.js'
 import type { Db } from '../database/open.js'
+import { textsOf } from '../partners/forms.js'
+import type { sealer } from '../secret.js'
 import { NotFound } from '../web/errors.js'
+import { type FormErrors, formErrors } from '../web/forms.js'
 import { findPicture, getRendering, listRenderings, type Rendering } from './archive.js'
-import { createReport, deleteReport, setReportArchived } from './commands.js'
+import { createReport, deleteReport, saveTemplate, setReportArchived } from './commands.js'
 import { definitionOf } from './definition.js'
 import { drawReport } from './drawing.js'
-import { getReport, listReports } from './queries.js'
+import { createLink, LinkForm, linkDays, listLinks, revokeLink } from './live-links.js'
+import type { Press } from './pdf/press.js'
+import { pdfShelf } from './pdf-shelf.js'
+import { getReport, listReports, type Report } from './queries.js'
 import { fileNameOf, lookOf, type Reports, titleOf } from './reports.js'
 import { templates } from './templates.js'
 
 interface Needs {
   db: Db
   reports: Reports
+  press: Pick<Press, 'print' | 'load'>
+  /** Keeps the addresses of live links. */
+  seals: ReturnType<typeof sealer>
+  baseUrl: string
   now: () => number
 }
 
 /** `/reports`: all reports; one of them with what was rendered of it; and each rendering as a page. */
-export function reportPages({ db, reports, now }: Needs) {
+export function reportPages({ db, reports, press, seals, baseUrl, now }: Needs) {
   const routes = Router()
+  const shelf = pdfShelf({ reports, press })
 
   routes.get('/reports', async (_req, res) => {
     const lines = (await listReports(db)).map((line) => ({ ...line, templateLabel: labelOf(line.template) }))
@@ -30,17 +42,79 @@ export function reportPages({ db, reports, now }: Needs) {
     })
   })
 
-  routes.get('/reports/:id', async (req, res, next) => {
-    if (!/^\d+$/.test(req.params.id)) return next()
-    const report = await getReport(db, req.params.id)
-    const renderings = await listRenderings(db, report.id)
-    res.render('reports/report', {
+  routes.get('/reports/:id', async (req, res) => {
+    await showReport(res, await getReport(db, req.params.id), {}, { first: '' })
+  })
+
+  async function showReport(
+    res: Response,
+    report: Report,
+    typed: Record<string, string>,
+    errors: FormErrors,
+  ) {
+    const [renderings, links] = await Promise.all([
+      listRenderings(db, report.id),
+      listLinks({ db, seals, baseUrl }, report.id, now()),
+    ])
+    res.set('Cache-Control', 'no-store').render('reports/report', {
       room: 'reports',
       report,
       templateLabel: labelOf(report.template),
-      definition: definitionOf(report.definition),
       renderings,
+      links,
+      linkDays,
+      values: { rendering: '0', days: '30', password: '', name: '', ...typed },
+      errors,
     })
+  }
+
+  routes.post('/reports/:id/links', async (req, res) => {
+    const report = await getReport(db, req.params.id)
+    const form = LinkForm.safeParse(req.body ?? {})
+    if (!form.success) return showReport(res.status(422), report, textsOf(req.body), formErrors(form.error))
+    const { days, password, rendering } = form.data
+    const shown =
+      rendering === 0 ? null : (await getRendering(db, { report: report.id, number: rendering })).id
+    await createLink(
+      { db, seals },
+      { report: report.id, rendering: shown, days, password },
+      { by: accountOf(res).id, now: now() },
+    )
+    tell(
+      req,
+      `The link is made. It holds for ${days} days${password === '' ? '' : ', and asks for the password'}.`,
+    )
+    res.redirect(303, `/reports/${report.id}#links`)
+  })
+
+  routes.post('/reports/:id/links/:link/revoking', async (req, res) => {
+    const report = await getReport(db, req.params.id)
+    await revokeLink(db, { report: report.id, id: req.params.link }, now())
+    tell(req, 'The link is taken back. Whoever opens it is told so.')
+    res.redirect(303, `/reports/${report.id}#links`)
+  })
+
+  const TemplateForm = z.object({
+    name: z
+      .string('Give the template a name.')
+      .trim()
+      .min(1, 'Give the template a name.')
+      .max(80, 'Keep the name under 80 letters.'),
+  })
+  routes.post('/reports/:id/template', async (req, res) => {
+    const report = await getReport(db, req.params.id)
+    const refuse = (errors: FormErrors) => showReport(res.status(422), report, textsOf(req.body), errors)
+    const form = TemplateForm.safeParse(req.body ?? {})
+    if (!form.success) return refuse(formErrors(form.error))
+    const { name } = form.data
+    const made = await saveTemplate(db, name, definitionOf(report.definition), {
+      by: accountOf(res).id,
+      now: now(),
+    })
+    if (!made)
+      return refuse({ first: 'name', name: `There is a template ${name} already. Choose another name.` })
+    tell(req, `${name} is a template now: New Report offers it.`)
+    res.redirect(303, `/reports/${report.id}`)
   })
 
   // Rendering computes and archives; a GET never does.
@@ -117,6 +191,33 @@ export function reportPages({ db, reports, now }: Needs) {
         'Cache-Control': 'no-store',
       })
       .send(reports.csvOf(rendering))
+  })
+
+  /** A browser waits so long for a file before it is shown a page that says how far it is: milliseconds. */
+  const patience = 2_000
+
+  routes.get('/reports/:id/renderings/:number/report.pdf', async (req, res) => {
+    const rendering = await read(req)
+    const pdf = await shelf.within(rendering, patience)
+    if (pdf === null) return res.redirect(303, `${addressOf(rendering)}/printing`)
+    res
+      .set({
+        'Content-Type': 'application/pdf',
+        'Content-Disposition': dispositionOf(`${fileNameOf(rendering)}.pdf`),
+        'Cache-Control': 'no-store',
+      })
+      .send(pdf)
+  })
+
+  routes.get('/reports/:id/renderings/:number/printing', async (req, res) => {
+    const rendering = await read(req)
+    const pdf = await shelf.within(rendering, 500)
+    res.set('Cache-Control', 'no-store').render('reports/printing', {
+      here: addressOf(rendering),
+      reference: rendering.reference,
+      isReady: pdf !== null,
+      ...press.load(),
+    })
   })
 
   return routes

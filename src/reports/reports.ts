@@ -136,10 +136,10 @@ export function fileNameOf({ data }: { data: ReportData }): string {
 }
 
 /** The line at the foot of each page. */
-export const footOf = ({ data, reference }: Pick<Rendering, 'data' | 'reference'>) => {
-  const f = reportFormats(data.locale, data.timeZone)
+const footOf = ({ data }: Pick<Rendering, 'data'>) => {
   const whose = data.partner?.name ?? data.preparedBy
-  return `${whose === '' ? '' : `${whose} · `}report ${reference} · data as of ${f.moment(data.asOf)}`
+  const asOf = reportFormats(data.locale, data.timeZone).moment(data.asOf)
+  return `${whose === '' ? '' : `${[...whose].slice(0, 60).join('')} · `}data as of ${asOf}`
 }
 
 /** The rendering's own sheet of styles. */
@@ -149,4 +149,5 @@ export const lookOf = (rendering: Pick<Rendering, 'data' | 'reference'>) =>
     paper: rendering.data.paper,
     title: rendering.data.title,
     foot: footOf(rendering),
+    reference: rendering.reference,
   })

@@ -133,7 +133,9 @@ export async function findSubjects(
       : [],
   ])
 
-  const ofLists = new Set(foundLists.map(({ id }) => id))
+  // Where mailings are chosen, a campaign's report is of those; a list brings its mailings to the others.
+  const bringsMailings = mailings.ids.length === 0 || !['campaign', 'promo'].includes(definition.template)
+  const ofLists = new Set(bringsMailings ? foundLists.map(({ id }) => id) : [])
   const wanted = new Set(mailings.ids)
   const projects = new Set(partner === null ? [] : await projectsOfPartner(db, partner))
   // A list brings the mailings that went to it, and one that is tied to nobody is its list's partner's.
