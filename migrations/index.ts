@@ -5,6 +5,7 @@ import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 import * as promos from './0005-promos.js'
 import * as reports from './0006-reports.js'
+import * as reportSchedules from './0007-report-schedules.js'
 import * as operations from './0008-operations.js'
 import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
@@ -17,6 +18,7 @@ export const migrations: Record<string, Migration> = {
   '0004-mailings': mailings,
   '0005-promos': promos,
   '0006-reports': reports,
+  '0007-report-schedules': reportSchedules,
   '0008-operations': operations,
   '0009-care': care,
   '0010-old-slugs': oldSlugs,
