@@ -125,7 +125,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements, { patient: true })
-  rooms.enter(deliveriesRoom(spellingsOf))
+  rooms.enter(deliveriesRoom(spellingsOf, { readByIds: ['buttondown'] }))
   const scoring = scorer({
     db,
     readers,
