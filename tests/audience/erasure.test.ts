@@ -81,9 +81,9 @@ async function aStory(dataDir = aFolder()) {
   app.clock.pass(minute)
   await app.deliver(world.changeEmail(ada, 'ada.quill@fernmail.example', { at: before + day })).expect(200)
   for (const happening of world.happenings) await app.deliver(happening).expect(200)
-  await app.deliver(world.happen('subscriber.referred', { subscriber: ada })).expect(200)
-  await app.deliver(world.happen('subscriber.viewed_checkout_page', { subscriber: ada }), { ids: 'typeid' })
-  await app.deliver(world.happen('subscriber.referred', { subscriber: ben })).expect(200)
+  await app.deliver(world.happen('subscriber.activation_opened', { subscriber: ada })).expect(200)
+  await app.deliver(world.happen('subscriber.activation_clicked', { subscriber: ada }), { ids: 'typeid' })
+  await app.deliver(world.happen('subscriber.activation_opened', { subscriber: ben })).expect(200)
   await app.deliver(world.happen('subscriber.opened', { subscriber: ada })).expect(200) // waits for its details
   await app.read()
   const { id } = await db
@@ -250,7 +250,7 @@ describe('erasing a person', () => {
     const kept = await story.db
       .selectFrom('inbox')
       .select('body')
-      .where('event_type', '=', 'subscriber.referred')
+      .where('event_type', '=', 'subscriber.activation_opened')
       .where('body', 'is not', null)
       .execute()
     expect(kept.length).toBe(1)
