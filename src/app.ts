@@ -49,6 +49,7 @@ import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
+import { webhookOperations } from './esp/webhook-operations.js'
 import type { Ledger } from './ledger/ledger.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
@@ -78,6 +79,7 @@ import { promoOfferPage } from './promos/offer-page.js'
 import { promoOperations } from './promos/operations.js'
 import { promoOverviewPage } from './promos/overview-page.js'
 import { openPromos } from './promos/promos.js'
+import { redirectOperations } from './promos/redirect-operations.js'
 import { promoSendsPage } from './promos/sends-page.js'
 import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
@@ -228,6 +230,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...newsletterApi.operations,
         ...projectApi.operations,
         ...promoOperations,
+        ...redirectOperations,
+        ...webhookOperations,
         ...accessTokenOperations,
         ...healthOperations,
       ],
