@@ -301,7 +301,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       readers,
       calendar: days,
       dates,
-      mailingsOf: (list) => mailingsOfList(readers, list),
+      mailingsOf: (list, counting) => mailingsOfList(readers, list, counting),
       now,
     }),
   )
