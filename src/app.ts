@@ -50,6 +50,7 @@ import { buttondownPages } from './esp/buttondown/pages.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
+import { webhookOperations } from './esp/webhook-operations.js'
 import type { Ledger } from './ledger/ledger.js'
 import { openMailer } from './mail/mailer.js'
 import { mailingApi } from './mailings/api.js'
@@ -85,6 +86,7 @@ import { promoOfferPage } from './promos/offer-page.js'
 import { promoOperations } from './promos/operations.js'
 import { promoOverviewPage } from './promos/overview-page.js'
 import { openPromos } from './promos/promos.js'
+import { redirectOperations } from './promos/redirect-operations.js'
 import { promoSendsPage } from './promos/sends-page.js'
 import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
@@ -137,7 +139,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   rooms.enter({ ...campaignRoom(), ...recorder.people })
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements, { patient: true })
-  rooms.enter(deliveriesRoom(spellingsOf))
+  rooms.enter(deliveriesRoom(spellingsOf, { readByIds: ['buttondown'] }))
   const scoring = scorer({
     db,
     readers,
@@ -388,6 +390,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...newsletterApi.operations,
         ...projectApi.operations,
         ...promoOperations,
+        ...redirectOperations,
+        ...webhookOperations,
         ...accessTokenOperations,
         ...workApi.operations,
         ...healthOperations,
@@ -464,7 +468,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       readers,
       calendar: days,
       dates,
-      mailingsOf: (list) => mailingsOfList(readers, list),
+      mailingsOf: (list, counting) => mailingsOfList(readers, list, counting),
       now,
     }),
   )

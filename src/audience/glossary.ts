@@ -179,7 +179,8 @@ export const audienceChapters: Chapter[] = [
         term: 'Engaged, of a list',
         formula: `subscribers who did something in the last ${engagedDays} days ÷ subscribers`,
         text: [
-          `Of the people who are on the list now, who opened, clicked or replied in the last ${engagedDays} days, whatever the mailing; machines and mail proxies left out.`,
+          `Of the people who are on the list now, who opened, clicked or replied in the last ${engagedDays} days, whatever the mailing. Those for whom only machines or mail proxies did are left out, with their number beside, until they are counted in.`,
+          'Whoever is known in that time by nothing but what cannot be judged counts, and how many they are stands beside.',
         ],
       },
       {

@@ -11,10 +11,13 @@ import {
   limit,
   notThere,
   usualAnswers,
+  yesOrNo,
 } from '../web/json-api.js'
+import type { Counting } from './counting.js'
 import { growthOverTime } from './growth.js'
 import {
   engagedDays,
+  engagedOf,
   engagementRate,
   getList,
   type List,
@@ -34,6 +37,7 @@ interface Needs {
 
 const group = 'Audience'
 const count = z.int().min(0)
+const machines = yesOrNo.meta({ description: '1 counts machines and mail proxies in.' })
 const told = z.int().min(0).nullable()
 const rate = z.number().nullable().meta({ description: 'In per cent with two decimals, or null.' })
 const inPercent = (share: number | null) => (share === null ? null : Math.round(share * 10_000) / 100)
@@ -51,6 +55,12 @@ const ListAnswer = z.object({
   subscribed: count.meta({ description: 'Who is on it now, paused ones included, as subscriptions tell.' }),
   engaged: count.meta({
     description: `Of those, who opened, clicked or replied in the last ${engagedDays} days.`,
+  }),
+  engaged_by_machines: count.meta({
+    description: 'Those for whom only machines and mail proxies did, counted in or not.',
+  }),
+  engaged_unjudged: count.meta({
+    description: 'Of the engaged people: those of whom all that is known in that time cannot be judged.',
   }),
   engagement_rate: rate,
   joined: count.meta({ description: 'In the last 30 days.' }),
@@ -70,6 +80,8 @@ const exampleList = {
   double_opt_in: true,
   subscribed: 12480,
   engaged: 7231,
+  engaged_by_machines: 1204,
+  engaged_unjudged: 318,
   engagement_rate: 57.94,
   joined: 311,
   left: 84,
@@ -92,26 +104,30 @@ export function addLists(api: JsonApi, { db, readers, calendar, now }: Needs) {
   const remembered = minuteCache(now)
 
   const readAll = async () => {
-    const lists = await listLists(readers, now())
-    return Promise.all(lists.map(answerOf))
+    const lists = await listLists({ readers, calendar, now: now() })
+    return Promise.all(lists.map(withGrowth))
   }
-  const answerOf = async (list: List): Promise<z.input<typeof ListAnswer>> => {
+  const withGrowth = async (list: List) => {
     const when = { range: '30', by: 'day', now: now() } as const
     const { joined, left, churn } = await growthOverTime(readers, calendar, {
       tag: 0,
       list: list.id,
       ...when,
     })
-    return {
-      ...factsAnswer(list),
-      subscribed: list.subscribed,
-      engaged: list.active,
-      engagement_rate: inPercent(engagementRate(list)),
-      joined,
-      left,
-      churn: inPercent(churn),
-    }
+    return { list, joined, left, churn: inPercent(churn) }
   }
+  const answerOf = (
+    { list, ...growth }: Awaited<ReturnType<typeof withGrowth>>,
+    counting: Counting,
+  ): z.input<typeof ListAnswer> => ({
+    ...factsAnswer(list),
+    subscribed: list.subscribed,
+    engaged: engagedOf(list, counting),
+    engaged_by_machines: list.machineActive,
+    engaged_unjudged: list.unjudgedActive,
+    engagement_rate: inPercent(engagementRate(list, counting)),
+    ...growth,
+  })
 
   api.add(
     {
@@ -122,6 +138,7 @@ export function addLists(api: JsonApi, { db, readers, calendar, now }: Needs) {
       sample: { path: '/api/v1/lists' },
       summary: 'List lists, the largest first',
       description: 'With how they grew in the last 30 days. Looked up once a minute.',
+      query: z.strictObject({ machines }),
       answers: {
         200: {
           description: 'All lists.',
@@ -131,7 +148,9 @@ export function addLists(api: JsonApi, { db, readers, calendar, now }: Needs) {
         ...usualAnswers,
       },
     },
-    async () => ({ lists: await remembered('lists', readAll) }),
+    async ({ query }) => ({
+      lists: (await remembered('lists', readAll)).map((list) => answerOf(list, query)),
+    }),
   )
 
   api.add(
@@ -144,6 +163,7 @@ export function addLists(api: JsonApi, { db, readers, calendar, now }: Needs) {
       summary: 'Read a list',
       description: 'Its sizes are looked up once a minute.',
       params: ListId,
+      query: z.strictObject({ machines }),
       answers: {
         200: {
           description: 'The list, with its fields and tags.',
@@ -173,17 +193,17 @@ export function addLists(api: JsonApi, { db, readers, calendar, now }: Needs) {
         ...notThere,
       },
     },
-    async ({ params }) => {
+    async ({ params, query }) => {
       const { id } = await getList(db, params.id)
       const [lists, fields, tags] = await Promise.all([
         remembered('lists', readAll),
         listFields(db, id),
         remembered(`tags ${id}`, () => listOwnTags(readers, id)),
       ])
-      const known = lists.find((list) => list.id === id)
+      const known = lists.find(({ list }) => list.id === id)
       // A list that came within this minute is not among those that are remembered.
-      const list = known ?? (await readAll()).find((one) => one.id === id)!
-      return { ...list, fields, tags }
+      const found = known ?? (await readAll()).find(({ list }) => list.id === id)!
+      return { ...answerOf(found, query), fields, tags }
     },
   )
 

@@ -18,6 +18,8 @@ export interface ListContact {
   /** 0 to 100; null without a delivered mailing. */
   score: number | null
   lastActiveAt: number | null
+  /** When machines or mail proxies did something for them last. */
+  machineLastActiveAt: number | null
   tags: string[]
   /** By the tags of the list's fields. */
   fields: Record<string, FieldValue>
@@ -108,7 +110,7 @@ export async function listContactsOf(
       .select(['subscriptions.contact_id as id', 'contacts.email', 'contacts.name'])
       .select(['subscriptions.status', 'subscriptions.source', 'subscriptions.fields'])
       .select(['subscriptions.subscribed_at', 'subscriptions.unsubscribed_at'])
-      .select(['contacts.score', 'contacts.last_active_at'])
+      .select(['contacts.score', 'contacts.last_active_at', 'contacts.machine_last_active_at'])
       .orderBy('subscriptions.subscribed_at', 'desc')
       .orderBy('subscriptions.contact_id', 'desc')
   const dated =
@@ -153,6 +155,7 @@ export async function listContactsOf(
       unsubscribedAt: row.unsubscribed_at,
       score: row.score === null ? null : Math.round(row.score),
       lastActiveAt: row.last_active_at,
+      machineLastActiveAt: row.machine_last_active_at,
       tags: tags.get(row.id) ?? [],
       fields: row.fields === null ? {} : (JSON.parse(row.fields) as ListContact['fields']),
     })),

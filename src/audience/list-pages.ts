@@ -1,12 +1,14 @@
 import { type Response, Router } from 'express'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import type { EngagementCounts } from '../database/schema.js'
 import { projectChoices, projectOf } from '../partners/ties.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
 import { sparkline } from '../web/charts.js'
 import { type DateFormats, number, plural } from '../web/formats.js'
 import { render, renderFragment, wantsFragment } from '../web/render.js'
 import { statusWords } from './contacts-view.js'
+import type { Counting } from './counting.js'
 import { type Growth, growthOverTime } from './growth.js'
 import {
   countContactsOf,
@@ -19,6 +21,7 @@ import { sendListContacts } from './list-contacts-export.js'
 import { isFiltered, ListView, listAddress } from './list-view.js'
 import {
   engagedDays,
+  engagedOf,
   engagementRate,
   getList,
   type ListFacts,
@@ -55,6 +58,8 @@ export interface ListMailings {
   /** The unweighted mean over those. */
   averageOpen: number | null
   averageClick: number | null
+  /** What was done with those of them whose numbers are ours. */
+  counts: EngagementCounts
   /** Some of them are ours and some the provider's: their mean compares what does not quite compare. */
   isMixed: boolean
 }
@@ -65,7 +70,7 @@ interface Needs {
   calendar: Calendar
   dates: DateFormats
   /** @param list its id */
-  mailingsOf: (list: number) => Promise<ListMailings>
+  mailingsOf: (list: number, counting: Counting) => Promise<ListMailings>
   now: () => number
 }
 
@@ -84,7 +89,7 @@ export function listPages({ db, readers, calendar, dates, mailingsOf, now }: Nee
   routes.get('/audience/lists', (_req, res) => res.redirect(301, '/lists'))
 
   const readAll = async () => {
-    const lists = await listLists(readers, now())
+    const lists = await listLists({ readers, calendar, now: now() })
     return Promise.all(
       lists.map(async (list) => ({
         ...list,
@@ -95,10 +100,12 @@ export function listPages({ db, readers, calendar, dates, mailingsOf, now }: Nee
   const growthOf = (list: number, range: Range) =>
     growthOverTime(readers, calendar, { tag: 0, list, range, by: unitsOf[range][0], now: now() })
 
-  routes.get('/lists', async (_req, res) => {
+  routes.get('/lists', async (req, res) => {
+    const { machines } = ListView.parse(req.query)
     const lists = await remembered('lists', readAll)
     res.render('audience/lists', {
       room: 'audience',
+      machines,
       engagedDays,
       lists: lists.map(({ growth, ...list }) => {
         const first = growth.points[0]!
@@ -109,7 +116,7 @@ export function listPages({ db, readers, calendar, dates, mailingsOf, now }: Nee
           joined: growth.joined,
           left: growth.left,
           churn: growth.churn,
-          engaged: engagementRate(list),
+          engaged: engagementRate(list, { machines }),
           picture: sparkline(growth.points.map(({ subscribed }) => subscribed)),
           story: `Subscribed over 30 days: from ${number(before)} to ${number(growth.subscribed)}`,
         }
@@ -181,9 +188,9 @@ export function listPages({ db, readers, calendar, dates, mailingsOf, now }: Nee
       remembered(`snapshots ${id} ${view.range}`, () =>
         listSnapshots(readers, id, { since, limit: mostSnapshots }),
       ),
-      remembered(`sizes ${id}`, () => listSizes(readers, id, now())),
+      remembered(`sizes ${id}`, () => listSizes({ readers, calendar, now: now() }, id)),
       remembered(`own tags ${id}`, () => listOwnTags(readers, id)),
-      remembered(`mailings ${id}`, () => mailingsOf(id)),
+      remembered(`mailings ${id} ${view.machines}`, () => mailingsOf(id, view)),
       projectOf(db, 'list', id),
       projectChoices(db),
     ])
@@ -208,8 +215,10 @@ export function listPages({ db, readers, calendar, dates, mailingsOf, now }: Nee
         }))
         .filter(({ people }) => people > 0),
       subscribed: sizes.subscribed,
-      active: sizes.active,
-      engaged: engagementRate(sizes),
+      active: engagedOf(sizes, view),
+      machineActive: sizes.machineActive,
+      unjudgedActive: sizes.unjudgedActive,
+      engaged: engagementRate(sizes, view),
       engagedDays,
       tags,
       mailings,
@@ -265,6 +274,9 @@ function rowOf(row: ListContact, view: ListView, fields: ListField[]) {
   const others = told.filter(({ tag }) => !filtered.includes(tag))
   return {
     ...row,
+    lastActiveAt: view.machines
+      ? Math.max(row.lastActiveAt ?? 0, row.machineLastActiveAt ?? 0) || null
+      : row.lastActiveAt,
     status: statusWords[row.status] ?? row.status,
     isReached: row.status === 'subscribed',
     fields: [...first, ...others.slice(0, Math.max(0, shownFields - first.length))],

@@ -39,6 +39,8 @@ export const ListView = z
   .object({
     /** How far back its growth is drawn. */
     range: one(z.enum(ranges).catch('90')),
+    /** Whether machines and mail proxies are counted in. */
+    machines: one(z.enum(['0', '1']).catch('0')).transform((value) => value === '1'),
     /** The name of a tag. */
     tag: one(z.string().trim().max(80).catch('')),
     status: one(z.enum([...subscriptionStatuses, '']).catch('')),
@@ -68,7 +70,7 @@ export const isFiltered = ({ tag, status, from, until, fields }: ListFilter) =>
 
 /** The address of a list, or of something below it, with this view; a changed view begins with its first page again. */
 export function listAddress(list: number, view: ListView, changes: Partial<ListView> = {}, below = '') {
-  const { range, tag, status, from, until, fields, after, offset } = {
+  const { range, machines, tag, status, from, until, fields, after, offset } = {
     ...view,
     after: 0,
     offset: 0,
@@ -76,6 +78,7 @@ export function listAddress(list: number, view: ListView, changes: Partial<ListV
   }
   const query = new URLSearchParams()
   if (range !== '90') query.set('range', range)
+  if (machines) query.set('machines', '1')
   if (tag) query.set('tag', tag)
   if (status) query.set('status', status)
   if (from) query.set('from', from)

@@ -1,8 +1,10 @@
+import type { Expression, SqlBool } from 'kysely'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
-import { dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
+import type { Counting } from './counting.js'
 import { reachedStatuses, type SubscriptionStatus } from './subscriptions.js'
 
 /** A list as its provider describes it. */
@@ -23,13 +25,21 @@ export interface ListFacts {
   goneAt: number | null
 }
 
-export interface List extends ListFacts {
+/** Of those on a list now, how many did something in the last {@link engagedDays}. */
+export interface Engaged {
+  /** They opened, clicked or replied themselves. */
+  active: number
+  /** Further ones, for whom only machines and mail proxies did. */
+  machineActive: number
+  /** Of the active ones: those of whom nothing is known in that time but what cannot be judged. */
+  unjudgedActive: number
+}
+
+export interface List extends ListFacts, Engaged {
   /** How many are on it now, mail that is paused included. */
   subscribed: number
   /** Everybody who is or was on it. */
   people: number
-  /** Of those on it now, how many opened, clicked or replied in the last {@link engagedDays}. */
-  active: number
   fields: number
   /** The provider's own tags of it. */
   tags: number
@@ -38,9 +48,72 @@ export interface List extends ListFacts {
 /** So many days back somebody must have done something to be engaged. */
 export const engagedDays = 90
 
-/** Engagement of a list = its subscribers who did something in the last 90 days ÷ its subscribers; null without any. */
-export const engagementRate = ({ active, subscribed }: Pick<List, 'active' | 'subscribed'>) =>
-  subscribed === 0 ? null : active / subscribed
+/** How many of a list's subscribers are engaged; with `machines` those too for whom machines and proxies did something. */
+export const engagedOf = (
+  { active, machineActive }: Pick<Engaged, 'active' | 'machineActive'>,
+  { machines }: Counting,
+) => active + (machines ? machineActive : 0)
+
+/** Engagement of a list = its engaged subscribers ÷ its subscribers, see {@link engagedOf}; null without any. */
+export const engagementRate = (
+  list: Pick<List, 'active' | 'machineActive' | 'subscribed'>,
+  counting: Counting,
+) => (list.subscribed === 0 ? null : engagedOf(list, counting) / list.subscribed)
+
+interface Needs {
+  readers: Readers
+  calendar: Calendar
+  /** Milliseconds since 1970. */
+  now: number
+}
+
+/** Whoever did something lately of the subscribers of all lists, list by list. */
+function readEngaged({ readers, calendar, now }: Needs) {
+  const since = now - engagedDays * dayLength
+  return readers
+    .selectFrom('subscriptions')
+    .innerJoin('contacts', 'contacts.id', 'subscriptions.contact_id')
+    .select((eb) => {
+      const acted = eb('contacts.last_active_at', '>=', since)
+      const someUnjudged = eb(eb('unjudged_opens', '+', eb.ref('unjudged_clicks')), '>', 0)
+      const judged = eb.exists(
+        eb
+          .selectFrom('contact_days')
+          .select('contact_days.day_on')
+          .whereRef('contact_days.contact_id', '=', 'contacts.id')
+          .where('contact_days.day_on', '>=', calendar.dayOf(since))
+          .where((of) =>
+            of.or([
+              of('contact_days.opens', '>', of.ref('contact_days.unjudged_opens')),
+              of('contact_days.clicks', '>', of.ref('contact_days.unjudged_clicks')),
+              of('contact_days.replies', '>', 0),
+            ]),
+          ),
+      )
+      const people = (are: Expression<SqlBool>) =>
+        eb.fn.coalesce(eb.fn.sum<number>(eb.case().when(are).then(1).else(0).end()), eb.lit(0))
+      return [
+        'subscriptions.list_id',
+        people(acted).as('active'),
+        // Nothing is compared with null, so that whoever never acted counts as well.
+        people(eb.not(eb.fn.coalesce(acted, eb.lit(false) as never))).as('machine_active'),
+        people(eb.and([acted, someUnjudged, eb.not(judged)])).as('unjudged_active'),
+      ]
+    })
+    .where('subscriptions.status', 'in', reachedStatuses)
+    .where(({ eb, or }) =>
+      or([eb('contacts.last_active_at', '>=', since), eb('contacts.machine_last_active_at', '>=', since)]),
+    )
+    .groupBy('subscriptions.list_id')
+}
+
+const engagedIn = (
+  row: { active: number; machine_active: number; unjudged_active: number } | undefined,
+): Engaged => ({
+  active: row?.active ?? 0,
+  machineActive: row?.machine_active ?? 0,
+  unjudgedActive: row?.unjudged_active ?? 0,
+})
 
 const readLists = (db: Db | Readers) =>
   db
@@ -75,9 +148,9 @@ export async function getList(db: Db | Readers, id: number | string): Promise<Li
 /**
  * All lists, the largest first; those that are gone at their provider last. It looks at every subscription: remember the
  * answer for a while.
- * @param now milliseconds
  */
-export async function listLists(readers: Readers, now: number): Promise<List[]> {
+export async function listLists(needs: Needs): Promise<List[]> {
+  const { readers } = needs
   const [lists, counts, active, fields, tags] = await Promise.all([
     readLists(readers).orderBy('name').execute(),
     readers
@@ -85,14 +158,7 @@ export async function listLists(readers: Readers, now: number): Promise<List[]> 
       .select(({ fn }) => ['list_id', 'status', fn.countAll<number>().as('people')])
       .groupBy(['list_id', 'status'])
       .execute(),
-    readers
-      .selectFrom('subscriptions')
-      .innerJoin('contacts', 'contacts.id', 'subscriptions.contact_id')
-      .select(({ fn }) => ['list_id', fn.countAll<number>().as('people')])
-      .where('subscriptions.status', 'in', reachedStatuses)
-      .where('contacts.last_active_at', '>=', now - engagedDays * dayLength)
-      .groupBy('list_id')
-      .execute(),
+    readEngaged(needs).execute(),
     readers
       .selectFrom('list_fields')
       .select(({ fn }) => ['list_id', fn.countAll<number>().as('count')])
@@ -114,7 +180,7 @@ export async function listLists(readers: Readers, now: number): Promise<List[]> 
         ...factsOf(row),
         subscribed: sum(of(counts).filter(({ status }) => reached.includes(status))),
         people: sum(of(counts)),
-        active: sum(of(active)),
+        ...engagedIn(of(active)[0]),
         fields: of(fields)[0]?.count ?? 0,
         tags: of(tags)[0]?.count ?? 0,
       }
@@ -126,26 +192,24 @@ export async function listLists(readers: Readers, now: number): Promise<List[]> 
 }
 
 /** How many stand to a list in which way, and how many of its subscribers are engaged. */
-export async function listSizes(readers: Readers, list: number, now: number) {
-  const [rows, { people: active }] = await Promise.all([
+export async function listSizes(needs: Needs, list: number) {
+  const { readers } = needs
+  const [rows, active] = await Promise.all([
     readers
       .selectFrom('subscriptions')
       .select(({ fn }) => ['status', fn.countAll<number>().as('people')])
       .where('list_id', '=', list)
       .groupBy('status')
       .execute(),
-    readers
-      .selectFrom('subscriptions')
-      .innerJoin('contacts', 'contacts.id', 'subscriptions.contact_id')
-      .select(({ fn }) => fn.countAll<number>().as('people'))
-      .where('list_id', '=', list)
-      .where('subscriptions.status', 'in', reachedStatuses)
-      .where('contacts.last_active_at', '>=', now - engagedDays * dayLength)
-      .executeTakeFirstOrThrow(),
+    readEngaged(needs).where('subscriptions.list_id', '=', list).executeTakeFirst(),
   ])
   const byStatus = new Map(rows.map(({ status, people }) => [status, people]))
   const of = (status: SubscriptionStatus) => byStatus.get(status) ?? 0
-  return { byStatus, subscribed: reachedStatuses.reduce((sum, status) => sum + of(status), 0), active }
+  return {
+    byStatus,
+    subscribed: reachedStatuses.reduce((sum, status) => sum + of(status), 0),
+    ...engagedIn(active),
+  }
 }
 
 export interface ListField {

@@ -1,4 +1,5 @@
 import { compiled } from '../database/compiled.js'
+import { holds } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { FactRefused, type Recorder } from '../ledger/ledger.js'
@@ -6,7 +7,7 @@ import { type ContactBook, foldName } from './contacts.js'
 import { type ErasureBook, identityText } from './erasures.js'
 import type { EngagementRecorder } from './record.js'
 import type { ContactRooms } from './rooms.js'
-import { indexAgain, removeFromSearch } from './search.js'
+import { findContacts, indexAgain, nameTerm, removeFromSearch, searchTerm } from './search.js'
 import { bestStatus, isReached, type SubscriptionStatus } from './subscriptions.js'
 import { ours, tagBook } from './tag-book.js'
 
@@ -88,6 +89,9 @@ export interface PeopleReceipt {
   /** The fact is done in part, so that no door waits for long: it has to be written again. */
   more: boolean
 }
+
+/** So many contacts that may have a part of a name are looked up before all are looked at. */
+const mostNamesakes = 50
 
 /** Contacts that change a tag in one fact. */
 const movedAtOnce = 100
@@ -456,7 +460,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
   async function erase(tx: Db, contact: number, at: number) {
     const person = await tx
       .selectFrom('contacts')
-      .select(['email', 'erased_at'])
+      .select(['email', 'name_folded', 'erased_at'])
       .where('id', '=', contact)
       .executeTakeFirst()
     if (!person) throw new Unknown(`No contact ${contact}.`)
@@ -494,7 +498,9 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .execute()
     for (const { id, query } of await tx.selectFrom('segments').select(['id', 'query']).execute()) {
       const filter = new URLSearchParams(query)
-      if (!names.some((name) => mentions(filter.get('q') ?? '', name))) continue
+      const q = filter.get('q') ?? ''
+      const isNamed = names.some((name) => mentions(q, name))
+      if (!isNamed && !(await isSoughtAlone(tx, q, { ...person, addresses, id: contact }))) continue
       filter.delete('q')
       await tx.updateTable('segments').set({ query: filter.toString() }).where('id', '=', id).execute()
     }
@@ -516,6 +522,30 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .where('id', '=', contact)
       .execute()
     contacts.forget()
+  }
+
+  /** Is this part of a name or of an address theirs, and nobody else's? Then it tells who they were. */
+  async function isSoughtAlone(
+    tx: Db,
+    q: string,
+    { id, name_folded, addresses }: { id: number; name_folded: string; addresses: string[] },
+  ): Promise<boolean> {
+    const term = searchTerm(q)
+    if (term === '') return false
+    if (!name_folded.includes(nameTerm(term)) && !addresses.some((email) => email.includes(term)))
+      return false
+    const found = await findContacts(tx, term, mostNamesakes)
+    const others =
+      found?.some((other) => other !== id) ??
+      (await tx
+        .selectFrom('contacts')
+        .select('id')
+        .where('id', '!=', id)
+        .where('erased_at', 'is', null)
+        .where(({ or, ref }) => or([holds(ref('email'), term), holds(ref('name_folded'), nameTerm(term))]))
+        .limit(1)
+        .executeTakeFirst()) !== undefined
+    return !others
   }
 
   async function remember(tx: Db, name: string, erased: { contact_id: number; erased_at: number }) {

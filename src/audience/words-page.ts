@@ -38,7 +38,16 @@ const headings: Record<WordReason, { title: string; rule: string; nobody: string
   },
 }
 
+/** Whether machines and mail proxies are counted in. */
+const View = z.object({
+  machines: z
+    .enum(['0', '1'])
+    .transform((value) => value === '1')
+    .catch(false),
+})
+
 const DoneForm = z.object({
+  machines: z.string().catch(''),
   contact: z.coerce.number().int().min(1),
   reason: z.enum(wordReasons),
   seen: z.coerce.number().int().min(1).nullable().catch(null),
@@ -48,12 +57,14 @@ const DoneForm = z.object({
 export function wordsPage({ db, readers, calendar, now }: Needs) {
   const routes = Router()
 
-  routes.get('/audience/words', async (_req, res) => {
-    const words = await listWords({ readers, calendar, now: now() })
+  routes.get('/audience/words', async (req, res) => {
+    const { machines } = View.parse(req.query)
+    const words = await listWords({ readers, calendar, now: now(), machines })
     res.set('Cache-Control', 'no-store')
     res.render('audience/words', {
       room: 'audience',
       mostWords,
+      machines,
       isEmpty: wordReasons.every((reason) => words[reason].words.length === 0),
       reasons: wordReasons.map((reason) => ({
         reason,
@@ -67,7 +78,7 @@ export function wordsPage({ db, readers, calendar, now }: Needs) {
   routes.post('/audience/words/done', async (req, res) => {
     const form = DoneForm.safeParse(req.body)
     if (!form.success) throw new HttpError(422, 'This form does not say who is done, or with what.')
-    const { contact, reason, seen } = form.data
+    const { contact, reason, seen, machines } = form.data
     const person = await db
       .selectFrom('contacts')
       .select(['email', 'name'])
@@ -77,7 +88,7 @@ export function wordsPage({ db, readers, calendar, now }: Needs) {
     if (!person) throw new NotFound(`There is no contact ${contact}.`)
     await wordHad(db, { contact, reason, by: accountOf(res).id, now: now(), seen })
     tell(req, `Done with ${person.name || person.email}. Something newer brings them back.`)
-    res.redirect(303, `/audience/words#${reason}`)
+    res.redirect(303, `/audience/words${machines === '1' ? '?machines=1' : ''}#${reason}`)
   })
 
   return routes

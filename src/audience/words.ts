@@ -2,10 +2,13 @@ import { sql } from 'kysely'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import type { EngagementCounts } from '../database/schema.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
 import { duration, number, plural } from '../web/formats.js'
+import { type Counting, clicksOf, opensOf } from './counting.js'
 import { engagementNumber } from './engagement-kinds.js'
 import { mailingName } from './mailing-name.js'
+import { noEngagements } from './receptions.js'
 
 /** Why somebody is worth a word, in the order of the page. */
 export const wordReasons = ['replied', 'rose', 'faded', 'left'] as const
@@ -90,7 +93,7 @@ export const hasLeft = (
   opens + clicks >= long.deeds &&
   (done_at === null || unsubscribed_at > done_at)
 
-interface Needs {
+interface Needs extends Counting {
   readers: Readers
   calendar: Calendar
   /** Milliseconds since 1970. */
@@ -120,7 +123,10 @@ const people = (readers: Readers, reason: WordReason) =>
     .where('erased_at', 'is', null)
     .where(({ eb, or }) => or([eb('contacts.status', 'is', null), eb('contacts.status', '!=', 'complained')]))
 
-async function whoSwung({ readers, calendar, now }: Needs, reason: 'rose' | 'faded'): Promise<Word[]> {
+async function whoSwung(
+  { readers, calendar, now, ...counting }: Needs,
+  reason: 'rose' | 'faded',
+): Promise<Word[]> {
   const difference = sql<number>`score - score_before`
   const rows = await people(readers, reason)
     .select(['score', 'score_before', 'last_active_at'])
@@ -142,6 +148,11 @@ async function whoSwung({ readers, calendar, now }: Needs, reason: 'rose' | 'fad
             'contact_id',
             fn.sum<number>('opens').as('opens'),
             fn.sum<number>('clicks').as('clicks'),
+            fn.sum<number>('unjudged_opens').as('unjudged_opens'),
+            fn.sum<number>('unjudged_clicks').as('unjudged_clicks'),
+            fn.sum<number>('proxy_opens').as('proxy_opens'),
+            fn.sum<number>('machine_opens').as('machine_opens'),
+            fn.sum<number>('machine_clicks').as('machine_clicks'),
           ])
           .where(({ ref }) =>
             isAmong(
@@ -161,15 +172,38 @@ async function whoSwung({ readers, calendar, now }: Needs, reason: 'rose' | 'fad
     seen: null,
     sentence:
       reason === 'rose'
-        ? roseSentence(row.score_before!, row.score!, deedsOf.get(row.id) ?? { opens: 0, clicks: 0 })
+        ? roseSentence(row.score_before!, row.score!, deedsOf.get(row.id) ?? noEngagements, counting)
         : fadedSentence(row.score_before!, row.score!, row.last_active_at, now),
   }))
 }
 
-/** "The score rose from 31 to 58 within 30 days, with 4 opens and 6 clicks." */
-export const roseSentence = (before: number, after: number, deeds: { opens: number; clicks: number }) =>
+/** Opens and clicks, and what of them cannot be judged or is a machine's. */
+type Deeds = Omit<EngagementCounts, 'replies'>
+
+/** "4 opens and 6 clicks" as a page counts them. */
+const deedWords = (deeds: Deeds, counting: Counting) =>
+  `${plural(opensOf(deeds, counting), 'open', 'opens')} and ` +
+  plural(clicksOf(deeds, counting), 'click', 'clicks')
+
+/** " 3 opens and 1 click of these cannot be judged. 2 opens by mail proxies or machines are left out."; empty where all is plain. */
+function remarks(deeds: Deeds, counting: Counting): string {
+  const some = (opens: number, clicks: number) =>
+    [opens > 0 && plural(opens, 'open', 'opens'), clicks > 0 && plural(clicks, 'click', 'clicks')]
+      .filter((part) => part !== false)
+      .join(' and ')
+  const unjudged = some(deeds.unjudged_opens, deeds.unjudged_clicks)
+  const machines = some(deeds.proxy_opens + deeds.machine_opens, deeds.machine_clicks)
+  return (
+    (unjudged && ` Of these, ${unjudged} cannot be judged.`) +
+    (machines &&
+      ` ${counting.machines ? 'Counted in' : 'Left out'}: ${machines} by machines or mail proxies.`)
+  )
+}
+
+/** "The score rose from 31 to 58 within 30 days, with 4 opens and 6 clicks.", and {@link remarks}. The score is people's. */
+export const roseSentence = (before: number, after: number, deeds: Deeds, counting: Counting) =>
   `The score rose from ${number(before)} to ${number(after)} within ${trendDays} days, with ` +
-  `${plural(deeds.opens, 'open', 'opens')} and ${plural(deeds.clicks, 'click', 'clicks')}.`
+  `${deedWords(deeds, counting)}.${remarks(deeds, counting)}`
 
 /** "The score fell from 62 to 41 within 30 days. The last sign of life was 24 days ago." */
 export const fadedSentence = (before: number, after: number, lastAt: number | null, now: number) =>
@@ -216,12 +250,13 @@ export const repliedSentence = (replies: number, mailing: string, lastAt: number
     ? `Replied to ${mailing} ${past(lastAt, now)}.`
     : `Replied ${number(replies)} times within ${replyDays} days, the last time to ${mailing} ${past(lastAt, now)}.`
 
-async function whoLeft({ readers, now }: Needs): Promise<Word[]> {
+async function whoLeft({ readers, now, ...counting }: Needs): Promise<Word[]> {
   const rows = await people(readers, 'left')
     .innerJoin('subscriptions', 'subscriptions.contact_id', 'contacts.id')
     .innerJoin('lists', 'lists.id', 'subscriptions.list_id')
     .select(['lists.name as list', 'subscriptions.subscribed_at', 'unsubscribed_at'])
-    .select(['subscriptions.status', 'mailings', 'opens', 'clicks'])
+    .select(['subscriptions.status', 'mailings', 'opens', 'clicks', 'unjudged_opens', 'unjudged_clicks'])
+    .select(['proxy_opens', 'machine_opens', 'machine_clicks'])
     // Whoever was deleted there has no status in the provider's words any more; whom the author banned has.
     .where(({ eb, or, and }) =>
       or([
@@ -245,7 +280,7 @@ async function whoLeft({ readers, now }: Needs): Promise<Word[]> {
         contact: row.id,
         email: row.email,
         name: row.name,
-        sentence: leftSentence({ ...row, unsubscribed_at }, now),
+        sentence: leftSentence({ ...row, unsubscribed_at }, counting, now),
         seen: null,
       })
   return [...words.values()]
@@ -256,14 +291,15 @@ async function whoLeft({ readers, now }: Needs): Promise<Word[]> {
  * nobody can tell who did it.
  */
 export function leftSentence(
-  departure: Omit<Departure, 'done_at'> & { list: string; status: string },
+  departure: Omit<Departure, 'done_at'> & Deeds & { list: string; status: string },
+  counting: Counting,
   now: number,
 ) {
-  const { list, status, subscribed_at, unsubscribed_at, mailings, opens, clicks } = departure
+  const { list, status, subscribed_at, unsubscribed_at, mailings } = departure
   const stayed = subscribed_at === null ? [] : [span(unsubscribed_at - subscribed_at)]
-  const counted = [...stayed, plural(mailings, 'mailing', 'mailings'), plural(opens, 'open', 'opens')]
+  const counted = [...stayed, plural(mailings, 'mailing', 'mailings'), deedWords(departure, counting)]
   const how = status === 'removed' ? 'Was deleted from' : 'Left'
-  return `${how} ${list} ${past(unsubscribed_at, now)}, after ${counted.join(', ')} and ${plural(clicks, 'click', 'clicks')}.`
+  return `${how} ${list} ${past(unsubscribed_at, now)}, after ${counted.join(', ')}.${remarks(departure, counting)}`
 }
 
 const past = (at: number, now: number) => (now - at < 1000 ? 'just now' : `${duration(now - at)} ago`)

@@ -1,3 +1,4 @@
+import { type Counting, sumOfCounts } from '../audience/counting.js'
 import type { ListMailings } from '../audience/list-pages.js'
 import { originName } from '../audience/origins.js'
 import type { Db } from '../database/open.js'
@@ -7,9 +8,13 @@ import { mailingOf, readMailings } from './queries.js'
 
 /**
  * The mailings that went to a list, by its page: the last {@link usualMailings} with their rates, machines and mail proxies
- * left out where we can tell them apart.
+ * left out, unless they are asked for, where we can tell them apart.
  */
-export async function mailingsOfList(db: Db | Readers, list: number): Promise<ListMailings> {
+export async function mailingsOfList(
+  db: Db | Readers,
+  list: number,
+  { machines }: Counting,
+): Promise<ListMailings> {
   const [{ count }, rows] = await Promise.all([
     db
       .selectFrom('mailing_lists')
@@ -28,12 +33,13 @@ export async function mailingsOfList(db: Db | Readers, list: number): Promise<Li
       .limit(usualMailings)
       .execute(),
   ])
-  const last = rows.map((row) => mailingOf(row, { machines: false }))
+  const last = rows.map((row) => mailingOf(row, { machines }))
   const { open, click } = usualRates(last)
   return {
     count,
     averageOpen: open,
     averageClick: click,
+    counts: sumOfCounts(last.filter(({ basis }) => basis === 'ours').map(({ counts }) => counts)),
     isMixed: new Set(last.map(({ basis }) => basis)).size > 1,
     last: last.map((mailing) => ({
       id: mailing.id,

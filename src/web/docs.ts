@@ -41,6 +41,7 @@ function groupsOf(baseUrl: string, operations: Operation[]) {
           open = false,
           params,
           query,
+          headers,
           body,
           answers,
         } = operation
@@ -56,6 +57,7 @@ function groupsOf(baseUrl: string, operations: Operation[]) {
           fields: [
             ...(params ? linesOf(params, 'input', 'path') : []),
             ...(query ? linesOf(query, 'input', 'query') : []),
+            ...(headers ? linesOf(headers, 'input', 'header') : []),
             ...(body ? linesOf(body.schema, 'input', 'body') : []),
           ],
           answerFields: good.schema ? linesOf(good.schema, 'output', 'answer') : [],

@@ -12,7 +12,8 @@ export interface Operation {
   description?: string
   params?: z.ZodObject
   query?: z.ZodObject
-  body?: { schema: z.ZodObject; types: string[] }
+  headers?: z.ZodObject
+  body?: { schema: z.ZodType; types: string[] }
   /** Answers by status; one without a schema has no body worth describing. */
   answers: Record<number, { description: string; schema?: z.ZodType; example?: unknown }>
   /** Needs an API token, unless it is open. */
@@ -81,16 +82,20 @@ export function openApiDocument({ title, version, baseUrl, description }: ApiInf
   }
 }
 
-function operationObject({ id, tag, summary, description, params, query, body, answers, open }: Operation) {
+function operationObject(operation: Operation) {
+  const { id, tag, summary, description, params, query, headers, body, answers, open } = operation
+  const parameters = [
+    ...parametersOf(params, 'path'),
+    ...parametersOf(query, 'query'),
+    ...parametersOf(headers, 'header'),
+  ]
   return {
     operationId: id,
     tags: [tag],
     summary,
     ...(description ? { description } : {}),
     security: open ? [] : [{ token: [] }],
-    ...(params || query
-      ? { parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')] }
-      : {}),
+    ...(params || query || headers ? { parameters } : {}),
     ...(body
       ? {
           requestBody: {
@@ -122,7 +127,7 @@ function operationObject({ id, tag, summary, description, params, query, body, a
   }
 }
 
-function parametersOf(schema: z.ZodObject | undefined, where: 'path' | 'query') {
+function parametersOf(schema: z.ZodObject | undefined, where: 'path' | 'query' | 'header') {
   if (!schema) return []
   const { properties = {}, required = [] } = jsonSchema(schema, 'input')
   return Object.entries(properties).map(([name, { description, ...of }]) => ({
@@ -147,7 +152,9 @@ export interface FieldLine {
 /** Every field of a schema, those of inner objects after their own. */
 export function fieldLines(schema: z.ZodType, io: 'input' | 'output'): FieldLine[] {
   const lines: FieldLine[] = []
-  walk(jsonSchema(schema, io), '')
+  const json = jsonSchema(schema, io)
+  if (json.type === 'array') walk(json.items as JsonSchema, '[].')
+  else walk(json, '')
   return lines
 
   function walk(json: JsonSchema, prefix: string) {

@@ -2,7 +2,8 @@ import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
-import { aConnectedApp, type ConnectedApp } from '../esp/buttondown/connected.js'
+import { tryAgainAfter } from '../../src/esp/inbox.js'
+import { aConnectedApp, type ConnectedApp, signingKey } from '../esp/buttondown/connected.js'
 import { aFolder, testStart } from '../support/app.js'
 import { aCampaign, anEvent, firefox } from '../support/builders.js'
 import { typeId } from '../support/buttondown.js'
@@ -80,9 +81,9 @@ async function aStory(dataDir = aFolder()) {
   app.clock.pass(minute)
   await app.deliver(world.changeEmail(ada, 'ada.quill@fernmail.example', { at: before + day })).expect(200)
   for (const happening of world.happenings) await app.deliver(happening).expect(200)
-  await app.deliver(world.happen('subscriber.referred', { subscriber: ada })).expect(200)
-  await app.deliver(world.happen('subscriber.viewed_checkout_page', { subscriber: ada }), { ids: 'typeid' })
-  await app.deliver(world.happen('subscriber.referred', { subscriber: ben })).expect(200)
+  await app.deliver(world.happen('subscriber.activation_opened', { subscriber: ada })).expect(200)
+  await app.deliver(world.happen('subscriber.activation_clicked', { subscriber: ada }), { ids: 'typeid' })
+  await app.deliver(world.happen('subscriber.activation_opened', { subscriber: ben })).expect(200)
   await app.deliver(world.happen('subscriber.opened', { subscriber: ada })).expect(200) // waits for its details
   await app.read()
   const { id } = await db
@@ -249,12 +250,94 @@ describe('erasing a person', () => {
     const kept = await story.db
       .selectFrom('inbox')
       .select('body')
-      .where('event_type', '=', 'subscriber.referred')
+      .where('event_type', '=', 'subscriber.activation_opened')
       .where('body', 'is not', null)
       .execute()
     expect(kept.length).toBe(1)
     const lines = readFileSync(join(story.dataDir, 'erasures'), 'utf8')
     expect(lines).toMatch(/^(\+ [\w-]{43} \d+\n){3}$/)
+  })
+
+  it('takes the address out of deliveries of which nobody can tell whom they are about, before and after', async () => {
+    const story = await aStory()
+    const other = { ben: 'ben@posteo.example', note: 'for “Ada”' }
+    const post = async (id: string, data: Record<string, unknown>) => {
+      const body = JSON.stringify({ id, event_type: 'subscriber.opened', data: { ...data, ...other } })
+      const escaped = body.replaceAll('@', () => (escapes++ % 2 ? '\\u0040' : '@'))
+      await story.http
+        .post('/webhooks/buttondown')
+        .set('Content-Type', 'application/json')
+        .set(story.standIn.signature(escaped, signingKey))
+        .send(escaped)
+        .expect(200)
+      return id
+    }
+    let escapes = 0
+    const nameless = { email_address: 'Ada.Quill@fernmail.example', before: 'ada.old@fernmail.example' }
+    const early = await post(story.world.newId(), nameless)
+    const unknown = await post(story.world.newId(), { ...nameless, subscriber: story.world.newId() })
+    await story.read()
+    const waiting = () =>
+      story.db
+        .selectFrom('inbox')
+        .select(['key', 'state', 'reason', 'body'])
+        .where('contact_id', 'is', null)
+        .where('key', 'in', [early, unknown, late])
+        .orderBy('id')
+        .execute()
+    let late = ''
+    const reason = 'It does not tell whom it is about, and Buttondown does not know this event.'
+    const madeUp = 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'
+    expect(await waiting()).toMatchObject([
+      { state: 'waiting', reason },
+      { state: 'waiting', reason: madeUp },
+    ])
+    expect(story.traces()).toContain('ada.quill in inbox.body')
+
+    await story.erase()
+    expect(story.traces()).toEqual([])
+    late = await post(story.world.newId(), nameless)
+    await story.read()
+    expect(story.traces()).toEqual([])
+    for (const pause of tryAgainAfter) {
+      story.clock.pass(pause)
+      await story.read()
+    }
+    const failed = await waiting()
+    expect(failed).toMatchObject([
+      { state: 'failed', reason },
+      { state: 'failed', reason: madeUp },
+      { state: 'failed', reason },
+    ])
+    for (const { body } of failed)
+      expect(JSON.parse(Buffer.from(body!).toString()).data).toMatchObject({ email_address: '', ...other })
+    expect(story.traces()).toEqual([])
+  })
+
+  it('takes out of segments what tells who it was, and leaves what finds others too', async () => {
+    const story = await aStory()
+    const save = (q: string) =>
+      story.db
+        .insertInto('segments')
+        .values({ name: `“${q}”`, query: new URLSearchParams({ q, score: '35' }).toString(), created_at: 0 })
+        .execute()
+    const telling = ['Quillfeather', 'ada quill', 'ada.quill@fernmail.example', 'ADA.O', 'qu']
+    for (const q of [...telling, 'mail.example', 'example', 'e', 'nobody']) await save(q)
+    await story.db
+      .insertInto('segments')
+      .values({ name: 'Without words', query: 'score=35', created_at: 0 })
+      .execute()
+    await story.erase()
+    const left = await story.db.selectFrom('segments').select('query').orderBy('id').execute()
+    expect(left.map(({ query }) => new URLSearchParams(query).get('q'))).toEqual([
+      ...telling.map(() => null),
+      null,
+      'example',
+      'e',
+      'nobody',
+      null,
+    ])
+    for (const { query } of left) expect(new URLSearchParams(query).get('score')).toBe('35')
   })
 
   it('is not undone by a sync, a delivery, an import, or an event', async () => {

@@ -72,6 +72,79 @@ describe('the lists', () => {
   })
 })
 
+describe('engagement of a list', () => {
+  it('leaves machines out and says how many, counts them in when asked to, and says what cannot be judged', async () => {
+    const app = await subscribers()
+    const { id } = await aList(app)
+    const recent = testStart - 5 * dayLength
+    const reader = () => app.subscriber(id, [100, 'subscribed'])
+    const mailing = await aMailing(app, { list_id: id, sent_at: recent })
+    const opens = (contactId: number, rest: object = {}) =>
+      anEngagement(app, { contactId, mailingId: mailing.id, kind: 'opened', happenedAt: recent, ...rest })
+    const [ada, ben, cleo, dan, eve, fay] = [
+      await reader(),
+      await reader(),
+      await reader(),
+      await reader(),
+      await reader(),
+      await reader(),
+    ]
+    const nothing = { os: null, browser: null }
+    const robot = { userAgent: 'curl/8.5.0' }
+    await opens(ada)
+    await opens(ada, { ...nothing, happenedAt: recent + 5_000 })
+    await opens(ben, nothing)
+    // What could be judged is too long ago.
+    await opens(cleo, { happenedAt: testStart - 95 * dayLength })
+    await opens(cleo, nothing)
+    await opens(dan, robot)
+    await opens(eve, { ...robot, happenedAt: testStart - 95 * dayLength })
+    await opens(ben, { ...robot, happenedAt: recent + 5_000 })
+    await anEngagement(app, { contactId: fay, kind: 'replied', happenedAt: recent, ...nothing })
+    await app.scoring.run()
+
+    const row = async (query = '') => {
+      const { text } = await app.http.get(`/lists${query}`).expect(200)
+      return new RegExp(`<tr id="list-${id}">[\\s\\S]*?</tr>`).exec(text)![0]
+    }
+    const people = await row()
+    expect(people).toContain(`data-label="Engaged" data-value="${4 / 6}"`)
+    expect(people).toContain('without 1 by machines')
+    expect(people).toContain('2 cannot be judged')
+    const all = await row('?machines=1')
+    expect(all).toContain(`data-label="Engaged" data-value="${5 / 6}"`)
+    expect(all).toContain('with 1 by machines')
+    expect(all).toContain('2 cannot be judged')
+    expect(all).toContain(`href="/lists/${id}?machines=1"`)
+
+    const page = async (query = '') => (await app.http.get(`/lists/${id}${query}`).expect(200)).text
+    const one = await page()
+    expect(one).toContain(`id="engaged" data-value="${4 / 6}"`)
+    expect(one).toContain('id="engaged-machines" data-value="1">1 by machines left out<')
+    expect(one).toContain('id="engaged-unjudged" data-value="2">2 cannot be judged<')
+    expect(one).toContain(`href="/lists/${id}?machines=1#size"`)
+    expect(one).toContain('3 opens by machines</span> left out')
+    const whole = await page('?machines=1')
+    expect(whole).toContain(`id="engaged" data-value="${5 / 6}"`)
+    expect(whole).toContain('1 by machines included')
+    expect(whole).toContain('<input type="hidden" name="machines" value="1">')
+    const lastOf = (text: string) =>
+      new RegExp(`<tr id="contact-${dan}">[\\s\\S]*?</tr>`).exec(text)![0].includes('5 days ago</time>')
+    expect([lastOf(one), lastOf(whole)]).toEqual([false, true])
+
+    const { token } = await createToken(app.db, 'test', { by: null, at: testStart })
+    const ask = async (path: string) =>
+      (await app.http.get(`/api/v1/lists${path}`).set('Authorization', `Bearer ${token}`).expect(200)).body
+    const beside = { engaged_by_machines: 1, engaged_unjudged: 2 }
+    expect((await ask('')).lists).toMatchObject([{ engaged: 4, engagement_rate: 66.67, ...beside }])
+    expect((await ask('?machines=1')).lists).toMatchObject([
+      { engaged: 5, engagement_rate: 83.33, ...beside },
+    ])
+    expect(await ask(`/${id}`)).toMatchObject({ engaged: 4, ...beside })
+    expect(await ask(`/${id}?machines=1`)).toMatchObject({ engaged: 5, ...beside })
+  })
+})
+
 describe('the old address of the lists', () => {
   it('leads to the new one for good', async () => {
     const { http } = await subscribers()

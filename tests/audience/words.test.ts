@@ -52,13 +52,14 @@ describe('the rules of who is worth a word', () => {
     expect(hasLeft({ ...leave, unsubscribed_at: now - 31 * day }, now)).toBe(false)
     expect(hasLeft({ ...leave, done_at: now - 2 * day }, now)).toBe(false)
     expect(hasLeft({ ...leave, done_at: now - 4 * day }, now)).toBe(true)
-    expect(leftSentence({ ...leave, list: 'Slow Mornings', status: 'unsubscribed' }, now)).toBe(
+    const told = { ...noEngagements, ...leave, list: 'Slow Mornings', status: 'unsubscribed' }
+    expect(leftSentence(told, { machines: false }, now)).toBe(
       'Left Slow Mornings 3 days ago, after 13 months, 45 mailings, 30 opens and 31 clicks.',
     )
   })
 
   it('says the reason with its numbers', () => {
-    expect(roseSentence(31.4, 58, { opens: 4, clicks: 1 })).toBe(
+    expect(roseSentence(31.4, 58, { ...noEngagements, opens: 4, clicks: 1 }, { machines: false })).toBe(
       'The score rose from 31 to 58 within 30 days, with 4 opens and 1 click.',
     )
     expect(fadedSentence(62, 41, now - 24 * day, now)).toBe(
@@ -77,6 +78,57 @@ describe('the rules of who is worth a word', () => {
 })
 
 describe('the page Worth a word', () => {
+  it('says of its opens and clicks what cannot be judged, and what is left out or counted in', async () => {
+    const app = await testApp()
+    const { http, send } = await aPerson(app)
+    const now = app.clock.now()
+    const list = await aList(app)
+    const deeds = { opens: 8, unjudged_opens: 5, clicks: 4, unjudged_clicks: 1 }
+    const machines = { proxy_opens: 2, machine_opens: 1, machine_clicks: 6 }
+    const rose = await aContact(app, { score: 58, score_before: 31 })
+    await app.db
+      .insertInto('contact_days')
+      .values({ contact_id: rose, day_on: '2026-11-20', ...noEngagements, ...deeds, ...machines })
+      .execute()
+    const left = await aContact(app, {
+      email: 'b@b.example',
+      mailings: 45,
+      ...deeds,
+      unjudged_clicks: 0,
+      ...machines,
+    })
+    await app.db
+      .insertInto('subscriptions')
+      .values({
+        list_id: list,
+        contact_id: left,
+        status: 'unsubscribed',
+        subscribed_at: now - 400 * day,
+        unsubscribed_at: now - 3 * day,
+      })
+      .execute()
+    const people = (await http.get('/audience/words').expect(200)).text
+    const leftOut = 'Left out: 3 opens and 6 clicks by machines or mail proxies.'
+    expect(people).toContain(
+      `with 8 opens and 4 clicks. Of these, 5 opens and 1 click cannot be judged. ${leftOut}`,
+    )
+    expect(people).toContain(
+      `45 mailings, 8 opens and 4 clicks. Of these, 5 opens cannot be judged. ${leftOut}`,
+    )
+    expect(people).toContain('href="/audience/words?machines=1"')
+
+    const all = (await http.get('/audience/words?machines=1').expect(200)).text
+    const countedIn = 'Counted in: 3 opens and 6 clicks by machines or mail proxies.'
+    expect(all).toContain(
+      `with 11 opens and 10 clicks. Of these, 5 opens and 1 click cannot be judged. ${countedIn}`,
+    )
+    expect(all).toContain('45 mailings, 11 opens and 10 clicks.')
+    expect(all).toContain('<input type="hidden" name="machines" value="1">')
+    const done = { contact: String(left), reason: 'left', machines: '1' }
+    const { headers } = await send('/audience/words/done', done).expect(303)
+    expect(headers.location).toBe('/audience/words?machines=1#left')
+  })
+
   it('names everybody with the reason and a way to write', async () => {
     const app = await testApp()
     const { http } = await aPerson(app)

@@ -80,10 +80,11 @@ async function aReadSite() {
   const campaign = await aCampaign(site)
   await anEvent(site, { cid: campaign.id, email: 'reader1.with-a-long-name-of-its-own@fernmail.example' })
   await aContact(site, { email: 'nobody-knows@fernmail.example', source: 'csv' })
-  await db
+  const { id: segment } = await db
     .insertInto('segments')
     .values({ name: 'Warm and recent', query: 'score=35&active=30', created_at: now })
-    .execute()
+    .returning('id')
+    .executeTakeFirstOrThrow()
   for (const [state, reason] of [
     ['failed', 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'],
     ['done', null],
@@ -118,11 +119,11 @@ async function aReadSite() {
     .execute()
   await site.scoring.runAll()
   const tag = await db.selectFrom('tags').select('id').where('name', '=', 'buyer').executeTakeFirstOrThrow()
-  return { site, contact: people[1]!, mailing: mailings[7]!.id, tag: tag.id, list: list.id }
+  return { site, contact: people[1]!, mailing: mailings[7]!.id, tag: tag.id, list: list.id, segment }
 }
 
 type Read = Awaited<ReturnType<typeof aReadSite>>
-const pages = ({ contact, mailing, list }: Read) => [
+const pages = ({ contact, mailing, list, tag, segment }: Read) => [
   '/audience',
   '/audience?tag=beta&not=buyer&active=30&machines=1&sort=name',
   '/audience?q=nobody-like-this',
@@ -136,7 +137,13 @@ const pages = ({ contact, mailing, list }: Read) => [
   '/audience/over-time?tag=beta&by=week&machines=1',
   '/lists',
   `/audience?list=${list}`,
+  '/lists?machines=1',
+  `/lists/${list}?machines=1`,
+  '/audience/words?machines=1',
   '/audience/tags',
+  `/audience/tags/${tag}`,
+  `/audience/tags/${tag}/delete`,
+  `/audience/segments/${segment}`,
   '/audience/import',
   '/mailings',
   '/mailings?machines=1&sort=opens',
@@ -179,6 +186,42 @@ describe('every page of the audience', () => {
       ...(await accessibilityFaults(window)),
     ])
     expect(faults).toEqual([])
+  })
+
+  it.each([
+    { scheme: 'light', width: 1280, height: 800 },
+    { scheme: 'dark', width: 360, height: 740 },
+  ] as const)('passes axe where a form leads: a preview, and a refusal, $scheme', async (view) => {
+    const { site } = await aReadSite()
+    const window = await aWindow(browser, site, view)
+    await logIn(window)
+    const faults: string[] = []
+    /** Fills the form of a page and sends it, past what the browser itself would refuse. */
+    const send = async (path: string, action: string, values: Record<string, string>) => {
+      await window.visit(path)
+      const [response] = await Promise.all([
+        window.page.waitForNavigation(),
+        window.page.evaluate(
+          `{
+            const form = document.querySelector('form[action="${action}"]')
+            for (const [name, value] of Object.entries(${JSON.stringify(values)})) form.elements[name].value = value
+            form.submit()
+          }`,
+        ),
+      ])
+      for (const fault of await accessibilityFaults(window)) faults.push(`${action}: ${fault}`)
+      if (await scrollsSideways(window.page)) faults.push(`${action}: scrolls sideways`)
+      return { status: response?.status(), path: new URL(window.page.url()).pathname }
+    }
+    const pasted = 'email,name,tags\nnew@fernmail.example,A Person With A Long Name,press\nno address,,\n'
+    const preview = await send('/audience/import', '/audience/import', { pasted })
+    expect(preview).toEqual({ status: 200, path: expect.stringMatching(/^\/audience\/import\/.+/) })
+    const wrongLines = await send(preview.path, preview.path, {})
+    expect(wrongLines).toEqual({ status: 422, path: preview.path })
+    for (const name of ['', 'Warm and recent'])
+      expect(await send('/audience?tag=beta', '/audience/segments', { name })).toMatchObject({ status: 422 })
+    expect(faults).toEqual([])
+    expect(window.complaints).toEqual([])
   })
 
   it('shows its numbers without JavaScript', async () => {

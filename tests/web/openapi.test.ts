@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { createToken } from '../../src/accounts/tokens.js'
@@ -39,6 +40,9 @@ function routesOf(stack: Layer[]): string[] {
 const openPaths = [
   '/api/event',
   '/healthz',
+  '/go/{slug}',
+  '/webhooks/buttondown',
+  '/webhooks/emailoctopus',
   '/api/v1/auth/token',
   '/api/v1/promo/select-random',
   '/api/v1/promo/track-impression',
@@ -84,8 +88,13 @@ describe('the OpenAPI document', () => {
     // The doors stand before the router of the API.
     expect(described.filter((name) => !name.includes('/api/v1/'))).toEqual([
       'get /api/event',
+      'get /go/{slug}',
       'get /healthz',
+      'get /webhooks/buttondown',
+      'get /webhooks/emailoctopus',
       'post /api/event',
+      'post /webhooks/buttondown',
+      'post /webhooks/emailoctopus',
     ])
   })
 
@@ -97,7 +106,7 @@ describe('the OpenAPI document', () => {
       expect(operation.summary, name).toMatch(/^[A-Z]/)
       expect(operation.security, name).toEqual(isOpen(path) ? [] : [{ token: [] }])
       expect(
-        Object.keys(operation.responses).some((status) => status.startsWith('2')),
+        Object.keys(operation.responses).some((status) => /^[23]/.test(status)),
         name,
       ).toBe(true)
       expect(
@@ -196,6 +205,55 @@ describe('the OpenAPI document', () => {
     }
     for (const { responses } of [get!, post!])
       expect(Object.keys(responses)).toEqual(expect.arrayContaining(['200', '400', '403', '431', '503']))
+  })
+
+  it('says of the webhooks whose signature they want, what they take and what they answer', async () => {
+    const key = 'local-test-signing-key-001'
+    const app = await testApp({
+      env: { BUTTONDOWN_WEBHOOK_SIGNING_KEY: key, EMAILOCTOPUS_WEBHOOK_SECRET: key },
+    })
+    const { paths } = (await app.http.get('/api/openapi.json').expect(200)).body as Document
+    const page = (await app.http.get('/docs').expect(200)).text
+    for (const [provider, header, delivery] of [
+      ['buttondown', 'X-Buttondown-Signature', { event_type: 'subscriber.opened', data: {} }],
+      ['emailoctopus', 'EmailOctopus-Signature', [{ id: 'a', type: 'contact.opened' }]],
+    ] as const) {
+      const { get, post } = paths[`/webhooks/${provider}`]!
+      expect(post!.parameters).toMatchObject([{ name: header, in: 'header', required: true }])
+      expect(page).toContain(header)
+      const schema = z.fromJSONSchema(post!.requestBody!.content['application/json']!.schema)
+      expect(schema.safeParse(delivery).success).toBe(true)
+      const send = (body: object | string, signature?: string) =>
+        app.http
+          .post(`/webhooks/${provider}`)
+          .set('Content-Type', 'application/json')
+          .set(signature === undefined ? {} : { [header]: signature })
+          .send(body)
+      const signed = (body: string) => `sha256=${createHmac('sha256', key).update(body).digest('hex')}`
+      const text = JSON.stringify(delivery)
+      const told = [
+        [get, await app.http.get(`/webhooks/${provider}`), 200],
+        [post, await send(text, signed(text)), 200],
+        [post, await send('{}', signed('{}')), 400],
+        [post, await send(text), 401],
+        [post, await send('x'.repeat(10 * 1024 * 1024 + 1), 'sha256=0'), 413],
+      ] as const
+      for (const [described, { status, body }, expected] of told) {
+        expect(status, provider).toBe(expected)
+        const answer = described!.responses[status]!.content!['application/json']!.schema
+        expect(z.fromJSONSchema(answer).safeParse(body).success, `${provider} ${status}`).toBe(true)
+      }
+    }
+    expect(page).toContain('[].type')
+  })
+
+  it('says of the redirect where it leads', async () => {
+    const app = await testApp()
+    const { paths } = (await app.http.get('/api/openapi.json').expect(200)).body as Document
+    const { parameters, responses } = paths['/go/{slug}']!.get!
+    expect(parameters!.map(({ name }) => name)).toEqual(['slug', 'promo_var'])
+    expect(Object.keys(responses)).toEqual(['302', '404'])
+    await app.http.get('/go/nowhere').expect(404)
   })
 
   it('says of health and of long bodies what they answer', async () => {

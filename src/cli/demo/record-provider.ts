@@ -261,11 +261,11 @@ async function recordInbox(tx: Db, { subscribers, deeds, recorded, dice, now }: 
 
   const somebody = () => below(subscribers.length)
   for (const [event_type, minutesAgo] of [
-    ['subscriber.viewed_checkout_page', 41],
-    ['subscriber.responded_to_survey', 180],
-    ['subscriber.referred', 610],
+    ['subscriber.activation_delivered', 41],
+    ['subscriber.activation_clicked', 180],
+    ['subscriber.activation_opened', 610],
     ['survey.updated', 655],
-    ['subscriber.viewed_checkout_page', 1_420],
+    ['subscriber.activation_delivered', 1_420],
   ] as const)
     deliver(
       { id: uuid(dice), event_type, data: { subscriber: subscribers[somebody()]!.id } },

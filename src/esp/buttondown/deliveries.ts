@@ -234,8 +234,7 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
         if (event) await take(toldByStore({ ...event, id }))
       }
     })
-    for (const job of lacking.values())
-      job.problem ??= 'Buttondown does not know this event. What the delivery told of it is kept.'
+    for (const job of lacking.values()) job.problem ??= job.told ? unknownEvent : unknownEventOfNobody
   }
 
   /** Walks through the newest events until all that are lacking are found, or could not be among the next. */
@@ -296,6 +295,8 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 const unknownSubscriber =
   'Nobody knows who this subscriber is: there is no API key for Buttondown to ask with, or it has not been synced.'
 const tellsNobody = 'It does not tell whom it is about.'
+const unknownEvent = 'Buttondown does not know this event. What the delivery told of it is kept.'
+const unknownEventOfNobody = 'It does not tell whom it is about, and Buttondown does not know this event.'
 const madeUp = 'Buttondown knows no such subscriber. Test deliveries have made-up ids.'
 
 /** @returns null where there is nothing to read */

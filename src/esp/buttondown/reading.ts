@@ -8,7 +8,12 @@ export const provider = 'buttondown'
 
 /** A webhook's request: one object with a type and open-ended data. The id came into it in June 2026. */
 const Envelope = z.object({
-  id: z.string().min(1).max(200).optional(),
+  // Empty is left out.
+  id: z
+    .string()
+    .max(200)
+    .nullish()
+    .transform((id) => id || undefined),
   event_type: z.string().min(1).max(200),
   data: z.record(z.string(), z.unknown()),
 })
@@ -53,6 +58,10 @@ const lifecycle = new Set([
   'subscriber.churned',
   'subscriber.trial_started',
   'subscriber.trial_ended',
+  'subscriber.referred',
+  'subscriber.referred.paid',
+  'subscriber.responded_to_survey',
+  'subscriber.viewed_checkout_page',
   'subscriber.unsubscribed',
   'subscriber.bounced',
   'subscriber.rejected',

@@ -3,6 +3,7 @@ import { type SubscriptionFact, Unknown } from '../../audience/people.js'
 import type { Db } from '../../database/open.js'
 import type { Recorder } from '../../ledger/ledger.js'
 import { mailingBook } from '../../mailings/record.js'
+import { forgetErased } from '../deliveries-room.js'
 import { type DeliveryOutcome, deliverySettler } from '../inbox.js'
 import type { ButtondownTag, Email, EmailAnalytics, Subscriber } from './answers.js'
 import { mailingFact, reportFact, subscriberFact, type ToldEvent } from './mapping.js'
@@ -32,15 +33,18 @@ const nothing: ButtondownReceipt = { contact: null, stranger: false, repeated: f
 
 /** The recorder of Buttondown: its words become ours inside one transaction with what they settle. */
 export function buttondownRecorder({ db, audience }: { db: Db; audience: Audience }) {
-  const { engagements, people } = audience
+  const { engagements, people, erasures } = audience
   const mailings = mailingBook(db)
   const settle = deliverySettler(db)
 
   async function record(tx: Db, fact: ButtondownFact): Promise<ButtondownReceipt> {
     const receipt = await engagements.counted(() => take(tx, fact))
     if (!receipt.stranger)
-      for (const outcome of fact.settle ?? [])
-        await settle(tx, { ...outcome, contact: outcome.contact ?? receipt.contact })
+      for (const outcome of fact.settle ?? []) {
+        const contact = outcome.contact ?? receipt.contact
+        await settle(tx, { ...outcome, contact })
+        if (contact === null && outcome.reason !== null) await forgetErased(tx, erasures, outcome.id)
+      }
     return receipt
   }
 

@@ -170,9 +170,19 @@ describe('the door', () => {
     expect(keys[2]).toBe('odd')
   })
 
+  it('takes an id that is empty as one that is left out', async () => {
+    const app = await testApp({ env: withKey })
+    for (const id of [null, '']) {
+      const body = JSON.stringify({ id, event_type: 'x.y', data: {} })
+      for (let time = 0; time < 2; time++) await post(app, body, await sign(body)).expect(200)
+    }
+    const keys = (await inbox(app)).map(({ key }) => key)
+    expect(keys).toEqual([expect.stringMatching(/^[0-9a-f]{64}$/), expect.stringMatching(/^[0-9a-f]{64}$/)])
+  })
+
   it('keeps types that nobody here reads, and leaves them alone', async () => {
     const app = await testApp({ env: withKey })
-    for (const type of ['subscriber.referred', 'shopify.customer.created', 'a.type.of.tomorrow']) {
+    for (const type of ['survey.updated', 'shopify.customer.created', 'a.type.of.tomorrow']) {
       const body = JSON.stringify({ id: type, event_type: type, data: { subscriber: 'x' } })
       await post(app, body, await sign(body)).expect(200)
     }
@@ -253,6 +263,14 @@ const turned = (type: string, into: string, rest: Partial<Case> = {}): Case => (
   },
   ...rest,
 })
+/** Tells that something happened beside what is known of a subscriber, who is asked for and told as they are by then. */
+const aside = (type: string): Case => ({
+  act(world, subscriber) {
+    subscriber.metadata = { first_name: type }
+    return world.happen(`subscriber.${type}`, { subscriber, at })
+  },
+  contact: { name: type },
+})
 const emailIs = (type: string, change: Partial<WorldEmail>, mailing: Case['mailing']): Case => ({
   act(world, _, email) {
     Object.assign(email, change)
@@ -311,6 +329,10 @@ const cases: Record<string, Case> = {
   'subscriber.churned': turned('churned', 'churned'),
   'subscriber.trial_started': turned('trial_started', 'trialed'),
   'subscriber.trial_ended': turned('trial_ended', 'regular', { type: 'trialed' }),
+  'subscriber.referred': aside('referred'),
+  'subscriber.referred.paid': aside('referred.paid'),
+  'subscriber.responded_to_survey': aside('responded_to_survey'),
+  'subscriber.viewed_checkout_page': aside('viewed_checkout_page'),
   'email.created': emailIs('created', { status: 'about_to_send' }, { status: 'about_to_send' }),
   'email.send.started': emailIs('send.started', { status: 'in_flight' }, { status: 'in_flight' }),
   'email.sent': emailIs('sent', { status: 'sent', publishedAt: at }, { status: 'sent', sent_at: at }),
