@@ -41,6 +41,7 @@ export type OctopusFact = { settle?: DeliveryOutcome[] } & (
   | { do: 'contact gone'; contactId: string; listId: number; at: number; exact: boolean }
   | { do: 'campaign'; campaign: Campaign; seenAt: number; syncedBy: string | null }
   | { do: 'summary'; mailingId: number; summary: Summary; checkedAt: number }
+  | { do: 'no summary'; mailingId: number; checkedAt: number }
   | { do: 'links'; mailingId: number; links: ReportLink[]; counted: number; checkedAt: number }
   | { do: 'report row'; mailingId: number; status: ReportStatus; row: ReportContact; seenAt: number }
   | { do: 'report walked'; mailingId: number; status: ReportStatus; counted: number; at: number }
@@ -95,6 +96,11 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         const before = (await query.report(tx, { mailing_id: id })).rows[0] ?? {}
         const changed = await mailings.putReport(tx, id, reportFact(summary, { before, checkedAt }))
         return { ...nothing, id, changed }
+      }
+      case 'no summary': {
+        const { mailingId: id, checkedAt } = fact
+        await walked(tx, { mailing_id: id, status: 'summary', counted: -1, walked_at: checkedAt })
+        return { ...nothing, id }
       }
       case 'links': {
         const { mailingId: id, links, counted, checkedAt } = fact

@@ -140,7 +140,8 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
           const checkedAt = now()
           const summary = await client.summary(mailing.providerId, { signal })
           answered(null, {})
-          if (!summary) return
+          // Deleted there, or not counted: it is asked for again when that is due.
+          if (!summary) return void (await record({ do: 'no summary', mailingId: mailing.id, checkedAt }))
           const [receipt] = await run.inChunks(
             [summary],
             () => campaignName(mailing),
