@@ -433,6 +433,74 @@ describe('a later sync', () => {
   })
 })
 
+describe('a sync asked for by hand while a scheduled one is under way', () => {
+  /** Four old mailings, and a scheduled sync that holds still when so many requests have arrived. */
+  async function withOldMailings(requests: number) {
+    const app = await aConnectedOctopus()
+    const at = testStart - 100 * day
+    const list = app.world.addList({ name: 'Weekly letter', at })
+    app.world.addContact(list, { email: 'ada@fernmail.example', at })
+    for (const subject of ['One', 'Two', 'Three', 'Four'])
+      app.world.addCampaign({ subject, lists: [list], at })
+    await app.sync()
+    app.clock.pass(2 * hour)
+    const asked = app.standIn.requests.length
+    const release = app.standIn.hold()
+    const scheduled = app.emailOctopus.sync.scheduled('the schedule')
+    await app.standIn.arrived(asked + requests)
+    return {
+      app,
+      release,
+      scheduled,
+      summaries: (from = app.standIn) =>
+        from.requests.slice(asked).filter(({ path }) => path.endsWith('/reports/summary')).length,
+    }
+  }
+
+  it('raises it, so that the numbers of all mailings are read', async () => {
+    const { app, release, scheduled, summaries } = await withOldMailings(1)
+    const run = await app.emailOctopus.sync.start('Maren')
+    expect(run).toMatchObject({ kind: 'manual', askedBy: 'Maren' })
+    release()
+    await scheduled
+    expect(summaries()).toBe(4)
+    expect(await app.db.selectFrom('sync_runs').select(['kind', 'asked_by', 'state']).execute()).toEqual([
+      { kind: 'first', asked_by: 'the test', state: 'done' },
+      { kind: 'manual', asked_by: 'Maren', state: 'done' },
+    ])
+    app.clock.pass(hour)
+    expect(await app.sync('nightly')).toMatchObject({ kind: 'nightly' })
+  })
+
+  it('raises it for good, though the process ends', async () => {
+    const { app, release, scheduled, summaries } = await withOldMailings(2)
+    await app.emailOctopus.sync.start('Maren')
+    const stopping = app.stop()
+    release()
+    await stopping
+    await scheduled
+    const next = await aConnectedOctopus({ standIn: app.standIn, dataDir: app.dataDir, clock: app.clock })
+    await next.emailOctopus.sync.performWaiting()
+    expect(summaries()).toBe(4)
+    expect(await next.db.selectFrom('sync_runs').select(['kind', 'state']).execute()).toEqual([
+      { kind: 'first', state: 'done' },
+      { kind: 'manual', state: 'done' },
+    ])
+  })
+
+  it('ends with it where somebody cancels', async () => {
+    const { app, release, scheduled } = await withOldMailings(2)
+    await app.emailOctopus.sync.start('Maren')
+    await app.emailOctopus.sync.cancel()
+    release()
+    await scheduled
+    expect(await app.db.selectFrom('sync_runs').select(['kind', 'state']).execute()).toEqual([
+      { kind: 'first', state: 'done' },
+      { kind: 'manual', state: 'cancelled' },
+    ])
+  })
+})
+
 describe('a sync that is interrupted', () => {
   it.each([2, 4, 6, 9, 12])(
     'after %i requests goes on at the next start, with no row doubled or missing',
