@@ -44,6 +44,11 @@ type Under = RunUnderWay<Checkpoint>
 const overlap = 10 * 60_000
 /** Milliseconds after which all contacts of a list whose numbers do not agree with ours are read once more. */
 const fullWalkEvery = 86_400_000
+/**
+ * Milliseconds after which each list is asked who has changed, whatever its own numbers and instant tell: a new address
+ * or tag need move neither. A little less than a day, as schedules run early or late.
+ */
+const changesEvery = 23.5 * 3_600_000
 /** So many units in a row that cannot be had mean that none can. */
 const mostInARow = 3
 
@@ -236,7 +241,10 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       size: number
     }
 
-    /** Lists that have changed, as far as EmailOctopus tells, and those whose numbers do not agree with ours. */
+    /**
+     * Lists that have changed, as far as EmailOctopus tells, those whose numbers do not agree with ours, and those that
+     * have not been asked for a day; all when somebody asks by hand.
+     */
     async function listsToWalk(from: Checkpoint): Promise<Walked[]> {
       const rows = await db
         .selectFrom('lists')
@@ -251,7 +259,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         const size = (row.pending ?? 0) + (row.subscribed ?? 0) + (row.unsubscribed ?? 0)
         const one = { id: row.id, providerId: row.provider_id, name: row.name, size }
         const isResumed = row.id === from.list
-        if (row.walked_at === null || (isResumed && from.all)) {
+        if (row.walked_at === null || run.kind === 'first' || (isResumed && from.all)) {
           walked.push({ ...one, updatedSince: undefined })
           continue
         }
@@ -262,6 +270,8 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         else if (
           isResumed ||
           disagrees ||
+          run.kind === 'manual' ||
+          row.walked_at + changesEvery <= now() ||
           row.updated_at === null ||
           row.updated_at >= row.walked_at - overlap
         )

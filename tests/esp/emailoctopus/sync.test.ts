@@ -317,7 +317,6 @@ describe('a later sync', () => {
     app.clock.pass(2 * hour)
     app.world.updateContact(ada, { email: 'ada@quill.example', tags: [] }, { at: app.clock.at })
     app.world.addContact(weekly, { email: 'new@fernmail.example', at: app.clock.at })
-    weekly.updatedAt = app.clock.at
     let asked = app.standIn.requests.length
     const run = await runOf(app, await app.sync('nightly'))
     expect(run.changes).toMatchObject({ subscribers: 1 })
@@ -339,6 +338,57 @@ describe('a later sync', () => {
     expect(askedSince(app, asked)).toContain('/lists/*/contacts subscribed')
     expect(await statusOf(app, 'reader-0@fernmail.example', 'Weekly letter')).toBe('removed')
     await expectCountsToHold(app.db)
+  })
+
+  it.each([
+    { how: 'by the schedule, within a day', kind: 'nightly', passed: 24 * hour },
+    { how: 'by hand, at once', kind: 'manual', passed: minute },
+    { how: 'when everything is asked for again', kind: 'first', passed: minute },
+  ] as const)('brings what changed of a contact though its list tells nothing of it: $how', async (sync) => {
+    const app = await aConnectedOctopus()
+    const { ada } = fill(app.world)
+    await app.sync()
+    const change = {
+      email: 'augusta@quill.example',
+      fields: { FirstName: 'Augusta', LastName: 'Quill' },
+      tags: ['press', 'vip'],
+    }
+    app.clock.pass(2 * hour)
+    app.world.updateContact(ada, change, { at: app.clock.at })
+    const asked = app.standIn.requests.length
+    await app.sync('nightly')
+    expect(askedSince(app, asked)).toEqual(['/lists', '/campaigns', '/campaigns/*/reports/summary'])
+    app.clock.pass(sync.passed)
+    await app.sync(sync.kind)
+    const people = await app.db
+      .selectFrom('contacts')
+      .innerJoin('contact_tags', 'contact_id', 'contacts.id')
+      .innerJoin('tags', 'tags.id', 'tag_id')
+      .select(['contacts.name', 'tags.name as tag'])
+      .distinct()
+      .where('email', '=', 'augusta@quill.example')
+      .orderBy('tag')
+      .execute()
+    expect(people).toEqual([
+      { name: 'Augusta Quill', tag: 'press' },
+      { name: 'Augusta Quill', tag: 'vip' },
+    ])
+  })
+
+  it('asks each list for its changes once a day, and not in the hours between', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    await app.sync()
+    let walks = 0
+    for (let hours = 0; hours < 48; hours++) {
+      app.clock.pass(hour)
+      const asked = app.standIn.requests.length
+      await app.sync('nightly')
+      const contacts = askedSince(app, asked).filter((path) => path.startsWith('/lists/'))
+      expect(contacts.every((path) => path.endsWith(' changed'))).toBe(true)
+      if (contacts.length > 0) walks++
+    }
+    expect(walks).toBe(2)
   })
 
   it('goes on past a list that is deleted while it is walked', async () => {
