@@ -216,7 +216,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
               await run.keep()
             }
           }
-          if (list.updatedSince === undefined) await whoIsGone(list.id, startedAt)
+          if (list.updatedSince === undefined) await whoIsGone(list, startedAt)
           await db
             .updateTable('lists')
             .set({
@@ -327,9 +327,9 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       return items.length
     }
 
-    /** Who was on the list once and is in none of its three statuses now was deleted there. */
-    async function whoIsGone(listId: number, before: number) {
-      const unseen = await db
+    /** On the list once, by what EmailOctopus calls them, and in none of its three statuses since this instant. */
+    const unseenSince = (listId: number, before: number) =>
+      db
         .selectFrom('contact_identities')
         .innerJoin('subscriptions', (join) =>
           join
@@ -343,6 +343,18 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         .where('gone_at', 'is', null)
         .where('status', '<>', 'removed')
         .execute()
+
+    /**
+     * Who was on the list and is in none of its three statuses now was deleted there; or went from one that was not
+     * read yet to one that had been, which the changes since the walk began tell.
+     */
+    async function whoIsGone(list: Walked, before: number) {
+      const { id: listId } = list
+      if ((await unseenSince(listId, before)).length === 0) return
+      for (const status of contactStatuses)
+        for await (const page of contactPages({ ...list, updatedSince: before - overlap }, status, null))
+          await takeContacts(listId, page.items, page.seenAt)
+      const unseen = await unseenSince(listId, before)
       const at = now()
       const receipts = await run.inChunks(
         unseen,

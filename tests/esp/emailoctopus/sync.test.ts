@@ -375,6 +375,43 @@ describe('a later sync', () => {
     ])
   })
 
+  it('takes nobody for deleted who goes from one status to another while the list is walked', async () => {
+    const app = await aConnectedOctopus()
+    const { news, others } = fill(app.world)
+    await app.sync()
+    app.clock.pass(26 * hour)
+    app.world.deleteContact(news.contacts[2]!, { at: app.clock.at }) // the numbers disagree: a whole walk
+    app.world.deleteContact(others[0]!, { at: app.clock.at })
+    const asked = app.standIn.requests.length
+    await app.emailOctopus.sync.ask('the schedule', 'nightly')
+    const performing = app.emailOctopus.sync.performWaiting()
+    // Of the second list, who is unsubscribed is asked for: who is subscribed has been told.
+    const walked = () =>
+      app.standIn.requests
+        .slice(asked)
+        .some(({ path, query }) => path.includes(news.id) && query.get('status') === 'unsubscribed')
+    while (!walked()) await app.standIn.arrived(app.standIn.requests.length + 1)
+    app.clock.pass(1_000)
+    app.world.updateContact(news.contacts[1]!, { status: 'subscribed' }, { at: app.clock.at })
+    await performing
+    const run = await app.db
+      .selectFrom('sync_runs')
+      .selectAll()
+      .orderBy('id', 'desc')
+      .executeTakeFirstOrThrow()
+    expect(JSON.parse(run.changes)).toMatchObject({ removed: 2 })
+    expect(await statusOf(app, 'pending@fernmail.example', 'Northwind news')).toBe('subscribed')
+    expect(await statusOf(app, 'left@fernmail.example', 'Northwind news')).toBe('removed')
+    const removed = await app.db
+      .selectFrom('subscription_changes')
+      .innerJoin('contacts', 'contacts.id', 'contact_id')
+      .select('email')
+      .where('subscription_changes.status', '=', 'removed')
+      .orderBy('email')
+      .execute()
+    expect(removed.map(({ email }) => email)).toEqual(['left@fernmail.example', 'reader-0@fernmail.example'])
+  })
+
   it('asks each list for its changes once a day, and not in the hours between', async () => {
     const app = await aConnectedOctopus()
     fill(app.world)
