@@ -10,7 +10,7 @@ import {
   type ReportStatus,
 } from './client.js'
 import { type DueReport, dueContactReports, dueLinks, dueNegativeReports, dueSummaries } from './due.js'
-import { provider } from './mapping.js'
+import { provider, statusOf } from './mapping.js'
 import type { OctopusFact, OctopusReceipt } from './record.js'
 
 /** In their order: first what every page shows, then what takes long. */
@@ -288,12 +288,27 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       unsubscribed: number | null
     }) {
       if (list.pending === null || list.subscribed === null || list.unsubscribed === null) return null
-      const rows = await db
+      const known = await db
         .selectFrom('subscriptions')
         .select(({ fn }) => ['status', fn.countAll<number>().as('count')])
         .where('list_id', '=', list.id)
         .groupBy('status')
         .execute()
+      // Whom we know no more EmailOctopus may go on counting.
+      const erased = await db
+        .selectFrom('subscriptions')
+        .innerJoin('contacts', 'contacts.id', 'contact_id')
+        .select(({ fn }) => ['provider_status', fn.countAll<number>().as('count')])
+        .where('list_id', '=', list.id)
+        .where('subscriptions.status', '=', 'removed')
+        .where('provider_status', '<>', '')
+        .where('erased_at', 'is not', null)
+        .groupBy('provider_status')
+        .execute()
+      const rows = [
+        ...known,
+        ...erased.map(({ provider_status, count }) => ({ status: statusOf(provider_status), count })),
+      ]
       const count = (...statuses: string[]) =>
         rows.reduce((sum, row) => sum + (statuses.includes(row.status) ? row.count : 0), 0)
       return (
@@ -350,6 +365,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
      */
     async function whoIsGone(list: Walked, before: number) {
       const { id: listId } = list
+      await erasedWhoAreGone(listId, before)
       if ((await unseenSince(listId, before)).length === 0) return
       for (const status of contactStatuses)
         for await (const page of contactPages({ ...list, updatedSince: before - overlap }, status, null))
@@ -363,6 +379,20 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       )
       run.add('removed', receipts.length)
     }
+
+    /** Who was erased here and was told of no more since this instant is not counted there either. */
+    const erasedWhoAreGone = (listId: number, before: number) =>
+      db
+        .updateTable('subscriptions')
+        .set({ provider_status: '' })
+        .where('list_id', '=', listId)
+        .where('status', '=', 'removed')
+        .where('provider_status', '<>', '')
+        .where('seen_at', '<', before)
+        .where('contact_id', 'in', (query) =>
+          query.selectFrom('contacts').select('id').where('erased_at', 'is not', null),
+        )
+        .execute()
 
     /** A list that cannot be walked may have been deleted meanwhile, and that is no failure. */
     async function whetherItIsGone(list: Walked) {
