@@ -491,9 +491,10 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .where('contact_id', '=', contact)
       .execute()
     for (const name of names) await forgetLinksThatName(tx, contact, name)
+    // What the provider still says stays: it goes on counting the person, and syncs compare what both count.
     await tx
       .updateTable('subscriptions')
-      .set({ status: 'removed', provider_status: '', source: '', fields: null })
+      .set({ status: 'removed', source: '', fields: null })
       .where('contact_id', '=', contact)
       .execute()
     for (const { id, query } of await tx.selectFrom('segments').select(['id', 'query']).execute()) {

@@ -289,7 +289,10 @@ export interface Tables {
     unique_clicks: number
     checked_at: Instant
   }
-  /** What a counter said when the report of contacts behind it was read: it is read again when that has moved. */
+  /**
+   * What a counter said when the report of contacts behind it was read: it is read again when that has moved. Under
+   * `summary`, when the numbers themselves were refused last.
+   */
   contact_report_walks: { mailing_id: number; status: string; counted: number; walked_at: Instant }
   mailing_contents: { mailing_id: number; html: string }
 

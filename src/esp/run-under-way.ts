@@ -80,9 +80,10 @@ export class RunUnderWay<Checkpoint extends object> {
   async keep() {
     const { db, now, stopping } = this.#needs
     this.signal.throwIfAborted()
-    const { id, checkpoint } = this
+    const { id, kind, checkpoint } = this
     const run = {
       id,
+      kind,
       checkpoint: { ...checkpoint } as Record<string, unknown>,
       progress: this.#progress,
       changes: this.#changes,
@@ -95,8 +96,8 @@ export class RunUnderWay<Checkpoint extends object> {
   /** Keeps how far it is when the process ends. */
   async keepLast() {
     const { db, now } = this.#needs
-    const { id, checkpoint } = this
-    const run = { id, checkpoint: { ...checkpoint } as Record<string, unknown> }
+    const { id, kind, checkpoint } = this
+    const run = { id, kind, checkpoint: { ...checkpoint } as Record<string, unknown> }
     await keepRun(db, { ...run, progress: this.#progress, changes: this.#changes }, now())
   }
 

@@ -109,8 +109,14 @@ export async function changesOfAll(db: Db, provider: string, kind: string): Prom
   return sums
 }
 
+/** What each kind of run brings, the least first: `first` is everything. */
+const kindsByExtent = ['nightly', 'manual', 'first']
+
+const bringsMore = (one: string, other: string) => kindsByExtent.indexOf(one) > kindsByExtent.indexOf(other)
+
 /**
- * Asks for a run. Where one waits or is under way, that is the answer.
+ * Asks for a run. Where one waits or is under way, that is the answer; if it would bring less than what is asked for
+ * now, it is raised to that, and goes through once more where it has begun.
  * @param checkpoint where to begin, as an earlier run that did not end left it
  */
 export async function askForRun(
@@ -127,7 +133,16 @@ export async function askForRun(
 ): Promise<{ run: Run; isNew: boolean }> {
   return db.transaction().execute(async (tx) => {
     const current = await currentRun(tx, run.provider)
-    if (current) return { run: current, isNew: false }
+    if (current && !bringsMore(run.kind, current.kind)) return { run: current, isNew: false }
+    if (current) {
+      const raised = await tx
+        .updateTable('sync_runs')
+        .set({ kind: run.kind, asked_by: run.askedBy, checkpoint: '{}' })
+        .where('id', '=', current.id)
+        .returningAll()
+        .executeTakeFirstOrThrow()
+      return { run: runOf(raised), isNew: false }
+    }
     const row = await tx
       .insertInto('sync_runs')
       .values({
@@ -157,38 +172,63 @@ export async function resumeRuns(db: Db, provider: string): Promise<number> {
   return Number(numUpdatedRows)
 }
 
-/** @returns false when it was cancelled meanwhile */
+/**
+ * Where a run has been raised meanwhile to one that brings more, its checkpoint stays at the beginning.
+ * @returns false when it was cancelled meanwhile
+ */
 export async function keepRun(
   db: Db,
-  { id, checkpoint, progress, changes }: Pick<Run, 'id' | 'checkpoint' | 'progress' | 'changes'>,
+  {
+    id,
+    kind,
+    checkpoint,
+    progress,
+    changes,
+  }: Pick<Run, 'id' | 'kind' | 'checkpoint' | 'progress' | 'changes'>,
   now: number,
 ): Promise<boolean> {
   const { numUpdatedRows } = await db
     .updateTable('sync_runs')
-    .set({
-      state: 'running',
+    .set(({ eb, ref }) => ({
+      state: 'running' as const,
       seen_at: now,
-      checkpoint: JSON.stringify(checkpoint),
+      checkpoint: eb
+        .case()
+        .when('kind', '=', kind)
+        .then(JSON.stringify(checkpoint))
+        .else(ref('checkpoint'))
+        .end(),
       progress: JSON.stringify(progress),
       changes: JSON.stringify(changes),
-    })
+    }))
     .where('id', '=', id)
     .where('state', 'in', ['waiting', 'running'])
     .executeTakeFirstOrThrow()
   return Number(numUpdatedRows) > 0
 }
 
+/**
+ * @param end.kind ends it only if it is still of this kind, and has not been raised meanwhile
+ * @returns false when it was raised, or has ended before
+ */
 export async function endRun(
   db: Db,
   id: number,
-  { state, error, now }: { state: 'done' | 'failed' | 'cancelled'; error: string | null; now: number },
-) {
-  await db
+  {
+    state,
+    error,
+    now,
+    kind,
+  }: { state: 'done' | 'failed' | 'cancelled'; error: string | null; now: number; kind?: string },
+): Promise<boolean> {
+  const { numUpdatedRows } = await db
     .updateTable('sync_runs')
     .set({ state, error, ended_at: now, seen_at: now })
     .where('id', '=', id)
     .where('state', 'in', ['waiting', 'running'])
-    .execute()
+    .$if(kind !== undefined, (query) => query.where('kind', '=', kind!))
+    .executeTakeFirstOrThrow()
+  return Number(numUpdatedRows) > 0
 }
 
 /** What could not be fetched, though the rest of the run went on. */

@@ -4,7 +4,10 @@ import { ProviderError } from './provider-error.js'
 import { Cancelled, RunUnderWay } from './run-under-way.js'
 import { askForRun, currentRun, endRun, findRun, keepRun, lastDoneRun, type Run, resumeRuns } from './runs.js'
 
-/** `first` brings everything; `nightly` and `manual` bring what is new, and what the webhook missed. */
+/**
+ * `first` brings everything; `nightly` and `manual` bring what is new, and what the webhook missed, `manual` without
+ * regard to what a schedule would spare.
+ */
 export type RunKind = 'first' | 'nightly' | 'manual'
 
 interface Needs<Checkpoint extends object> {
@@ -39,11 +42,16 @@ export function providerSyncs<Checkpoint extends object>({
   async function perform(waiting: Run) {
     stopping = new AbortController()
     const { signal } = stopping
-    const run = new RunUnderWay<Checkpoint>(waiting, { db, log, now, stopping })
+    let run = new RunUnderWay<Checkpoint>(waiting, { db, log, now, stopping })
     try {
       if (!(await keepRun(db, waiting, now()))) return
       await walk(run)
-      await endRun(db, run.id, { state: 'done', error: null, now: now() })
+      while (!(await endRun(db, run.id, { state: 'done', error: null, now: now(), kind: run.kind }))) {
+        const raised = await currentRun(db, provider)
+        if (raised?.id !== run.id) return // it was cancelled
+        run = new RunUnderWay<Checkpoint>(raised, { db, log, now, stopping })
+        await walk(run)
+      }
       log.info({ run: run.id, kind: run.kind, ...run.changes }, `synced with ${name}`)
       await ended()
     } catch (error) {

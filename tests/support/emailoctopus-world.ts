@@ -80,6 +80,8 @@ export interface WorldCampaign {
   links: Map<string, Facts>
   /** What the summary says instead of what was counted. */
   told: Partial<WorldSummary>
+  /** What it is asked for of its reports is answered with a 422, as where tracking is off. */
+  refusesReports: boolean
   /** Goes up with everything that happens. */
   version: number
 }
@@ -290,6 +292,7 @@ export class EmailOctopusWorld {
       unsubscribed: new Facts(),
       links: new Map(links.map((url) => [url, new Facts()])),
       told: {},
+      refusesReports: false,
       version: 0,
       ...rest,
     }

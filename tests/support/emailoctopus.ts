@@ -471,6 +471,8 @@ export class EmailOctopusStandIn {
     const { draftReports, reportRows, occurredAt, neverAt } = this.weather
     const refused = campaign.status === 'draft' && draftReports !== 'empty' ? draftReports : null
     if (refused === 404) throw notFound()
+    if (campaign.refusesReports)
+      throw new Refusal(422, 'unprocessable-content', 'The campaign has no reports.')
     if (refused) throw new Refusal(refused, 'bad-request', 'The campaign has not been sent.')
     if (part === 'summary') return { id: campaign.id, ...this.world.summary(campaign) }
     if (part === 'links')

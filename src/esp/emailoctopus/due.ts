@@ -43,17 +43,28 @@ export async function dueSummaries(
   const rows = await db
     .selectFrom('mailings')
     .leftJoin('mailing_reports', 'mailing_reports.mailing_id', 'mailings.id')
-    .select(['mailings.id', 'provider_id', 'name', 'sent_at', 'checked_at'])
+    .leftJoin('contact_report_walks as refused', (join) =>
+      join.onRef('refused.mailing_id', '=', 'mailings.id').on('refused.status', '=', 'summary'),
+    )
+    .select([
+      'mailings.id',
+      'provider_id',
+      'name',
+      'sent_at',
+      'checked_at',
+      'refused.walked_at as refused_at',
+    ])
     .where('provider', '=', provider)
-    .where('status', 'in', numbered)
+    .where('mailings.status', 'in', numbered)
     .orderBy('sent_at', 'desc')
     .orderBy('mailings.id', 'desc')
     .execute()
   return rows
-    .filter(({ sent_at, checked_at }) => {
-      if (checked_at === null) return true
-      if (since !== null) return checked_at < since
-      return checked_at + pauseAtAge(now - (sent_at ?? now)) - slack <= now
+    .filter(({ sent_at, checked_at, refused_at }) => {
+      if (checked_at === null && refused_at === null) return true
+      const askedAt = Math.max(checked_at ?? 0, refused_at ?? 0)
+      if (since !== null) return askedAt < since
+      return askedAt + pauseAtAge(now - (sent_at ?? now)) - slack <= now
     })
     .map(({ id, provider_id, name, sent_at }) => ({ id, providerId: provider_id, name, sentAt: sent_at }))
 }

@@ -30,7 +30,8 @@ export function emailOctopusPages({ db, emailOctopus, config, now }: Needs) {
     limit: emailOctopus.limit,
     schedule: async () => ({
       every: every[await period()],
-      brings: 'a sync brings what is new, and the numbers of each mailing that are due at its age',
+      brings:
+        'a sync brings what is new, the numbers of each mailing that are due at its age, and once a day whatever changed of contacts',
       nextAt: await nextAt(),
       isChangeable: true,
     }),

@@ -41,6 +41,7 @@ export type OctopusFact = { settle?: DeliveryOutcome[] } & (
   | { do: 'contact gone'; contactId: string; listId: number; at: number; exact: boolean }
   | { do: 'campaign'; campaign: Campaign; seenAt: number; syncedBy: string | null }
   | { do: 'summary'; mailingId: number; summary: Summary; checkedAt: number }
+  | { do: 'no summary'; mailingId: number; checkedAt: number }
   | { do: 'links'; mailingId: number; links: ReportLink[]; counted: number; checkedAt: number }
   | { do: 'report row'; mailingId: number; status: ReportStatus; row: ReportContact; seenAt: number }
   | { do: 'report walked'; mailingId: number; status: ReportStatus; counted: number; at: number }
@@ -62,7 +63,7 @@ const nothing: OctopusReceipt = { contact: null, id: null, nobody: false, isNew:
 
 /** The recorder of EmailOctopus: its words become ours inside one transaction with what they settle. */
 export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }) {
-  const { engagements, people } = audience
+  const { engagements, people, erasures } = audience
   const mailings = mailingBook(db)
   const lists = listBook()
   const settle = deliverySettler(db)
@@ -95,6 +96,11 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         const before = (await query.report(tx, { mailing_id: id })).rows[0] ?? {}
         const changed = await mailings.putReport(tx, id, reportFact(summary, { before, checkedAt }))
         return { ...nothing, id, changed }
+      }
+      case 'no summary': {
+        const { mailingId: id, checkedAt } = fact
+        await walked(tx, { mailing_id: id, status: 'summary', counted: -1, walked_at: checkedAt })
+        return { ...nothing, id }
       }
       case 'links': {
         const { mailingId: id, links, counted, checkedAt } = fact
@@ -174,7 +180,30 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       fields: told.fields,
       seenAt,
     })
+    await stillCounted(tx, contact, { listId, word: told.status, at: seenAt })
     return { ...nothing, contact, isNew: known === null }
+  }
+
+  /**
+   * Whoever was erased here may go on being counted there: what EmailOctopus says of them is noted, and nothing else.
+   * @param told.word its own; empty when it knows them no more
+   */
+  async function stillCounted(
+    tx: Db,
+    contact_id: number,
+    { listId: list_id, word, at }: { listId: number; word: string; at: number },
+  ) {
+    if (!(await erasures.isErased(tx, contact_id))) return
+    await tx
+      .insertInto('subscriptions')
+      .values({ list_id, contact_id, status: 'removed', provider_status: word, seen_at: at })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['list_id', 'contact_id'])
+          .doUpdateSet({ provider_status: word, seen_at: at })
+          .where('subscriptions.seen_at', '<=', at),
+      )
+      .execute()
   }
 
   async function contactGone(
@@ -201,8 +230,11 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     },
   ): Promise<number | null> {
     const { contactId: providerId, ...rest } = change
+    const { listId, providerStatus: word = '', at } = change
     try {
-      return await people.subscription(tx, { provider, providerId, ...rest })
+      const contact = await people.subscription(tx, { provider, providerId, ...rest })
+      await stillCounted(tx, contact, { listId, word, at })
+      return contact
     } catch (error) {
       if (error instanceof Unknown) return null
       throw error
@@ -292,6 +324,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         ...(event.fields === null ? {} : { fields: event.fields }),
         seenAt: at,
       })
+      if (event.status !== null) await stillCounted(tx, contact, { listId: list, word: event.status, at })
       return { ...nothing, contact, isNew: known === null }
     }
     if (type === 'contact.deleted') return gone(tx, event, { list, at, exact })

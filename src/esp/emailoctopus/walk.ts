@@ -10,7 +10,7 @@ import {
   type ReportStatus,
 } from './client.js'
 import { type DueReport, dueContactReports, dueLinks, dueNegativeReports, dueSummaries } from './due.js'
-import { provider } from './mapping.js'
+import { provider, statusOf } from './mapping.js'
 import type { OctopusFact, OctopusReceipt } from './record.js'
 
 /** In their order: first what every page shows, then what takes long. */
@@ -44,6 +44,11 @@ type Under = RunUnderWay<Checkpoint>
 const overlap = 10 * 60_000
 /** Milliseconds after which all contacts of a list whose numbers do not agree with ours are read once more. */
 const fullWalkEvery = 86_400_000
+/**
+ * Milliseconds after which each list is asked who has changed, whatever its own numbers and instant tell: a new address
+ * or tag need move neither. A little less than a day, as schedules run early or late.
+ */
+const changesEvery = 23.5 * 3_600_000
 /** So many units in a row that cannot be had mean that none can. */
 const mostInARow = 3
 
@@ -140,7 +145,8 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
           const checkedAt = now()
           const summary = await client.summary(mailing.providerId, { signal })
           answered(null, {})
-          if (!summary) return
+          // Deleted there, or not counted: it is asked for again when that is due.
+          if (!summary) return void (await record({ do: 'no summary', mailingId: mailing.id, checkedAt }))
           const [receipt] = await run.inChunks(
             [summary],
             () => campaignName(mailing),
@@ -210,7 +216,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
               await run.keep()
             }
           }
-          if (list.updatedSince === undefined) await whoIsGone(list.id, startedAt)
+          if (list.updatedSince === undefined) await whoIsGone(list, startedAt)
           await db
             .updateTable('lists')
             .set({
@@ -235,7 +241,10 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       size: number
     }
 
-    /** Lists that have changed, as far as EmailOctopus tells, and those whose numbers do not agree with ours. */
+    /**
+     * Lists that have changed, as far as EmailOctopus tells, those whose numbers do not agree with ours, and those that
+     * have not been asked for a day; all when somebody asks by hand.
+     */
     async function listsToWalk(from: Checkpoint): Promise<Walked[]> {
       const rows = await db
         .selectFrom('lists')
@@ -250,7 +259,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         const size = (row.pending ?? 0) + (row.subscribed ?? 0) + (row.unsubscribed ?? 0)
         const one = { id: row.id, providerId: row.provider_id, name: row.name, size }
         const isResumed = row.id === from.list
-        if (row.walked_at === null || (isResumed && from.all)) {
+        if (row.walked_at === null || run.kind === 'first' || (isResumed && from.all)) {
           walked.push({ ...one, updatedSince: undefined })
           continue
         }
@@ -261,6 +270,8 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         else if (
           isResumed ||
           disagrees ||
+          run.kind === 'manual' ||
+          row.walked_at + changesEvery <= now() ||
           row.updated_at === null ||
           row.updated_at >= row.walked_at - overlap
         )
@@ -277,12 +288,27 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       unsubscribed: number | null
     }) {
       if (list.pending === null || list.subscribed === null || list.unsubscribed === null) return null
-      const rows = await db
+      const known = await db
         .selectFrom('subscriptions')
         .select(({ fn }) => ['status', fn.countAll<number>().as('count')])
         .where('list_id', '=', list.id)
         .groupBy('status')
         .execute()
+      // Whom we know no more EmailOctopus may go on counting.
+      const erased = await db
+        .selectFrom('subscriptions')
+        .innerJoin('contacts', 'contacts.id', 'contact_id')
+        .select(({ fn }) => ['provider_status', fn.countAll<number>().as('count')])
+        .where('list_id', '=', list.id)
+        .where('subscriptions.status', '=', 'removed')
+        .where('provider_status', '<>', '')
+        .where('erased_at', 'is not', null)
+        .groupBy('provider_status')
+        .execute()
+      const rows = [
+        ...known,
+        ...erased.map(({ provider_status, count }) => ({ status: statusOf(provider_status), count })),
+      ]
       const count = (...statuses: string[]) =>
         rows.reduce((sum, row) => sum + (statuses.includes(row.status) ? row.count : 0), 0)
       return (
@@ -316,9 +342,9 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       return items.length
     }
 
-    /** Who was on the list once and is in none of its three statuses now was deleted there. */
-    async function whoIsGone(listId: number, before: number) {
-      const unseen = await db
+    /** On the list once, by what EmailOctopus calls them, and in none of its three statuses since this instant. */
+    const unseenSince = (listId: number, before: number) =>
+      db
         .selectFrom('contact_identities')
         .innerJoin('subscriptions', (join) =>
           join
@@ -332,6 +358,19 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         .where('gone_at', 'is', null)
         .where('status', '<>', 'removed')
         .execute()
+
+    /**
+     * Who was on the list and is in none of its three statuses now was deleted there; or went from one that was not
+     * read yet to one that had been, which the changes since the walk began tell.
+     */
+    async function whoIsGone(list: Walked, before: number) {
+      const { id: listId } = list
+      await erasedWhoAreGone(listId, before)
+      if ((await unseenSince(listId, before)).length === 0) return
+      for (const status of contactStatuses)
+        for await (const page of contactPages({ ...list, updatedSince: before - overlap }, status, null))
+          await takeContacts(listId, page.items, page.seenAt)
+      const unseen = await unseenSince(listId, before)
       const at = now()
       const receipts = await run.inChunks(
         unseen,
@@ -340,6 +379,20 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       )
       run.add('removed', receipts.length)
     }
+
+    /** Who was erased here and was told of no more since this instant is not counted there either. */
+    const erasedWhoAreGone = (listId: number, before: number) =>
+      db
+        .updateTable('subscriptions')
+        .set({ provider_status: '' })
+        .where('list_id', '=', listId)
+        .where('status', '=', 'removed')
+        .where('provider_status', '<>', '')
+        .where('seen_at', '<', before)
+        .where('contact_id', 'in', (query) =>
+          query.selectFrom('contacts').select('id').where('erased_at', 'is not', null),
+        )
+        .execute()
 
     /** A list that cannot be walked may have been deleted meanwhile, and that is no failure. */
     async function whetherItIsGone(list: Walked) {

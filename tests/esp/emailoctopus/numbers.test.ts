@@ -48,3 +48,42 @@ describe('a number that a later summary lacks', () => {
     ])
   })
 })
+
+describe('a mailing whose summary is not to be had', () => {
+  /** Three mailings that are 200 days old, and how often each was asked for its summary. */
+  async function withOldMailings() {
+    const app = await aConnectedOctopus()
+    const { world } = app
+    const at = testStart - 200 * day
+    const list = world.addList({ name: 'Weekly letter', at })
+    const [known, deleted, untracked] = ['Known', 'Deleted', 'Untracked'].map((subject) =>
+      world.addCampaign({ subject, lists: [list], at }),
+    ) as [ReturnType<typeof world.addCampaign>, ...ReturnType<typeof world.addCampaign>[]]
+    untracked!.refusesReports = true
+    const asked = async (sync: () => Promise<unknown>) => {
+      const before = app.standIn.requests.length
+      await sync()
+      return [known, deleted!, untracked!].map(
+        ({ id }) =>
+          app.standIn.requests.slice(before).filter(({ path }) => path === `/campaigns/${id}/reports/summary`)
+            .length,
+      )
+    }
+    return { app, world, deleted: deleted!, asked }
+  }
+
+  it('is asked for it as seldom as others of its age, and by hand', async () => {
+    const { app, world, deleted, asked } = await withOldMailings()
+    expect(await asked(() => app.sync())).toEqual([1, 1, 1])
+    world.campaigns.delete(deleted.id)
+    app.clock.pass(7 * day)
+    expect(await asked(() => app.sync('nightly'))).toEqual([1, 1, 1])
+    for (let hours = 0; hours < 3; hours++) {
+      app.clock.pass(hour)
+      expect(await asked(() => app.sync('nightly'))).toEqual([0, 0, 0])
+    }
+    expect(await asked(() => app.sync('manual'))).toEqual([1, 1, 1])
+    app.clock.pass(7 * day)
+    expect(await asked(() => app.sync('nightly'))).toEqual([1, 1, 1])
+  })
+})

@@ -317,7 +317,6 @@ describe('a later sync', () => {
     app.clock.pass(2 * hour)
     app.world.updateContact(ada, { email: 'ada@quill.example', tags: [] }, { at: app.clock.at })
     app.world.addContact(weekly, { email: 'new@fernmail.example', at: app.clock.at })
-    weekly.updatedAt = app.clock.at
     let asked = app.standIn.requests.length
     const run = await runOf(app, await app.sync('nightly'))
     expect(run.changes).toMatchObject({ subscribers: 1 })
@@ -339,6 +338,94 @@ describe('a later sync', () => {
     expect(askedSince(app, asked)).toContain('/lists/*/contacts subscribed')
     expect(await statusOf(app, 'reader-0@fernmail.example', 'Weekly letter')).toBe('removed')
     await expectCountsToHold(app.db)
+  })
+
+  it.each([
+    { how: 'by the schedule, within a day', kind: 'nightly', passed: 24 * hour },
+    { how: 'by hand, at once', kind: 'manual', passed: minute },
+    { how: 'when everything is asked for again', kind: 'first', passed: minute },
+  ] as const)('brings what changed of a contact though its list tells nothing of it: $how', async (sync) => {
+    const app = await aConnectedOctopus()
+    const { ada } = fill(app.world)
+    await app.sync()
+    const change = {
+      email: 'augusta@quill.example',
+      fields: { FirstName: 'Augusta', LastName: 'Quill' },
+      tags: ['press', 'vip'],
+    }
+    app.clock.pass(2 * hour)
+    app.world.updateContact(ada, change, { at: app.clock.at })
+    const asked = app.standIn.requests.length
+    await app.sync('nightly')
+    expect(askedSince(app, asked)).toEqual(['/lists', '/campaigns', '/campaigns/*/reports/summary'])
+    app.clock.pass(sync.passed)
+    await app.sync(sync.kind)
+    const people = await app.db
+      .selectFrom('contacts')
+      .innerJoin('contact_tags', 'contact_id', 'contacts.id')
+      .innerJoin('tags', 'tags.id', 'tag_id')
+      .select(['contacts.name', 'tags.name as tag'])
+      .distinct()
+      .where('email', '=', 'augusta@quill.example')
+      .orderBy('tag')
+      .execute()
+    expect(people).toEqual([
+      { name: 'Augusta Quill', tag: 'press' },
+      { name: 'Augusta Quill', tag: 'vip' },
+    ])
+  })
+
+  it('takes nobody for deleted who goes from one status to another while the list is walked', async () => {
+    const app = await aConnectedOctopus()
+    const { news, others } = fill(app.world)
+    await app.sync()
+    app.clock.pass(26 * hour)
+    app.world.deleteContact(news.contacts[2]!, { at: app.clock.at }) // the numbers disagree: a whole walk
+    app.world.deleteContact(others[0]!, { at: app.clock.at })
+    const asked = app.standIn.requests.length
+    await app.emailOctopus.sync.ask('the schedule', 'nightly')
+    const performing = app.emailOctopus.sync.performWaiting()
+    // Of the second list, who is unsubscribed is asked for: who is subscribed has been told.
+    const walked = () =>
+      app.standIn.requests
+        .slice(asked)
+        .some(({ path, query }) => path.includes(news.id) && query.get('status') === 'unsubscribed')
+    while (!walked()) await app.standIn.arrived(app.standIn.requests.length + 1)
+    app.clock.pass(1_000)
+    app.world.updateContact(news.contacts[1]!, { status: 'subscribed' }, { at: app.clock.at })
+    await performing
+    const run = await app.db
+      .selectFrom('sync_runs')
+      .selectAll()
+      .orderBy('id', 'desc')
+      .executeTakeFirstOrThrow()
+    expect(JSON.parse(run.changes)).toMatchObject({ removed: 2 })
+    expect(await statusOf(app, 'pending@fernmail.example', 'Northwind news')).toBe('subscribed')
+    expect(await statusOf(app, 'left@fernmail.example', 'Northwind news')).toBe('removed')
+    const removed = await app.db
+      .selectFrom('subscription_changes')
+      .innerJoin('contacts', 'contacts.id', 'contact_id')
+      .select('email')
+      .where('subscription_changes.status', '=', 'removed')
+      .orderBy('email')
+      .execute()
+    expect(removed.map(({ email }) => email)).toEqual(['left@fernmail.example', 'reader-0@fernmail.example'])
+  })
+
+  it('asks each list for its changes once a day, and not in the hours between', async () => {
+    const app = await aConnectedOctopus()
+    fill(app.world)
+    await app.sync()
+    let walks = 0
+    for (let hours = 0; hours < 48; hours++) {
+      app.clock.pass(hour)
+      const asked = app.standIn.requests.length
+      await app.sync('nightly')
+      const contacts = askedSince(app, asked).filter((path) => path.startsWith('/lists/'))
+      expect(contacts.every((path) => path.endsWith(' changed'))).toBe(true)
+      if (contacts.length > 0) walks++
+    }
+    expect(walks).toBe(2)
   })
 
   it('goes on past a list that is deleted while it is walked', async () => {
@@ -430,6 +517,74 @@ describe('a later sync', () => {
     await app.emailOctopus.sync.performWaiting()
     expect((await app.db.selectFrom('sync_runs').selectAll().execute()).length).toBe(1)
     await expectCountsToHold(app.db)
+  })
+})
+
+describe('a sync asked for by hand while a scheduled one is under way', () => {
+  /** Four old mailings, and a scheduled sync that holds still when so many requests have arrived. */
+  async function withOldMailings(requests: number) {
+    const app = await aConnectedOctopus()
+    const at = testStart - 100 * day
+    const list = app.world.addList({ name: 'Weekly letter', at })
+    app.world.addContact(list, { email: 'ada@fernmail.example', at })
+    for (const subject of ['One', 'Two', 'Three', 'Four'])
+      app.world.addCampaign({ subject, lists: [list], at })
+    await app.sync()
+    app.clock.pass(2 * hour)
+    const asked = app.standIn.requests.length
+    const release = app.standIn.hold()
+    const scheduled = app.emailOctopus.sync.scheduled('the schedule')
+    await app.standIn.arrived(asked + requests)
+    return {
+      app,
+      release,
+      scheduled,
+      summaries: (from = app.standIn) =>
+        from.requests.slice(asked).filter(({ path }) => path.endsWith('/reports/summary')).length,
+    }
+  }
+
+  it('raises it, so that the numbers of all mailings are read', async () => {
+    const { app, release, scheduled, summaries } = await withOldMailings(1)
+    const run = await app.emailOctopus.sync.start('Maren')
+    expect(run).toMatchObject({ kind: 'manual', askedBy: 'Maren' })
+    release()
+    await scheduled
+    expect(summaries()).toBe(4)
+    expect(await app.db.selectFrom('sync_runs').select(['kind', 'asked_by', 'state']).execute()).toEqual([
+      { kind: 'first', asked_by: 'the test', state: 'done' },
+      { kind: 'manual', asked_by: 'Maren', state: 'done' },
+    ])
+    app.clock.pass(hour)
+    expect(await app.sync('nightly')).toMatchObject({ kind: 'nightly' })
+  })
+
+  it('raises it for good, though the process ends', async () => {
+    const { app, release, scheduled, summaries } = await withOldMailings(2)
+    await app.emailOctopus.sync.start('Maren')
+    const stopping = app.stop()
+    release()
+    await stopping
+    await scheduled
+    const next = await aConnectedOctopus({ standIn: app.standIn, dataDir: app.dataDir, clock: app.clock })
+    await next.emailOctopus.sync.performWaiting()
+    expect(summaries()).toBe(4)
+    expect(await next.db.selectFrom('sync_runs').select(['kind', 'state']).execute()).toEqual([
+      { kind: 'first', state: 'done' },
+      { kind: 'manual', state: 'done' },
+    ])
+  })
+
+  it('ends with it where somebody cancels', async () => {
+    const { app, release, scheduled } = await withOldMailings(2)
+    await app.emailOctopus.sync.start('Maren')
+    await app.emailOctopus.sync.cancel()
+    release()
+    await scheduled
+    expect(await app.db.selectFrom('sync_runs').select(['kind', 'state']).execute()).toEqual([
+      { kind: 'first', state: 'done' },
+      { kind: 'manual', state: 'cancelled' },
+    ])
   })
 })
 
