@@ -13,7 +13,7 @@ interface Needs {
   /** Hands a fact to the ledger. */
   write: (fact: PromoFact) => Promise<PromoReceipt>
   spool: Spool
-  /** Readers' addresses wait sealed: the spool is no place for them to be read. */
+  /** What a click tells of its reader waits sealed: the spool is no place for it to be read. */
   seals: ReturnType<typeof sealer>
   /** A fact is in the database. */
   written: (fact: PromoFact, receipt: PromoReceipt) => void
@@ -62,15 +62,18 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
   }
 
   function lineOf(fact: PromoFact) {
-    const address = fact.kind === 'click' && fact.address !== null ? seals.seal(fact.address) : null
-    return JSON.stringify({ ...fact, ...(address === null ? {} : { address }) })
+    if (fact.kind !== 'click') return JSON.stringify(fact)
+    const { address, referrer, userAgent, ...rest } = fact
+    return JSON.stringify({ ...rest, sealed: seals.seal(JSON.stringify([address, referrer, userAgent])) })
   }
   /** @returns null for a line that is none of ours, or was damaged */
   function factOf(line: string): PromoFact | null {
     try {
-      const fact = JSON.parse(line) as PromoFact
-      if (fact.kind === 'click' && fact.address !== null) fact.address = seals.open(fact.address)
-      return fact
+      const { sealed, ...fact } = JSON.parse(line)
+      if (fact.kind !== 'click') return fact
+      // Sealed under a secret that is gone, it is a click all the same.
+      const [address, referrer, userAgent] = JSON.parse(seals.open(sealed) ?? '[null, "", null]')
+      return { ...fact, address, referrer, userAgent }
     } catch {
       return null
     }
@@ -122,7 +125,11 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     } catch (error) {
       if (isForLater(error)) throw error
       // It will never be taken: it must not stand in the way of the others.
-      log.error({ err: error, fact: { ...fact, address: undefined } }, 'spooled promo fact refused')
+      const { kind, offerId, variationId, happenedAt } = fact
+      log.error(
+        { err: error, fact: { kind, offerId, variationId, happenedAt } },
+        'spooled promo fact refused',
+      )
     }
   }
   /** All of them are tried, so that they share a commit; then the first failure is told. */

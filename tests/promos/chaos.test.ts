@@ -95,6 +95,32 @@ describe.each(Object.keys(troubles))('while the database is %s', (trouble) => {
   })
 })
 
+it('spools nothing of a reader in plain text', async () => {
+  const app = await testApp({ ledger: { patience: 10 } })
+  const { offer, ids } = await aPromo(app)
+  const release = holdLock(app.path)
+  const told = {
+    referrer: 'https://mail.example/?u=ada@fernmail.example',
+    user_agent: `${firefox} ada@fernmail.example`,
+    ip_address: '203.0.113.7',
+  }
+  await tellClick(app, { variation_id: ids[0], ...told }).expect(503)
+  await app.http.get(`/go/${offer.slug}`).set('User-Agent', told.user_agent).set('Referer', told.referrer)
+  await app.promos.settled()
+  const lines = [...app.promos.spool.lines()]
+  expect(lines).toHaveLength(2)
+  expect(lines.join()).not.toMatch(/fernmail|mail\.example|Firefox|203\.0/)
+  release()
+  expect(await app.promos.replay()).toBe(2)
+  expect(
+    await app.db
+      .selectFrom('promo_clicks')
+      .innerJoin('user_agents', 'user_agents.id', 'user_agent_id')
+      .select(['referrer', 'text', 'promo_clicks.device'])
+      .execute(),
+  ).toEqual(Array(2).fill({ referrer: 'mail.example', text: firefox, device: 'desktop' }))
+})
+
 it('says so when neither the database nor the disk takes anything', async () => {
   const app = await testApp({ ledger: { patience: 10 } })
   const { offer, ids } = await aPromo(app)

@@ -101,7 +101,7 @@ describe('select-random', () => {
     const last = new Map<string, number[]>()
     for (const newsletter of newsletters.slice(0, 6)) last.set(newsletter, await next(app, newsletter))
     await app.http.get(path).expect(200)
-    await tellClick(app, { variation_id: 1, referrer: '"kind":"choice"' }).expect(503)
+    await tellClick(app, { variation_id: 1 }).expect(503)
     await app.promos.settled()
     await app.promos.spool.append('damaged "kind":"choice"')
     release()
