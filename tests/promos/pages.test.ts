@@ -373,6 +373,25 @@ describe('the pages of promos', () => {
     expect(await room.page('/promos/import')).toContain('Lines of CSV')
   })
 
+  it.each([
+    [',', 'Paper; sewn by hand\tand flat'],
+    [';', 'Paper, sewn by hand'],
+    ['\t', 'Paper, sewn; by hand'],
+  ])('import texts that hold what does not part the columns: %j', async (mark, words) => {
+    const room = await aRoom()
+    const names = ['offer', '"destination_url"', 'text', 'cta_text', 'tone', 'utm_term', 'utm_content']
+    const line = ['Paper', 'https://p.example/', words, 'Buy', '', 'flat', 'blue']
+    const pasted = `\n${names.join(mark)}\n${line.join(mark)}`
+    await room.send('/promos/import', { pasted, sure: '1', group_id: '1' }).expect(303)
+    expect(
+      await room.db
+        .selectFrom('promo_text_variations as texts')
+        .innerJoin('promo_offers as offers', 'offers.id', 'offer_id')
+        .select(['text', 'cta_text', 'tone', 'utm_term', 'utm_content'])
+        .execute(),
+    ).toEqual([{ text: words, cta_text: 'Buy', tone: '', utm_term: 'flat', utm_content: 'blue' }])
+  })
+
   it('fade what is old where a group says so', async () => {
     const room = await aRoom()
     const { offer, ids } = await aPromo(room, { texts: 2, strategy: 'learn', half_life_days: 90 })
