@@ -5,7 +5,7 @@ import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { dayLength } from '../web/calendar.js'
 import type { OfferDirectory } from './directory.js'
-import { readEvidence, type TextEvidence } from './evidence.js'
+import { readAudienceMark, readEvidence, type TextEvidence } from './evidence.js'
 import type { AnalyticsQuery } from './forms.js'
 import { countColumns, ctr, ctrInPercent, inPercent, noCounts } from './metrics.js'
 import { credibleInterval } from './posterior.js'
@@ -227,22 +227,27 @@ export const previewOf = (text: string) => (text.length > 80 ? `${text.slice(0, 
 /** Milliseconds for which an answer holds, if nothing changes before. */
 const longest = 300_000
 
-/** The same with a memory: an answer is given again until something is recorded or edited, and five minutes at the most. */
+/**
+ * The same with a memory: an answer is given again until something is recorded or edited, or more are known to have got an
+ * issue, and five minutes at the most.
+ */
 export function rememberedAnalytics(needs: Needs) {
   const answers = new LRUCache<
     string,
-    { at: number; version: number; answer: ReturnType<typeof readAnalytics> }
+    { at: number; mark: string; answer: ReturnType<typeof readAnalytics> }
   >({
     max: 200,
   })
-  return (query: AnalyticsQuery) => {
+  return async (query: AnalyticsQuery) => {
     const key = JSON.stringify(query)
+    const { directory, readers } = needs
+    const audience = directory.settings.meaning === 'issue' ? await readAudienceMark(readers) : ''
+    const mark = `${directory.version} ${audience}`
     const known = answers.get(key)
-    const { version } = needs.directory
     const at = needs.now()
-    if (known && known.version === version && at - known.at < longest) return known.answer
+    if (known && known.mark === mark && at - known.at < longest) return known.answer
     const answer = readAnalytics(needs, query)
-    answers.set(key, { at, version, answer })
+    answers.set(key, { at, mark, answer })
     answer.catch(() => answers.delete(key))
     return answer
   }

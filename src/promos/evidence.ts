@@ -101,6 +101,26 @@ export const audienceOf = (send: {
   ) ||
   (send.delivered ?? 0)
 
+/**
+ * Changes with what is known of how many got the issues that are tied to mailings: for who remembers what follows from it.
+ * The issues whose number was given by hand change by hand alone.
+ */
+export async function readAudienceMark(db: Db | Readers): Promise<string> {
+  const known = await db
+    .selectFrom('promo_sends as sends')
+    .leftJoin('mailing_counts as mailed', 'mailed.mailing_id', 'sends.mailing_id')
+    .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'sends.mailing_id')
+    .select(({ fn }) => [
+      fn.countAll().as('issues'),
+      fn.sum('mailed.people_sent').as('sent'),
+      fn.sum('mailed.people_bounced').as('bounced'),
+      fn.sum('reports.deliveries').as('deliveries'),
+    ])
+    .where('sends.mailing_id', 'is not', null)
+    .executeTakeFirstOrThrow()
+  return JSON.stringify(known)
+}
+
 async function byMessage(
   db: Db | Readers,
   { offerIds, halfLives, since, until, withIssues = true, calendar, now }: Wish,
