@@ -117,7 +117,7 @@ describe('the pages of promos', () => {
         group_id: '1',
       })
       .expect(303)
-    await room.outside.get('/go/bucher-hefte').expect(404)
+    await room.outside.get('/go/bucher-hefte').expect(302)
     expect((await room.outside.get('/go/b').expect(302)).headers.location).toBe('https://shop.example/new')
     for (const path of [
       '/promos/offers/9',
@@ -371,6 +371,41 @@ describe('the pages of promos', () => {
       { slug: 'known', text: 'A third', approved: 1, base_weight: 1 },
     ])
     expect(await room.page('/promos/import')).toContain('Lines of CSV')
+  })
+
+  it('change a slug, and links that were sent lead on', async () => {
+    const room = await aRoom()
+    const { offer, ids } = await aPromo(room, { slug: 'moka' })
+    const form = { name: 'Moka', destination_url: offer.destination_url, active: '1' }
+    const edit = (id: number, slug: string) =>
+      room.send(`/promos/offers/${id}/edit`, { ...form, slug, group_id: '1' })
+    const go = (slug: string, status = 302) =>
+      room.outside.get(`/go/${slug}?promo_var=${ids[0]}`).set('User-Agent', firefox).expect(status)
+    await edit(offer.id, 'stove').expect(303)
+    expect(await room.page(`/promos/offers/${offer.id}`)).toContain('Links to /go/moka lead on.')
+    await edit(offer.id, 'stove').expect(303)
+    expect((await go('moka')).headers.location).toBe(offer.destination_url)
+    await go('stove')
+    const clicks = await room.db.selectFrom('promo_clicks').select('variation_id').execute()
+    expect(clicks).toEqual([{ variation_id: ids[0] }, { variation_id: ids[0] }])
+
+    // Nobody else gets the slug; its offer may have it again.
+    const taken = 'Another offer had the slug &quot;moka&quot;, and links that were sent lead to it.'
+    expect((await room.send('/promos/offers', { ...form, slug: 'moka' }).expect(422)).text).toContain(taken)
+    const other = await aPromo(room)
+    expect((await edit(other.offer.id, 'moka').expect(422)).text).toContain(taken)
+    expect((await edit(other.offer.id, 'stove').expect(422)).text).toContain('Another offer has the slug')
+    const line = 'offer,destination_url,text\nMoka,https://m.example/,Words'
+    const imported = await room.send('/promos/import', { pasted: line, sure: '1', group_id: '1' }).expect(422)
+    expect(imported.text).toContain(taken)
+    await edit(offer.id, 'moka').expect(303)
+    expect(await room.db.selectFrom('promo_old_slugs').selectAll().execute()).toEqual([
+      { slug: 'stove', offer_id: offer.id },
+    ])
+    await room.stop()
+    const again = await testApp({ dataDir: room.dataDir })
+    for (const slug of ['moka', 'stove']) await again.http.get(`/go/${slug}`).expect(302)
+    await again.http.get('/go/nothing').expect(404)
   })
 
   it.each([
