@@ -373,6 +373,27 @@ describe('the pages of promos', () => {
     expect(await room.page('/promos/import')).toContain('Lines of CSV')
   })
 
+  it('draw the clicks of every offer that is listed', async () => {
+    const room = await aRoom()
+    const offers = Array.from({ length: 501 }, (_, number) => ({
+      group_id: 1,
+      name: 'Many',
+      slug: `many-${number}`,
+      destination_url: 'https://many.example/',
+      created_at: 0,
+    }))
+    for (let place = 0; place < offers.length; place += 100)
+      await room.db
+        .insertInto('promo_offers')
+        .values(offers.slice(place, place + 100))
+        .execute()
+    await room.promos.directory.reloadAll()
+    for (const { slug } of offers)
+      await room.outside.get(`/go/${slug}`).set('User-Agent', firefox).expect(302)
+    const page = await room.page('/promos?show=all')
+    expect(page.match(/Many: clicks by day, 1 in all/g)).toHaveLength(501)
+  })
+
   it('change a slug, and links that were sent lead on', async () => {
     const room = await aRoom()
     const { offer, ids } = await aPromo(room, { slug: 'moka' })
