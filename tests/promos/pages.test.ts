@@ -373,6 +373,39 @@ describe('the pages of promos', () => {
     expect(await room.page('/promos/import')).toContain('Lines of CSV')
   })
 
+  it.each([
+    ['issue', 4_000],
+    ['message', 4],
+  ])('count machines and repeats in when somebody asks for it, once per %s', async (meaning, had) => {
+    const room = await aRoom()
+    const { offer, ids } = await aPromo(room)
+    await room.send('/settings/promos', { impression_meaning: meaning, click_metadata: '1' }).expect(303)
+    const told = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'one', placements: 4 }
+    await tellImpression({ http: room.outside }, told).expect(204)
+    await room.send('/promos/sends/1/tie', { mailing: '', delivered: '1000' }).expect(303)
+    const click = { variation_id: ids[0], ip_address: '203.0.113.7' }
+    const page = (query = '') => room.page(`/promos/offers/${offer.id}${query}`)
+    await tellClick({ http: room.outside }, { ...click, user_agent: firefox }).expect(204)
+    expect(await page()).not.toContain('class="left-out"')
+    expect(await page('?machines=1')).toContain('No machine clicks and no repeated ones included')
+    await tellClick({ http: room.outside }, { ...click, user_agent: firefox }).expect(204)
+    await tellClick({ http: room.outside }, { ...click, user_agent: 'curl/8' }).expect(204)
+    const figures = async (query?: string) =>
+      [...(await page(query)).matchAll(/id="figure-(?:clicks|ctr)" data-value="([^"]*)"/g)].map(([, value]) =>
+        Number(value),
+      )
+    const rounded = (clicks: number) => Math.round((clicks / had) * 1e6) / 1e4
+    expect(await figures()).toEqual([1, rounded(1)])
+    expect(await figures('?machines=1')).toEqual([3, rounded(3)])
+    const usual = await page()
+    expect(usual).toContain('1 machine click and 1 repeated click within ten minutes left out')
+    expect(usual).toContain(`href="/promos/offers/${offer.id}?machines=1"`)
+    const other = await page('?machines=1&days=7')
+    expect(other).toContain('included in clicks and CTR')
+    expect(other).toContain(`href="/promos/offers/${offer.id}?days=7"`)
+    expect(other).toContain(`hx-get="/promos/offers/${offer.id}/numbers?days=7&amp;machines=1"`)
+  })
+
   it('draw the clicks of every offer that is listed', async () => {
     const room = await aRoom()
     const offers = Array.from({ length: 501 }, (_, number) => ({
