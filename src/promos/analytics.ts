@@ -5,11 +5,11 @@ import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { dayLength } from '../web/calendar.js'
 import type { OfferDirectory } from './directory.js'
-import { readEvidence, type TextEvidence } from './evidence.js'
+import { readAudienceMark, readEvidence, type TextEvidence } from './evidence.js'
 import type { AnalyticsQuery } from './forms.js'
 import { countColumns, ctr, ctrInPercent, inPercent, noCounts } from './metrics.js'
-import { credibleInterval } from './posterior.js'
-import { type Judgement, judgeTexts, verdictWords } from './verdict.js'
+import { type Beta, credibleInterval, pooledPrior, posteriorOf } from './posterior.js'
+import { isComparable, type Judgement, judgeTexts, verdictWords } from './verdict.js'
 
 export interface DateRange {
   /** Days in the reporting time zone; both belong to it. */
@@ -161,6 +161,7 @@ export async function readAnalytics({ readers, directory, calendar, now }: Needs
     const offer = directory.offer(offerId)
     const known = comparedTexts(offer?.texts ?? [], evidence)
     const judgement = known.length > 1 ? judgementOf(known) : null
+    const believed = beliefsOf(offer?.texts ?? [], evidence, known)
     // Many offers take a while together, and doors are served between them.
     if (known.length > 1) await turn()
     const shown = texts.filter(({ impressions }) => impressions > 0)
@@ -187,7 +188,7 @@ export async function readAnalytics({ readers, directory, calendar, now }: Needs
         clicks,
         ctr: ctrInPercent({ impressions, clicks }),
         prob_best: posterior ? Math.round(posterior.best * 10_000) / 10_000 : null,
-        interval: posterior ? credibleInterval(posterior.beta).map(inPercent) : null,
+        interval: intervalOf(posterior?.beta ?? believed(variationId)),
         verdict: judgement?.leader === variationId ? verdictWords(judgement) : null,
       })
     }
@@ -221,28 +222,50 @@ export async function readAnalytics({ readers, directory, calendar, now }: Needs
   }
 }
 
+const intervalOf = (beta: Beta | null) => beta && credibleInterval(beta).map(inPercent)
+
+/** What is believed of the rate of a text that no verdict is about: a lone one, or one that runs no more. */
+function beliefsOf(
+  texts: readonly { id: number }[],
+  evidence: ReadonlyMap<number, TextEvidence>,
+  compared: readonly TextEvidence[],
+) {
+  // Where clicks outnumber impressions, nobody knows how many readers anything had.
+  const isTold = compared.every(({ impressions, clicks }) => clicks <= impressions)
+  const prior = pooledPrior(texts.flatMap(({ id }) => evidence.get(id) ?? []))
+  return (id: number): Beta | null => {
+    const seen = evidence.get(id)
+    return isTold && seen && isComparable([seen]) ? posteriorOf(prior, seen) : null
+  }
+}
+
 /** The beginning of a text, for a line. */
 export const previewOf = (text: string) => (text.length > 80 ? `${text.slice(0, 79).trimEnd()}…` : text)
 
 /** Milliseconds for which an answer holds, if nothing changes before. */
 const longest = 300_000
 
-/** The same with a memory: an answer is given again until something is recorded or edited, and five minutes at the most. */
+/**
+ * The same with a memory: an answer is given again until something is recorded or edited, or more are known to have got an
+ * issue, and five minutes at the most.
+ */
 export function rememberedAnalytics(needs: Needs) {
   const answers = new LRUCache<
     string,
-    { at: number; version: number; answer: ReturnType<typeof readAnalytics> }
+    { at: number; mark: string; answer: ReturnType<typeof readAnalytics> }
   >({
     max: 200,
   })
-  return (query: AnalyticsQuery) => {
+  return async (query: AnalyticsQuery) => {
     const key = JSON.stringify(query)
+    const { directory, readers } = needs
+    const audience = directory.settings.meaning === 'issue' ? await readAudienceMark(readers) : ''
+    const mark = `${directory.version} ${audience}`
     const known = answers.get(key)
-    const { version } = needs.directory
     const at = needs.now()
-    if (known && known.version === version && at - known.at < longest) return known.answer
+    if (known && known.mark === mark && at - known.at < longest) return known.answer
     const answer = readAnalytics(needs, query)
-    answers.set(key, { at, version, answer })
+    answers.set(key, { at, mark, answer })
     answer.catch(() => answers.delete(key))
     return answer
   }

@@ -121,7 +121,7 @@ function wordsOf(rule: TextRule, strategy: string): string {
     case 'turns':
       return 'Whose turn it was: those that were chosen least often since the last text joined have weight 1.'
     case 'newcomers':
-      return 'New texts come first until each was shown 100 times: they have weight 1.'
+      return `New texts come first until each was shown 100 times; each of the others keeps ${percent(Math.min(floor, 1 / rule.texts.length), 0)}.`
     case 'beliefs':
       return `A rate was drawn from what was believed of each text, and the highest won; but with ${percent(rule.floor * rule.texts.length, 0)} probability (${percent(Math.min(floor, rule.floor), 0)} for each text) all had the same chance.`
   }

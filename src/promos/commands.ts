@@ -25,9 +25,25 @@ const columnsOf = ({ active, ...form }: OfferForm) => ({
 const slugTaken = ({ slug }: OfferForm) =>
   new Taken('slug', `Another offer has the slug "${slug}". Choose one of its own.`)
 
+/** Links that were sent lead on by slugs that offers had: no other one may take them. */
+async function slugMustBeFree(db: Db, { slug }: OfferForm, id = 0) {
+  const other = await db
+    .selectFrom('promo_old_slugs')
+    .select('offer_id')
+    .where('slug', '=', slug)
+    .where('offer_id', '<>', id)
+    .executeTakeFirst()
+  if (other)
+    throw new Taken(
+      'slug',
+      `Another offer had the slug "${slug}", and links that were sent lead to it. Choose one of its own.`,
+    )
+}
+
 /** @throws Taken */
 export async function createOffer(db: Db, form: OfferForm, group: number, { by, at }: By) {
   await groupMustBeThere(db, group)
+  await slugMustBeFree(db, form)
   try {
     return await db
       .insertInto('promo_offers')
@@ -39,16 +55,29 @@ export async function createOffer(db: Db, form: OfferForm, group: number, { by, 
   }
 }
 
-/** @throws Taken, NotFound */
+/**
+ * Changes an offer. Under a slug that it had, its links lead on.
+ * @throws Taken, NotFound
+ */
 export async function editOffer(db: Db, id: number, form: OfferForm, group: number) {
   await groupMustBeThere(db, group)
   try {
-    await db
-      .updateTable('promo_offers')
-      .set({ ...columnsOf(form), group_id: group })
-      .where('id', '=', id)
-      .returning('id')
-      .executeTakeFirstOrThrow(() => new NotFound(`There is no offer ${id}.`))
+    await db.transaction().execute(async (tx) => {
+      const { slug } = await tx
+        .selectFrom('promo_offers')
+        .select('slug')
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow(() => new NotFound(`There is no offer ${id}.`))
+      await slugMustBeFree(tx, form, id)
+      await tx
+        .updateTable('promo_offers')
+        .set({ ...columnsOf(form), group_id: group })
+        .where('id', '=', id)
+        .execute()
+      if (slug === form.slug) return
+      await tx.deleteFrom('promo_old_slugs').where('slug', '=', form.slug).execute()
+      await tx.insertInto('promo_old_slugs').values({ slug, offer_id: id }).execute()
+    })
   } catch (error) {
     throw isDuplicate(error) ? slugTaken(form) : error
   }

@@ -14,6 +14,8 @@ export const importColumns = [
   'utm_source',
   'utm_medium',
   'utm_campaign',
+  'utm_term',
+  'utm_content',
   'base_weight',
   'from_on',
   'until_on',
@@ -47,7 +49,7 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
   try {
     lines = parse(text.replace(/^\ufeff/, ''), {
       columns: (names: string[]) => names.map((name) => name.trim().toLowerCase()),
-      delimiter: [',', ';', '\t'],
+      delimiter: delimiterOf(text),
       info: true,
       relax_column_count_less: true,
       skip_empty_lines: true,
@@ -95,6 +97,14 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
     }
   }
   return reading
+}
+
+/** What parts the names of the columns parts all the rest; a text may well hold the others. */
+function delimiterOf(text: string) {
+  const names = /\S.*/.exec(text)?.[0].replace(/"[^"]*"/g, '') ?? ''
+  const most = (best: string, mark: string) =>
+    names.split(mark).length > names.split(best).length ? mark : best
+  return [',', ';', '\t'].reduce(most)
 }
 
 /** Writes all that was read, or nothing. @returns what became of it, as a sentence */

@@ -75,6 +75,8 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
   const offers = new Map<number, KnownOffer>()
   const texts = new Map<number, KnownText>()
   const slugs = new Map<string, KnownOffer>()
+  /** Numbers of offers by slugs that they had. */
+  const oldSlugs = new Map<string, number>()
   /** The texts of the last issue, by newsletter. */
   const lastTexts = new Map<string, ReadonlySet<number>>()
   /** Offers whose evidence has to be read again. */
@@ -89,7 +91,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
   let version = 0
 
   async function read(ids: number[] | null) {
-    const [rows, variations, turns] = await Promise.all([
+    const [rows, variations, former, turns] = await Promise.all([
       db
         .selectFrom('promo_offers as offers')
         .innerJoin('promo_groups as groups', 'groups.id', 'offers.group_id')
@@ -103,6 +105,11 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
         .selectAll('texts')
         .$if(ids !== null, (query) => query.where('texts.offer_id', 'in', ids!))
         .orderBy('texts.id')
+        .execute(),
+      db
+        .selectFrom('promo_old_slugs')
+        .selectAll()
+        .$if(ids !== null, (query) => query.where('offer_id', 'in', ids!))
         .execute(),
       ids === null ? readTurns() : new Map<number, number>(),
     ])
@@ -126,6 +133,7 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
       slugs.set(offer.slug, offer)
       stale.add(offer.id)
     }
+    for (const { slug, offer_id } of former) oldSlugs.set(slug, offer_id)
     for (const row of variations) {
       const before = texts.get(row.id)
       const text: KnownText = {
@@ -285,7 +293,8 @@ export function offerDirectory({ db, readers, calendar, spooled, now }: Needs) {
     },
     offer: (id: number) => offers.get(id) ?? null,
     text: (id: number) => texts.get(id) ?? null,
-    bySlug: (slug: string) => slugs.get(slug) ?? null,
+    /** By its slug, or by one that it had. */
+    bySlug: (slug: string) => slugs.get(slug) ?? offers.get(oldSlugs.get(slug) ?? 0) ?? null,
     get settings() {
       return settings
     },

@@ -86,7 +86,7 @@ export function promoEditPages({ db, directory, baseUrl, now }: Needs) {
       return showOffer(res.status(422), offer, values, takenErrors(error))
     }
     await directory.reload(offer.id)
-    const link = form.data.slug === offer.slug ? '' : ` Links to /go/${offer.slug} no longer lead anywhere.`
+    const link = form.data.slug === offer.slug ? '' : ` Links to /go/${offer.slug} lead on.`
     tell(req, `The changes are saved.${link}`)
     res.redirect(303, `/promos/offers/${offer.id}`)
   })

@@ -3,6 +3,7 @@ import type { Readers } from '../database/readers.js'
 import { deliveredOf } from '../mailings/metrics.js'
 import type { Calendar } from '../web/calendar.js'
 import { dayLength } from '../web/calendar.js'
+import { clicksOf, countColumns } from './metrics.js'
 import type { ImpressionMeaning } from './settings.js'
 import type { Evidence } from './verdict.js'
 
@@ -23,6 +24,8 @@ interface Wish {
   until?: string | null
   /** Whether anybody wants to know in how many issues texts were; else they are said to have been in none. */
   withIssues?: boolean
+  /** Clicks of machines and repeated ones are taken too: to be looked at, and not to be believed. */
+  everything?: boolean
   calendar: Calendar
   now: number
 }
@@ -44,7 +47,10 @@ export async function readEvidence(db: Db | Readers, wish: Wish): Promise<Map<nu
 const faded = (age: number, halfLife: number | null) =>
   halfLife === null ? 1 : 0.5 ** (Math.max(0, age) / (halfLife * dayLength))
 
-async function byIssue(db: Db | Readers, { offerIds, halfLives, since, until, calendar, now }: Wish) {
+async function byIssue(
+  db: Db | Readers,
+  { offerIds, halfLives, since, until, everything = false, calendar, now }: Wish,
+) {
   const from = since ? calendar.startOf(since) : 0
   const to = until ? calendar.startOf(until) : Number.MAX_SAFE_INTEGER
   const [rows, reported] = await Promise.all([
@@ -54,7 +60,8 @@ async function byIssue(db: Db | Readers, { offerIds, halfLives, since, until, ca
       .innerJoin('promo_sends as sends', 'sends.id', 'counts.send_id')
       .leftJoin('mailing_counts as mailed', 'mailed.mailing_id', 'sends.mailing_id')
       .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'sends.mailing_id')
-      .select(['texts.id', 'texts.offer_id', 'counts.impressions', 'counts.clicks', 'sends.first_at'])
+      .select(['texts.id', 'texts.offer_id', 'sends.first_at'])
+      .select(countColumns.map((name) => `counts.${name}` as const))
       .select(['mailed.people_sent', 'mailed.people_bounced', 'reports.deliveries', 'sends.delivered'])
       .where('texts.offer_id', 'in', offerIds)
       .where('sends.first_at', '>=', from)
@@ -79,7 +86,7 @@ async function byIssue(db: Db | Readers, { offerIds, halfLives, since, until, ca
     }
     const weight = faded(now - row.first_at, halfLives?.get(row.offer_id) ?? null)
     text.impressions += row.impressions * delivered * weight
-    text.clicks += row.clicks * weight
+    text.clicks += clicksOf(row, everything) * weight
     if (row.impressions > 0) text.issues += 1
   }
   // Impressions that named no issue have no audience either.
@@ -100,6 +107,26 @@ export const audienceOf = (send: {
     { deliveries: send.deliveries },
   ) ||
   (send.delivered ?? 0)
+
+/**
+ * Changes with what is known of how many got the issues that are tied to mailings: for who remembers what follows from it.
+ * The issues whose number was given by hand change by hand alone.
+ */
+export async function readAudienceMark(db: Db | Readers): Promise<string> {
+  const known = await db
+    .selectFrom('promo_sends as sends')
+    .leftJoin('mailing_counts as mailed', 'mailed.mailing_id', 'sends.mailing_id')
+    .leftJoin('mailing_reports as reports', 'reports.mailing_id', 'sends.mailing_id')
+    .select(({ fn }) => [
+      fn.countAll().as('issues'),
+      fn.sum('mailed.people_sent').as('sent'),
+      fn.sum('mailed.people_bounced').as('bounced'),
+      fn.sum('reports.deliveries').as('deliveries'),
+    ])
+    .where('sends.mailing_id', 'is not', null)
+    .executeTakeFirstOrThrow()
+  return JSON.stringify(known)
+}
 
 async function byMessage(
   db: Db | Readers,

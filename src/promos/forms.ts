@@ -66,14 +66,18 @@ export const ClickBody = z.object({
   }),
   user_agent: optional(traces('user_agent')).meta({ description: "The reader's user agent." }),
   ip_address: optional(
-    traces('ip_address').transform((text, context) => {
-      // As proxies pass them on: the first of a list is the reader's.
-      const plain = plainAddress(text.split(',')[0]!.trim())
-      if (isIP(plain)) return plain.toLowerCase()
-      context.addIssue('The ip_address is no internet address.')
-      return z.NEVER
+    traces('ip_address').transform((text) => {
+      // As proxies pass them on: the first of a list is the reader's, perhaps with a port.
+      const first = text.split(',')[0]!.trim()
+      const plain = plainAddress(
+        first.replace(/^\[(.*)\](?::\d+)?$/, '$1').replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1'),
+      )
+      return isIP(plain) ? plain.toLowerCase() : undefined
     }),
-  ).meta({ description: "The reader's internet address; only a hash of it is kept." }),
+  ).meta({
+    description:
+      "The reader's internet address, as `X-Forwarded-For` has it; only a hash of it is kept. What is no address, such as `unknown`, is passed over.",
+  }),
   ip_hash: optional(traces('ip_hash').max(256, 'The ip_hash is longer than 256 characters.')).meta({
     description: 'A hash of the address, from whoever does not want to tell it. It is hashed once more.',
   }),

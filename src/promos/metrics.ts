@@ -12,3 +12,9 @@ export const ctrInPercent = (counts: Pick<PromoCounts, 'impressions' | 'clicks'>
 
 export const noCounts: PromoCounts = { impressions: 0, clicks: 0, repeated_clicks: 0, machine_clicks: 0 }
 export const countColumns = ['impressions', 'clicks', 'repeated_clicks', 'machine_clicks'] as const
+
+/** @param everything repeated clicks and those of machines are counted in */
+export const clicksOf = (
+  { clicks, repeated_clicks, machine_clicks }: Omit<PromoCounts, 'impressions'>,
+  everything: boolean,
+) => (everything ? clicks + repeated_clicks + machine_clicks : clicks)

@@ -3,12 +3,12 @@ import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { type DateRange, type OfferNumbers, readOfferNumbers } from './analytics.js'
 import { readEvidence, type TextEvidence } from './evidence.js'
-import { ctr, noCounts } from './metrics.js'
+import { clicksOf, ctr, noCounts } from './metrics.js'
 import type { ImpressionMeaning } from './settings.js'
 
 /** What pages say of an offer or a text over some days. */
 export interface Shown {
-  /** Clicks by people, the first of each reader; all of them. */
+  /** Clicks by people, the first of each reader, whether their issue is known or not; or really all. */
   clicks: number
   /** How often somebody had it before them, as far as that is known. */
   impressions: number
@@ -22,25 +22,30 @@ export interface Shown {
   machines: number
 }
 
-/** Puts together what was counted with what is known of the issues it was counted in. */
+/**
+ * Puts together what was counted with what is known of the issues it was counted in.
+ * @param everything repeated clicks and those of machines are counted in
+ */
 export function shownOf(
   meaning: ImpressionMeaning,
   counts: PromoCounts,
   evidence: readonly TextEvidence[],
+  everything = false,
 ): Shown {
+  const clicks = clicksOf(counts, everything)
   const sum = { impressions: 0, clicks: 0 }
   for (const text of evidence) {
     sum.impressions += text.impressions
     sum.clicks += text.clicks
   }
   const isKnown = sum.impressions > 0
-  const basis = meaning === 'message' ? counts : sum
+  const basis = meaning === 'message' ? { impressions: counts.impressions, clicks } : sum
   return {
-    clicks: counts.clicks,
+    clicks,
     impressions: meaning === 'message' || !isKnown ? counts.impressions : Math.round(sum.impressions),
     reported: meaning === 'issue' && isKnown ? counts.impressions : null,
     ctr: ctr(basis),
-    basis: { impressions: basis.impressions, clicks: basis.clicks },
+    basis,
     repeated: counts.repeated_clicks,
     machines: counts.machine_clicks,
   }
@@ -51,6 +56,8 @@ interface Wish {
   /** All of them: the range begins with the first fact. */
   isAll: boolean
   meaning: ImpressionMeaning
+  /** Repeated clicks and those of machines are counted in. */
+  everything?: boolean
   calendar: Calendar
   now: number
 }
@@ -59,7 +66,7 @@ interface Wish {
 export async function readShown(
   readers: Readers,
   offers: readonly { id: number; texts: readonly { id: number }[] }[],
-  { range, isAll, meaning, calendar, now }: Wish,
+  { range, isAll, meaning, everything = false, calendar, now }: Wish,
 ) {
   const one = offers.length === 1 ? { offerId: offers[0]!.id } : {}
   const numbers = await readOfferNumbers(readers, range, one)
@@ -70,6 +77,7 @@ export async function readShown(
       meaning,
       since: isAll ? null : range.start,
       until: isAll ? null : calendar.shift(range.end, 1),
+      everything,
       calendar,
       now,
     })
@@ -82,6 +90,7 @@ export async function readShown(
         meaning,
         of(id),
         texts.flatMap((text) => evidence.get(text.id) ?? []),
+        everything,
       ),
     text: (offer: number, id: number) =>
       shownOf(

@@ -12,7 +12,7 @@ import type { KnownOffer, OfferDirectory } from './directory.js'
 import { audienceOf, readEvidence, type TextEvidence } from './evidence.js'
 import { heatOf, readHeat } from './heat.js'
 import { linkOf } from './link.js'
-import { ctr } from './metrics.js'
+import { clicksOf, ctr } from './metrics.js'
 import { readShown } from './offer-numbers.js'
 import { rangeLabels, stateOf } from './overview-page.js'
 import { OfferView, ranges } from './page-forms.js'
@@ -21,6 +21,15 @@ import { credibleInterval, meanOf, pooledPrior, posteriorOf } from './posterior.
 import { getOffer, listVariations, type Offer, type Variation } from './queries.js'
 import { isStrategy, strategyNames } from './strategies.js'
 import { nameOf, probabilityWords, verdictSentence } from './verdict-sentence.js'
+
+/** The query of an address that shows this: nothing for what is usual. */
+function queryOf({ days, machines }: OfferView) {
+  const query = new URLSearchParams({
+    ...(days === '30' ? {} : { days }),
+    ...(machines ? { machines: '1' } : {}),
+  }).toString()
+  return query && `?${query}`
+}
 
 interface Needs {
   db: Db
@@ -62,7 +71,7 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
       baseUrl,
       ranges: ranges.map((days) => ({
         label: rangeLabels[days],
-        address: `/promos/offers/${offer.id}${days === '30' ? '' : `?days=${days}`}`,
+        address: `/promos/offers/${offer.id}${queryOf({ ...view, days })}`,
         chosen: days === view.days,
       })),
       timeZone: calendar.timeZone,
@@ -76,14 +85,15 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
     const { meaning } = directory.settings
     const range = await rangeOf(readers, calendar, { days: view.days, now: at })
     const isAll = view.days === 'all'
+    const everything = view.machines
     const before = {
       start: calendar.shift(range.start, -range.days - 1),
       end: calendar.shift(range.start, -1),
     }
     const common = { meaning, calendar, now: at }
     const [shown, earlier, timeline, timelineBefore, evidence, texts] = await Promise.all([
-      readShown(readers, [known], { range, isAll, ...common }),
-      readShown(readers, [known], { range: before, isAll: false, ...common }),
+      readShown(readers, [known], { range, isAll, everything, ...common }),
+      readShown(readers, [known], { range: before, isAll: false, everything, ...common }),
       readTimeline(readers, calendar, range, { offerId: offer.id }),
       isAll ? [] : readTimeline(readers, calendar, before, { offerId: offer.id }),
       readEvidence(readers, {
@@ -105,7 +115,7 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
       room: 'promos',
       offer,
       view,
-      query: view.days === '30' ? '' : `?days=${view.days}`,
+      query: queryOf(view),
       rangeWords: isAll ? 'All time' : `The last ${range.days} days and today`,
       than,
       verdict: sentence,
@@ -131,8 +141,8 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
           change: was && change(is.clicks, was.clicks, { as: 'ratio' }),
           note: beforeWords(was?.clicks),
           picture: sparkline(
-            timeline.map((day) => day.clicks),
-            { before: timelineBefore.map((day) => day.clicks) },
+            timeline.map((day) => clicksOf(day, everything)),
+            { before: timelineBefore.map((day) => clicksOf(day, everything)) },
           ),
           story: 'Clicks by day',
         },
@@ -156,6 +166,7 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
         gainOf(running),
       ],
       leftOut: leftOutWords(is),
+      other: `/promos/offers/${offer.id}${queryOf({ ...view, machines: !view.machines })}`,
       ...textsOf(known, texts, evidence, running, judgement, shown),
       updatedAt: at,
     }
@@ -168,7 +179,7 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
     if (machines > 0) parts.push(`${plural(machines, 'machine click', 'machine clicks')}`)
     if (repeated > 0)
       parts.push(`${plural(repeated, 'repeated click', 'repeated clicks')} within ten minutes`)
-    return parts.length > 0 ? `${parts.join(' and ')} left out.` : ''
+    return parts.join(' and ')
   }
 
   /** Clicks more than the same impressions would have brought, shared out evenly. */

@@ -116,16 +116,18 @@ export function promoOverviewPage({ readers, directory, calendar, now }: Needs) 
   })
 
   async function readClicksByDay(ids: number[], { start, end }: { start: string; end: string }) {
-    const rows = ids.length
-      ? await readers
+    const rows = []
+    for (let place = 0; place < ids.length; place += 500)
+      rows.push(
+        ...(await readers
           .selectFrom('promo_days')
           .select(({ fn }) => ['offer_id', 'day_on', fn.sum<number>('clicks').as('clicks')])
-          .where('offer_id', 'in', ids.slice(0, 500))
+          .where('offer_id', 'in', ids.slice(place, place + 500))
           .where('day_on', '>=', start)
           .where('day_on', '<=', end)
           .groupBy(['offer_id', 'day_on'])
-          .execute()
-      : []
+          .execute()),
+      )
     const days: string[] = []
     for (let day = start; day <= end; day = calendar.shift(day, 1)) days.push(day)
     const found = new Map<number, number[]>()

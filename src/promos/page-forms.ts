@@ -172,5 +172,14 @@ export const OverviewView = z.object({
   show: one(z.enum(['some', 'all']).catch('some')),
 })
 export type OverviewView = z.infer<typeof OverviewView>
-export const OfferView = z.object({ days: one(z.enum(ranges).catch('30')) })
+export const OfferView = z.object({
+  days: one(z.enum(ranges).catch('30')),
+  /** Repeated clicks and those of machines are counted in. */
+  machines: one(
+    z
+      .enum(['0', '1'])
+      .transform((text) => text === '1')
+      .catch(false),
+  ),
+})
 export type OfferView = z.infer<typeof OfferView>

@@ -26,7 +26,7 @@ export interface Candidate {
  * By what a text is chosen:
  * - `weights`: in proportion to them;
  * - `turns`: whose turn it is, all of the same weight;
- * - `newcomers`: those that were not yet shown often enough, all of the same weight;
+ * - `newcomers`: those that were not yet shown often enough, all of the same weight, but the others keep their floor;
  * - `beliefs`: Thompson sampling: a rate is drawn from what is believed of each text, and the highest is chosen; but with
  *   the probability of all floors together, every text has the same chance.
  */
@@ -65,12 +65,16 @@ export function textRule(
       const isNew = (text: Candidate) => text.evidence.impressions < newcomerImpressions && !text.pending
       // Nobody knows yet how many readers anything had, so the weights of the owner hold.
       if (!isPossible || (!isComparable(seen) && all.some(({ pending }) => pending))) return base
-      if (candidates.some(isNew))
-        return { rule: 'newcomers', texts: candidates.map((text) => [text.id, isNew(text) ? 1 : 0]) }
+      const least = Math.min(floor, 1 / candidates.length)
+      const newcomers = candidates.filter(isNew).length
+      if (newcomers > 0) {
+        const share = round((1 - least * (candidates.length - newcomers)) / newcomers)
+        return { rule: 'newcomers', texts: candidates.map((text) => [text.id, isNew(text) ? share : least]) }
+      }
       const prior = pooledPrior(seen)
       return {
         rule: 'beliefs',
-        floor: Math.min(floor, 1 / candidates.length),
+        floor: least,
         texts: candidates.map(({ id, evidence }) => {
           const { a, b } = posteriorOf(prior, evidence)
           return [id, round(a), round(b)]

@@ -114,6 +114,34 @@ describe('analytics', () => {
     await app.http.post(path).expect(405)
   })
 
+  it('tells the interval of a text without a rival, and of one that is retired', async () => {
+    const app = await testApp()
+    const ask = await bearer(app)
+    await app.db
+      .insertInto('settings')
+      .values({ name: 'promo_impression_meaning', value: 'message' })
+      .execute()
+    await app.promos.settingsChanged()
+    const { offer, ids } = await aPromo(app, { texts: 1 })
+    const retired = await aVariation(app, offer.id, { archived_at: 1 })
+    const unseen = await aVariation(app, offer.id, { archived_at: 1 })
+    for (const id of [ids[0]!, retired.id]) await show(app, offer.id, id, { placements: 50 })
+    await clicks(app, ids[0]!, 8)
+    await clicks(app, retired.id, 4)
+    await clicks(app, unseen.id, 1)
+    const { variations } = (await ask().expect(200)).body
+    const [lone, old, never] = variations
+    for (const [told, rate] of [
+      [lone, 16],
+      [old, 8],
+    ]) {
+      expect(told).toMatchObject({ ctr: rate, prob_best: null, verdict: null })
+      expect(told.interval[0]).toBeLessThan(rate)
+      expect(told.interval[1]).toBeGreaterThan(rate)
+    }
+    expect(never).toMatchObject({ variation_id: unseen.id, ctr: null, interval: null })
+  })
+
   it('has days of the reporting time zone, over the edges of years, months and summer time', async () => {
     const clock = stoppedClock(Date.UTC(2026, 9, 24, 21, 59)) // 23:59 in Berlin; the next day has 25 hours
     const app = await testApp({ clock, env: { TIME_ZONE: 'Europe/Berlin' } })
@@ -198,8 +226,6 @@ describe('analytics', () => {
         .where('key', '=', `issue-${place}`)
         .execute()
     }
-    await app.promos.lookAgain()
-    app.clock.pass(300_000)
     const [first] = await judged()
     // As reported, beside what is believed of the hundred who got it.
     expect(first).toMatchObject({
@@ -209,6 +235,11 @@ describe('analytics', () => {
       verdict: expect.stringMatching(/^about \d+ more issues$/),
     })
     expect(first.interval[1]).toBeLessThan(10)
+    // More are known to have got the issues: nothing else has changed, and no time has passed.
+    await app.db.updateTable('mailing_reports').set({ deliveries: 10_000 }).execute()
+    expect((await judged())[0].interval[1]).toBeLessThan(1)
+    await app.db.updateTable('mailing_reports').set({ deliveries: 100 }).execute()
+    await app.promos.lookAgain()
     expect(app.promos.directory.text(ids[0]!)).toMatchObject({
       evidence: { impressions: 100, clicks: 3 },
       pending: false,

@@ -117,7 +117,7 @@ describe('the pages of promos', () => {
         group_id: '1',
       })
       .expect(303)
-    await room.outside.get('/go/bucher-hefte').expect(404)
+    await room.outside.get('/go/bucher-hefte').expect(302)
     expect((await room.outside.get('/go/b').expect(302)).headers.location).toBe('https://shop.example/new')
     for (const path of [
       '/promos/offers/9',
@@ -371,6 +371,114 @@ describe('the pages of promos', () => {
       { slug: 'known', text: 'A third', approved: 1, base_weight: 1 },
     ])
     expect(await room.page('/promos/import')).toContain('Lines of CSV')
+  })
+
+  it.each([
+    ['issue', 4_000],
+    ['message', 4],
+  ])('count machines and repeats in when somebody asks for it, once per %s', async (meaning, had) => {
+    const room = await aRoom()
+    const { offer, ids } = await aPromo(room)
+    await room.send('/settings/promos', { impression_meaning: meaning, click_metadata: '1' }).expect(303)
+    const told = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'one', placements: 4 }
+    await tellImpression({ http: room.outside }, told).expect(204)
+    await room.send('/promos/sends/1/tie', { mailing: '', delivered: '1000' }).expect(303)
+    const click = { variation_id: ids[0], ip_address: '203.0.113.7' }
+    const page = (query = '') => room.page(`/promos/offers/${offer.id}${query}`)
+    await tellClick({ http: room.outside }, { ...click, user_agent: firefox }).expect(204)
+    expect(await page()).not.toContain('class="left-out"')
+    expect(await page('?machines=1')).toContain('No machine clicks and no repeated ones included')
+    await tellClick({ http: room.outside }, { ...click, user_agent: firefox }).expect(204)
+    await tellClick({ http: room.outside }, { ...click, user_agent: 'curl/8' }).expect(204)
+    const figures = async (query?: string) =>
+      [...(await page(query)).matchAll(/id="figure-(?:clicks|ctr)" data-value="([^"]*)"/g)].map(([, value]) =>
+        Number(value),
+      )
+    const rounded = (clicks: number) => Math.round((clicks / had) * 1e6) / 1e4
+    expect(await figures()).toEqual([1, rounded(1)])
+    expect(await figures('?machines=1')).toEqual([3, rounded(3)])
+    const usual = await page()
+    expect(usual).toContain('1 machine click and 1 repeated click within ten minutes left out')
+    expect(usual).toContain(`href="/promos/offers/${offer.id}?machines=1"`)
+    const other = await page('?machines=1&days=7')
+    expect(other).toContain('included in clicks and CTR')
+    expect(other).toContain(`href="/promos/offers/${offer.id}?days=7"`)
+    expect(other).toContain(`hx-get="/promos/offers/${offer.id}/numbers?days=7&amp;machines=1"`)
+  })
+
+  it('draw the clicks of every offer that is listed', async () => {
+    const room = await aRoom()
+    const offers = Array.from({ length: 501 }, (_, number) => ({
+      group_id: 1,
+      name: 'Many',
+      slug: `many-${number}`,
+      destination_url: 'https://many.example/',
+      created_at: 0,
+    }))
+    for (let place = 0; place < offers.length; place += 100)
+      await room.db
+        .insertInto('promo_offers')
+        .values(offers.slice(place, place + 100))
+        .execute()
+    await room.promos.directory.reloadAll()
+    for (const { slug } of offers)
+      await room.outside.get(`/go/${slug}`).set('User-Agent', firefox).expect(302)
+    const page = await room.page('/promos?show=all')
+    expect(page.match(/Many: clicks by day, 1 in all/g)).toHaveLength(501)
+  })
+
+  it('change a slug, and links that were sent lead on', async () => {
+    const room = await aRoom()
+    const { offer, ids } = await aPromo(room, { slug: 'moka' })
+    const form = { name: 'Moka', destination_url: offer.destination_url, active: '1' }
+    const edit = (id: number, slug: string) =>
+      room.send(`/promos/offers/${id}/edit`, { ...form, slug, group_id: '1' })
+    const go = (slug: string, status = 302) =>
+      room.outside.get(`/go/${slug}?promo_var=${ids[0]}`).set('User-Agent', firefox).expect(status)
+    await edit(offer.id, 'stove').expect(303)
+    expect(await room.page(`/promos/offers/${offer.id}`)).toContain('Links to /go/moka lead on.')
+    await edit(offer.id, 'stove').expect(303)
+    expect((await go('moka')).headers.location).toBe(offer.destination_url)
+    await go('stove')
+    const clicks = await room.db.selectFrom('promo_clicks').select('variation_id').execute()
+    expect(clicks).toEqual([{ variation_id: ids[0] }, { variation_id: ids[0] }])
+
+    // Nobody else gets the slug; its offer may have it again.
+    const taken = 'Another offer had the slug &quot;moka&quot;, and links that were sent lead to it.'
+    expect((await room.send('/promos/offers', { ...form, slug: 'moka' }).expect(422)).text).toContain(taken)
+    const other = await aPromo(room)
+    expect((await edit(other.offer.id, 'moka').expect(422)).text).toContain(taken)
+    expect((await edit(other.offer.id, 'stove').expect(422)).text).toContain('Another offer has the slug')
+    const line = 'offer,destination_url,text\nMoka,https://m.example/,Words'
+    const imported = await room.send('/promos/import', { pasted: line, sure: '1', group_id: '1' }).expect(422)
+    expect(imported.text).toContain(taken)
+    await edit(offer.id, 'moka').expect(303)
+    expect(await room.db.selectFrom('promo_old_slugs').selectAll().execute()).toEqual([
+      { slug: 'stove', offer_id: offer.id },
+    ])
+    await room.stop()
+    const again = await testApp({ dataDir: room.dataDir })
+    for (const slug of ['moka', 'stove']) await again.http.get(`/go/${slug}`).expect(302)
+    await again.http.get('/go/nothing').expect(404)
+  })
+
+  it.each([
+    [',', 'Paper; sewn by hand\tand flat'],
+    [';', 'Paper, sewn by hand'],
+    ['\t', 'Paper, sewn; by hand'],
+  ])('import texts that hold what does not part the columns: %j', async (mark, words) => {
+    const room = await aRoom()
+    const names = ['offer', '"destination_url"', 'text', 'cta_text', 'tone', 'utm_term', 'utm_content']
+    const line = ['Paper', 'https://p.example/', words, 'Buy', '', 'flat', 'blue']
+    const pasted = `\n${names.join(mark)}\n${line.join(mark)}`
+    await room.send('/promos/import', { pasted, sure: '1', group_id: '1' }).expect(303)
+    expect(
+      await room.db
+        .selectFrom('promo_text_variations as texts')
+        .innerJoin('promo_offers as offers', 'offers.id', 'offer_id')
+        .select(['text', 'cta_text', 'tone', 'utm_term', 'utm_content'])
+        .execute(),
+    ).toEqual([{ text: words, cta_text: 'Buy', tone: '', utm_term: 'flat', utm_content: 'blue' }])
   })
 
   it('fade what is old where a group says so', async () => {

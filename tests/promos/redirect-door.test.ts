@@ -30,6 +30,20 @@ describe('/go', () => {
     await expectCountsToHold(app.db)
   })
 
+  it('lets parameters travel on letter for letter', async () => {
+    const app = await testApp()
+    const { offer } = await aPromo(app, { destination_url: 'https://bindery.example/?ref=ours' })
+    const leads = async (query: string) =>
+      (await app.http.get(`/go/${offer.slug}?${query}`).expect(302)).headers.location
+    const own = 'https://bindery.example/?ref=ours'
+    expect(await leads('q=caf%E9&p=a+b%20c&flag&e=&%zz=1')).toBe(`${own}&q=caf%E9&p=a+b%20c&flag&e=&%zz=1`)
+    expect(await leads('&&a=1&r%65f=theirs&promo_var=x&promo%5Fvar=y')).toBe(`${own}&a=1`)
+    expect(await leads('promo_var=1')).toBe(own)
+    expect(destinationOf({ slug: '', link_url: '', ...plain, destination_url: own }, 'q=\u00e9"#<>`')).toBe(
+      `${own}&q=%E9%22%23%3C%3E%60`,
+    )
+  })
+
   it('counts for the offer when it names no text of it', async () => {
     const app = await testApp()
     const { offer } = await aPromo(app)

@@ -298,6 +298,25 @@ describe('select-random', () => {
     })
   })
 
+  it('leaves older texts their floor while a new one gets its first impressions', async () => {
+    const app = await testApp()
+    const { offer, ids } = await aPromo(app, { texts: 4, strategy: 'learn' })
+    for (const id of ids.slice(0, 3))
+      await tellImpression(app, { offer_id: offer.id, variation_id: id, newsletter_send_id: 'one' }).expect(
+        204,
+      )
+    await app.db.updateTable('promo_sends').set({ delivered: 2_000, tied_by: 'hand' }).execute()
+    await app.promos.lookAgain()
+    const chosen = new Map<number, number>()
+    for (let issue = 0; issue < 300; issue++) {
+      const { variation_id } = (await app.http.get(path).expect(200)).body
+      chosen.set(variation_id, (chosen.get(variation_id) ?? 0) + 1)
+    }
+    // None of 300 at 5 % each: once in two million runs.
+    for (const id of ids) expect(chosen.get(id)).toBeGreaterThan(0)
+    expect(chosen.get(ids[3]!)).toBeGreaterThan(150)
+  })
+
   it('answers from memory while the database is locked, and writes the choice down later', async () => {
     const app = await testApp({ clock: stoppedClock(), ledger: { patience: 20 } })
     const { offer } = await aPromo(app)

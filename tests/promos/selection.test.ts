@@ -83,17 +83,19 @@ describe('each strategy', () => {
     expect(texts.map(({ turns }) => turns)).toEqual([100, 100, 100])
   })
 
-  it('learn: newcomers first, evenly', () => {
+  it('learn: newcomers first, evenly, but the others keep their floor', () => {
     const texts = [
       candidate(1, { evidence: seen(5_000, 100) }),
       candidate(2, { evidence: seen(99, 1) }),
       candidate(3),
     ]
     expectShares(draws('learn', texts), [
-      [1, 0],
-      [2, 1],
-      [3, 1],
+      [1, 0.05],
+      [2, 0.475],
+      [3, 0.475],
     ])
+    const many = Array.from({ length: 40 }, (_, id) => candidate(id, { evidence: seen((id + 1) * 60, 1) }))
+    for (const [, weight] of textRule('learn', many).texts) expect(weight).toBe(1 / 40)
   })
 
   it('learn: the better the more often, and none under its floor', () => {

@@ -126,7 +126,7 @@ const click = (at: number): ClickFact => ({
 
 function aKeeper(
   write: (fact: PromoFact) => Promise<PromoReceipt>,
-  options: { capacity?: number; holds?: number } = {},
+  options: { capacity?: number; holds?: number; secret?: string } = {},
 ) {
   const folder = aFolder()
   const spool = new Spool({ folder, reserve: 0, ...(options.capacity ? { capacity: options.capacity } : {}) })
@@ -134,7 +134,7 @@ function aKeeper(
   const keeper = factKeeper({
     write,
     spool,
-    seals: sealer('a secret of some length, for tests'),
+    seals: sealer(options.secret ?? 'a secret of some length, for tests'),
     written: (fact) => void written.push(fact),
     log: pino({ level: 'silent' }),
     patience: 20,
@@ -149,6 +149,19 @@ function aKeeper(
 }
 
 describe('the keeper', () => {
+  it('takes a click that was sealed under a secret that is gone, without what it told of its reader', async () => {
+    const lost = aKeeper(async () => {
+      throw new LedgerUnavailable()
+    })
+    await lost.keeper.keep({ ...click(1), referrer: 'newsletter', userAgent: 'Firefox' })
+    const { keeper, spool, written } = aKeeper(async () => receipt, {
+      secret: 'another secret of some length',
+    })
+    await spool.append(lost.lines().trim())
+    expect(await keeper.replay()).toBe(1)
+    expect(written).toEqual([{ ...click(1), address: null, spoolId: expect.any(String) }])
+  })
+
   it('hands facts to the ledger, and what that does not take to the spool, sealed', async () => {
     let isUp = true
     const { keeper, written, lines } = aKeeper(async () => {

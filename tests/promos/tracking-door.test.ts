@@ -169,6 +169,19 @@ describe('track-click', () => {
     await expectCountsToHold(app.db)
   })
 
+  it('reads addresses as proxies write them, and counts a click whose address cannot be read', async () => {
+    const app = await testApp()
+    const { ids } = await aPromo(app)
+    const tell = (ip_address: string) => tellClick(app, { variation_id: ids[0], ip_address }).expect(204)
+    for (const same of ['203.0.113.7', '203.0.113.7:443', '::ffff:203.0.113.7, 10.0.0.1']) await tell(same)
+    for (const same of ['2001:DB8::1', '[2001:db8::1]', '[2001:db8::1]:443']) await tell(same)
+    expect(await countsOf(app, ids[0]!)).toEqual({ ...none, clicks: 2, repeated_clicks: 4 })
+    for (const nobody of ['unknown', '_hidden', 'ada@fernmail.example']) await tell(nobody)
+    expect(await countsOf(app, ids[0]!)).toEqual({ ...none, clicks: 5, repeated_clicks: 4 })
+    const unread = app.db.selectFrom('promo_clicks').selectAll().where('address', 'is', null)
+    expect(await unread.execute()).toHaveLength(3)
+  })
+
   it('leaves out scanners, and the reader who comes after one counts', async () => {
     const app = await testApp()
     const { ids } = await aPromo(app)
@@ -193,10 +206,7 @@ describe('track-click', () => {
     }
     await wrong({ variation_id: 999 }, { variation_id: 'Variation ID 999 does not exist' })
     await wrong({}, { variation_id: 'The variation_id is missing.' })
-    await wrong(
-      { variation_id: ids[0], ip_address: 'home' },
-      { ip_address: 'The ip_address is no internet address.' },
-    )
+    await wrong({ variation_id: ids[0], ip_address: 7 }, { ip_address: 'The ip_address is text.' })
     await wrong({ variation_id: ids[0], user_agent: 7 }, { user_agent: 'The user_agent is text.' })
     await wrong(
       { variation_id: ids[0], referrer: 'x'.repeat(4001), ip_hash: 'x'.repeat(257) },
