@@ -60,10 +60,13 @@ import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
+import { backupPages } from './operations/backup-pages.js'
+import { backupSection, openBackups } from './operations/backups.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import { jobApi } from './operations/job-api.js'
 import { jobPages } from './operations/job-pages.js'
 import { Jobs } from './operations/jobs.js'
+import { restoreCheckJob } from './operations/restore-check.js'
 import { upkeepJobs } from './operations/upkeep.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
@@ -318,6 +321,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     },
     ...upkeepJobs({ db, readers }),
   )
+  const backups = openBackups({ db, config, calendar: days })
+  jobs.enter(...backups.jobs, restoreCheckJob({ db, config, now }))
 
   const app = express()
   app.disable('x-powered-by')
@@ -403,6 +408,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         }),
         benchmarkSection({ db }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
+        backupSection({ db, backups }),
       ],
     }),
   )
@@ -480,6 +486,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
   app.use(jobPages({ db, jobs, now }))
+  app.use(backupPages({ db, jobs, backups, config, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -499,6 +506,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     app,
     setup,
     jobs,
+    backups,
     remover,
     refusals,
     settle,
