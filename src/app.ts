@@ -65,10 +65,13 @@ import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { auditPage } from './operations/audit-page.js'
 import { auditing } from './operations/audited.js'
+import { backupPages } from './operations/backup-pages.js'
+import { backupSection, openBackups } from './operations/backups.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import { jobApi } from './operations/job-api.js'
 import { jobPages } from './operations/job-pages.js'
 import { Jobs } from './operations/jobs.js'
+import { restoreCheckJob } from './operations/restore-check.js'
 import { upkeepJobs } from './operations/upkeep.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
@@ -333,6 +336,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     ...upkeepJobs({ db, readers }),
   )
   const press = openPress({ config, log })
+  const backups = openBackups({ db, config, calendar: days })
+  jobs.enter(...backups.jobs, restoreCheckJob({ db, config, now }))
 
   const app = express()
   app.disable('x-powered-by')
@@ -436,6 +441,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         benchmarkSection({ db }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
         mailer.section,
+        backupSection({ db, backups }),
       ],
     }),
   )
@@ -524,6 +530,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       now,
     }),
   )
+  app.use(backupPages({ db, jobs, backups, config, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -543,6 +550,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     app,
     setup,
     jobs,
+    backups,
     remover,
     refusals,
     settle,

@@ -160,11 +160,24 @@ const Environment = z.object({
     .optional(),
   PUPPETEER_EXECUTABLE_PATH: z.string().optional(),
   PDF_SANDBOX: z.enum(['required', 'if-possible'], { error: 'required or if-possible' }).default('required'),
+  BACKUP_DIR: z.string().optional(),
+  BACKUP_S3_ENDPOINT: ApiUrl.optional(),
+  BACKUP_S3_REGION: z.string().default('us-east-1'),
+  BACKUP_S3_BUCKET: z.string().optional(),
+  BACKUP_S3_PREFIX: z
+    .string()
+    .regex(/^[\w!.*'()/-]*$/, 'the beginning of names, such as throughline/')
+    .default(''),
+  BACKUP_S3_ACCESS_KEY_ID: z.string().optional(),
+  BACKUP_S3_SECRET_ACCESS_KEY: z.string().optional(),
+  BACKUP_PASSPHRASE: z.string().min(12, 'at least 12 characters').optional(),
+  BACKUP_INCLUDE_SECRETS: flag.default(false),
   NODE_ENV: z.string().optional(),
 })
 
-export type Config = Omit<z.infer<typeof Environment>, 'BASE_URL'> & {
+export type Config = Omit<z.infer<typeof Environment>, 'BASE_URL' | 'BACKUP_DIR'> & {
   BASE_URL: string
+  BACKUP_DIR: string
   /** Where mail is handed in, as SMTP_URL or SMTP_HOST say; null where neither is set. */
   mailServer: {
     host: string
@@ -194,9 +207,15 @@ export function readConfig(env: Record<string, string | undefined>): Config {
   const config = read.data
   if (Boolean(config.ADMIN_USERNAME) !== Boolean(config.ADMIN_PASSWORD))
     throw new ConfigError('ADMIN_USERNAME and ADMIN_PASSWORD must be set together, or neither.')
+  if (Boolean(config.BACKUP_S3_ACCESS_KEY_ID) !== Boolean(config.BACKUP_S3_SECRET_ACCESS_KEY))
+    throw new ConfigError(
+      'BACKUP_S3_ACCESS_KEY_ID and BACKUP_S3_SECRET_ACCESS_KEY must be set together, or neither.',
+    )
+  const dataDir = resolve(projectRoot, config.DATA_DIR)
   return {
     ...config,
-    DATA_DIR: resolve(projectRoot, config.DATA_DIR),
+    DATA_DIR: dataDir,
+    BACKUP_DIR: config.BACKUP_DIR ? resolve(projectRoot, config.BACKUP_DIR) : join(dataDir, 'backups'),
     BASE_URL: config.BASE_URL ?? `http://localhost:${config.PORT}`,
     mailServer: mailServerOf(config),
   }

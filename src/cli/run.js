@@ -8,7 +8,7 @@ import { build, checkNode, install, orSayWhy, Refused, root, run } from './prepa
 /** The compiled file behind each command. */
 const programs = new Map([
   ['main', 'dist/src/main.js'],
-  ...['demo', 'rebuild-counts', 'judge', 'sync', 'job', 'user', 'token'].map(
+  ...['demo', 'rebuild-counts', 'judge', 'sync', 'job', 'backup', 'restore', 'user', 'token'].map(
     (name) => /** @type {[string, string]} */ ([name, `dist/src/cli/${name}.js`]),
   ),
 ])

@@ -16,7 +16,7 @@ interface Needs {
 
 /** Which older runs to show, and which page a button stands on. Nonsense falls back to the first. */
 const Filter = z.object({ before: z.coerce.number().int().min(1).optional().catch(undefined) })
-const From = z.object({ from: z.enum(['list', 'job']).catch('list') })
+const From = z.object({ from: z.enum(['list', 'job', 'backups']).catch('list') })
 
 const runsShown = 20
 
@@ -117,7 +117,9 @@ function runLine(run: Run) {
   }
 }
 
-const pageAfter = (req: Request) =>
-  From.parse(req.body ?? {}).from === 'job'
-    ? `/operations/jobs/${encodeURIComponent(String(req.params.name))}`
-    : '/operations/jobs'
+function pageAfter(req: Request) {
+  const { from } = From.parse(req.body ?? {})
+  if (from === 'backups') return '/operations/backups'
+  if (from === 'job') return `/operations/jobs/${encodeURIComponent(String(req.params.name))}`
+  return '/operations/jobs'
+}

@@ -71,8 +71,8 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     try {
       const { sealed, ...fact } = JSON.parse(line)
       if (fact.kind !== 'click') return fact
-      // What was sealed under another secret opens to null, of which nothing can be taken.
-      const [address, referrer, userAgent] = JSON.parse(String(seals.open(sealed)))
+      // Sealed under a secret that is gone, it is a click all the same.
+      const [address, referrer, userAgent] = JSON.parse(seals.open(sealed) ?? '[null, "", null]')
       return { ...fact, address, referrer, userAgent }
     } catch {
       return null

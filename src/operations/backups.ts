@@ -1,0 +1,241 @@
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import * as z from 'zod'
+import type { SettingsSection } from '../accounts/settings.js'
+import { type Config, version } from '../config.js'
+import { packCopy } from '../database/backup.js'
+import type { Db } from '../database/open.js'
+import { readSetting, writeSetting } from '../database/settings.js'
+import type { Calendar } from '../web/calendar.js'
+import { formErrors } from '../web/forms.js'
+import {
+  type Backup,
+  backupName,
+  countedFacts,
+  instantOfName,
+  type Keeping,
+  listBackups,
+  makePrivateFolder,
+  manifestName,
+  packedName,
+  removeBackup,
+  tooOld,
+  usualKeeping,
+  writeManifest,
+} from './backup-files.js'
+import { type RemoteStore, remoteStore } from './backup-store.js'
+import type { Job, JobRun } from './jobs.js'
+
+interface Needs {
+  db: Db
+  config: Config
+  calendar: Calendar
+}
+
+const keepingSetting = 'backup_keeping'
+/** Files of the data folder that a database without them would miss; small ones. */
+const companionNames = ['erasures', 'networks.json']
+
+const words: Record<string, string> = {
+  copy: 'Copying',
+  check: 'Checking the copy',
+  pack: 'Packing',
+  verify: 'Reading it again',
+}
+
+/** 3.2 MB, as people read it. */
+export const bytesInWords = (bytes: number) =>
+  bytes < 1e6
+    ? `${Math.max(1, Math.round(bytes / 1e3))} kB`
+    : bytes < 1e9
+      ? `${(bytes / 1e6).toFixed(1)} MB`
+      : `${(bytes / 1e9).toFixed(2)} GB`
+
+/** What is sealed of the write-ahead log, where that is done. */
+export interface Segments {
+  /** Seals what is committed by now. @returns the chain and the number of its last segment; null while there is none */
+  seal(): Promise<{ chain: string; number: number } | null>
+  /** Removes segments that no kept backup can use any more. */
+  forget(before: { oldest: Backup | null }): void
+}
+
+/** The backups of this installation: made, kept, and brought to where the disk of this machine is not. */
+export function openBackups({ db, config, calendar }: Needs) {
+  const folder = config.BACKUP_DIR
+  const remote = remoteStore(config)
+  let segments: Segments | null = null
+
+  async function keeping(): Promise<Keeping> {
+    const kept = /^(\d+)\/(\d+)\/(\d+)$/.exec((await readSetting(db, keepingSetting)) ?? '')
+    return kept ? { daily: +kept[1]!, weekly: +kept[2]!, monthly: +kept[3]! } : usualKeeping
+  }
+
+  /** Makes a backup now, and removes those that are too old. @returns the path of the packed database */
+  async function make({ signal, progress, log }: JobRun): Promise<string> {
+    makePrivateFolder(folder)
+    removeParts(folder)
+    const path = join(config.DATA_DIR, 'throughline.db')
+    const size = statSync(path).size
+    const { bavail, bsize } = statfsSync(folder)
+    // The bare copy stands beside the packed one for a while.
+    if (bavail * bsize < size * 1.5)
+      throw new Error(
+        `There is no room for a backup: it needs ${bytesInWords(size * 1.5)} and ${folder} has ${bytesInWords(bavail * bsize)} left.`,
+      )
+    const before = await segments?.seal()
+    let after: Promise<Awaited<ReturnType<Segments['seal']>> | undefined> = Promise.resolve(undefined)
+    const part = join(folder, 'under-way')
+    const copy = await packCopy({
+      path,
+      raw: `${part}.db.part`,
+      packed: `${part}.db.gz.part`,
+      counted: countedFacts,
+      signal,
+      snapshot() {
+        after = Promise.resolve(segments?.seal())
+        after.catch(() => {}) // looked at below
+      },
+      progress: (stage, done, of) => progress(done, of, words[stage]),
+    })
+    const through = await after
+    let at = copy.made_at
+    while (existsSync(join(folder, manifestName(backupName(at))))) at += 1000 // two within one second
+    const name = backupName(at)
+    renameSync(`${part}.db.gz.part`, join(folder, packedName(name)))
+    const { made_at, ...described } = copy
+    writeManifest(folder, name, {
+      format: 1,
+      version,
+      ...described,
+      made_at: new Date(made_at).toISOString(),
+      companions: readCompanions(),
+      segments:
+        before && through && before.chain === through.chain
+          ? { chain: before.chain, after: before.number, through: through.number }
+          : null,
+    })
+    log(
+      `${bytesInWords(copy.database_bytes)} packed to ${bytesInWords(copy.bytes)}, checked and read again: ${join(folder, packedName(name))}`,
+    )
+    await removeOld(log)
+    return join(folder, packedName(name))
+  }
+
+  function readCompanions(): Record<string, string> {
+    const names = config.BACKUP_INCLUDE_SECRETS ? [...companionNames, 'secret'] : companionNames
+    return Object.fromEntries(
+      names
+        .map((name) => [name, join(config.DATA_DIR, name)] as const)
+        .filter(([, path]) => existsSync(path))
+        .map(([name, path]) => [name, readFileSync(path, 'utf8')]),
+    )
+  }
+
+  async function removeOld(log: JobRun['log']) {
+    const all = listBackups(folder)
+    const gone = tooOld(all, await keeping(), calendar.dayOf)
+    for (const { name } of gone) {
+      removeBackup(folder, name)
+      log(`Removed ${name}, which is too old by the rule.`)
+    }
+    const kept = all.filter((backup) => !gone.includes(backup))
+    segments?.forget({ oldest: kept.at(-1) ?? null })
+  }
+
+  /** Brings whatever is not there yet to the remote store, and takes away there what is gone here by the rule. */
+  async function upload({ signal, progress, log }: JobRun) {
+    if (!remote) return
+    const there = await remote.list('throughline-')
+    const missing = listBackups(folder)
+      .reverse()
+      .filter(({ name }) => !there.has(manifestName(name)))
+    for (const [index, { name, manifest }] of missing.entries()) {
+      signal.throwIfAborted()
+      progress(index, missing.length, `Bringing ${name} to ${remote.title}`)
+      // What says that it is there comes last.
+      for (const file of [packedName(name), manifestName(name)])
+        await remote.put(file, join(folder, file), signal)
+      signal.throwIfAborted()
+      log(`${bytesInWords(manifest.bytes)} brought to ${remote.title}: ${name}`)
+    }
+    const held = new Set([...there.keys()].map((file) => file.replace(/\.(json|db\.gz)$/, '')))
+    const whole = [...held, ...missing.map(({ name }) => name)].flatMap((name) => {
+      const madeAt = instantOfName(name)
+      const isWhole = there.has(manifestName(name)) || missing.some((backup) => backup.name === name)
+      return madeAt === null || !isWhole ? [] : [{ name, madeAt }]
+    })
+    const gone = tooOld(whole, await keeping(), calendar.dayOf).map(({ name }) => name)
+    // What lacks its description was broken off, or is gone already but for this.
+    const halves = [...held].filter(
+      (name) => instantOfName(name) !== null && !whole.some((backup) => backup.name === name),
+    )
+    for (const name of new Set([...gone, ...halves])) {
+      await remote.remove(manifestName(name))
+      await remote.remove(packedName(name))
+      log(`Removed ${name} from ${remote.title}.`)
+    }
+  }
+
+  const jobs: Job[] = [
+    {
+      name: 'back-up',
+      title: 'Back up the database',
+      what: 'Makes a packed and checked copy of the database, brings it to the remote store where one is set up, and removes copies that are too old.',
+      schedule: '30 2 * * *',
+      async run(run) {
+        const path = await make(run)
+        await upload(run)
+        return `${bytesInWords(statSync(path).size)}, checked: ${path}`
+      },
+    },
+  ]
+
+  return {
+    folder,
+    remote: remote as RemoteStore | null,
+    jobs,
+    keeping,
+    list: () => listBackups(folder),
+    /** The newest backup in the local folder; null where there is none. */
+    last: (): Backup | null => listBackups(folder)[0] ?? null,
+    /** From now on what is written between backups is sealed too. */
+    use(sealed: Segments) {
+      segments = sealed
+    },
+  }
+}
+export type Backups = ReturnType<typeof openBackups>
+
+/** What a backup that was broken off has left. */
+function removeParts(folder: string) {
+  for (const name of readdirSync(folder))
+    if (name.includes('.part')) rmSync(join(folder, name), { force: true })
+}
+
+const count = (least: number, sentence: string) =>
+  z.coerce.number(sentence).int(sentence).min(least, sentence).max(1000, sentence)
+const Form = z.object({
+  backup_daily: count(1, 'The days are a number from 1 to 1000.'),
+  backup_weekly: count(0, 'The weeks are a number from 0 to 1000.'),
+  backup_monthly: count(0, 'The months are a number from 0 to 1000.'),
+})
+
+/** The page of the settings about how many backups are kept. */
+export function backupSection({ db, backups }: { db: Db; backups: Backups }): SettingsSection {
+  return {
+    id: 'backups',
+    title: 'Backups',
+    fragment: 'operations/_backup-settings.njk',
+    async load() {
+      const { daily, weekly, monthly } = await backups.keeping()
+      return { backup_daily: daily, backup_weekly: weekly, backup_monthly: monthly }
+    },
+    async save(body) {
+      const form = Form.safeParse(body)
+      if (!form.success) return { errors: formErrors(form.error) }
+      const { backup_daily, backup_weekly, backup_monthly } = form.data
+      await writeSetting(db, keepingSetting, `${backup_daily}/${backup_weekly}/${backup_monthly}`)
+      return { told: 'The next backup removes what is too old by this.' }
+    },
+  }
+}

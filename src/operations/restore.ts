@@ -1,0 +1,254 @@
+import { createHash } from 'node:crypto'
+import {
+  createReadStream,
+  createWriteStream,
+  existsSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip } from 'node:zlib'
+import type { Config } from '../config.js'
+import { migrate } from '../database/migrate.js'
+import { type Db, openDatabase } from '../database/open.js'
+import { number } from '../web/formats.js'
+import {
+  type Backup,
+  type BackupManifest,
+  countedFacts,
+  instantOfName,
+  listBackups,
+  manifestName,
+  packedName,
+  readManifest,
+} from './backup-files.js'
+import { type RemoteStore, remoteStore } from './backup-store.js'
+import { prove } from './proof.js'
+
+/** A restore that cannot be, or shall not be; the message is one sentence or two for the operator. */
+export class RestoreRefused extends Error {}
+
+/** What is to be restored, as it was found. */
+interface Found {
+  /** The packed or bare database. */
+  path: string
+  /** null for a file without one, such as a copy from before a migration. */
+  manifest: BackupManifest | null
+}
+
+export interface Restored {
+  /** Where the proven database stands. */
+  path: string
+  /** The database is as it was at this instant; for a file that does not tell, when the file was written. */
+  asOf: number
+  manifest: BackupManifest | null
+  facts: Record<string, number>
+  /** Tables of counts that had to be put right. */
+  corrected: string[]
+}
+
+interface Wish {
+  config: Config
+  /** A file, a folder, or `latest`: the newest in the folder of backups or in the remote store. */
+  from: string
+  /** The instant whose state is wanted; null for the newest there is. */
+  at: number | null
+  /** An empty folder of its own, on the disk where the database shall stand. */
+  scratch: string
+  say: (line: string) => void
+}
+
+const stamp = (instant: number) => new Date(instant).toISOString().slice(0, 19).replace('T', ' ')
+
+/** Unpacks what is wanted into a scratch folder, brings it up to this version, and proves it. @throws RestoreRefused, Error */
+export async function restoreInto({ config, from, at, scratch, say }: Wish): Promise<Restored> {
+  const { path: packed, manifest } = await find({ config, from, at, scratch, say })
+  const path = join(scratch, 'throughline.db')
+  await unpack(packed, path, manifest)
+  if (manifest) say('What was packed is what was unpacked (SHA-256).')
+  else say('This file has no description beside it, so nobody knows whether it is whole.')
+  const asOf = manifest ? Date.parse(manifest.made_at) : statSync(packed).mtimeMs
+  const db = openDatabase(path)
+  try {
+    await migrate(db, { dataDir: scratch, now: Date.now })
+    const corrected = await prove(db, { timeZone: config.TIME_ZONE, say })
+    return { path, asOf, manifest, facts: await factsOf(db), corrected }
+  } finally {
+    await db.destroy() // the log goes back into the file, which then stands alone
+  }
+}
+
+async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
+  const wanted = from === 'latest' ? config.BACKUP_DIR : resolve(from)
+  if (from !== 'latest' && !existsSync(wanted))
+    throw new RestoreRefused(`There is neither a file nor a folder ${wanted}.`)
+  if (existsSync(wanted) && statSync(wanted).isFile()) {
+    if (at !== null)
+      throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
+    return { path: wanted, manifest: manifestBeside(wanted) }
+  }
+  const here = newest(listBackups(wanted), at)
+  const remote = from === 'latest' ? remoteStore(config) : null
+  const there = remote && (await newestIn(remote, at))
+  if (remote && there && (!here || there.madeAt > here.madeAt + 1000)) {
+    say(`Fetching ${there.name} from ${remote.title}.`)
+    for (const file of [packedName(there.name), manifestName(there.name)])
+      await remote.get(file, join(scratch, file))
+    const manifest = readManifest(join(scratch, manifestName(there.name)))
+    if (!manifest) throw new RestoreRefused(`What ${remote.title} has of ${there.name} cannot be read.`)
+    return { path: join(scratch, packedName(there.name)), manifest }
+  }
+  if (!here)
+    throw new RestoreRefused(
+      at === null
+        ? `There is no backup in ${wanted}${remote ? ` or in ${remote.title}` : ''}.`
+        : `There is no backup from before ${stamp(at)} UTC in ${wanted}${remote ? ` or in ${remote.title}` : ''}.`,
+    )
+  say(`Taking ${here.name} from ${wanted}.`)
+  return { path: join(wanted, packedName(here.name)), manifest: here.manifest }
+}
+
+const newest = (backups: Backup[], at: number | null) =>
+  backups.find(({ madeAt }) => at === null || madeAt <= at) ?? null
+
+async function newestIn(remote: RemoteStore, at: number | null) {
+  const names = [...(await remote.list('throughline-')).keys()]
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => file.slice(0, -5))
+    .sort()
+    .reverse()
+  for (const name of names) {
+    const madeAt = instantOfName(name)
+    if (madeAt !== null && (at === null || madeAt <= at)) return { name, madeAt }
+  }
+  return null
+}
+
+function manifestBeside(path: string): BackupManifest | null {
+  if (!path.endsWith('.db.gz')) return null
+  return readManifest(join(dirname(path), manifestName(basename(path, '.db.gz'))))
+}
+
+/** @throws RestoreRefused when it is not what its description says */
+async function unpack(packed: string, path: string, manifest: BackupManifest | null) {
+  const [outer, inner] = [createHash('sha256'), createHash('sha256')]
+  const hashing = (hash: typeof outer) =>
+    new Transform({
+      transform(chunk, _encoding, done) {
+        hash.update(chunk)
+        done(null, chunk)
+      },
+    })
+  const read = createReadStream(packed, { highWaterMark: 1 << 20 })
+  const write = createWriteStream(path, { mode: 0o600, flush: true })
+  try {
+    if (packed.endsWith('.gz')) await pipeline(read, hashing(outer), createGunzip(), hashing(inner), write)
+    else await pipeline(read, write)
+  } catch (error) {
+    throw new RestoreRefused(`${packed} cannot be unpacked: ${(error as Error).message}.`)
+  }
+  if (!manifest) return
+  if (outer.digest('hex') !== manifest.sha256 || inner.digest('hex') !== manifest.database_sha256)
+    throw new RestoreRefused(
+      `${packed} is not what was written: it has another SHA-256. Take another backup.`,
+    )
+}
+
+async function factsOf(db: Db): Promise<Record<string, number>> {
+  const facts: Record<string, number> = {}
+  for (const table of countedFacts) {
+    const row = await db
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll<number>().as('rows'))
+      .executeTakeFirstOrThrow()
+    facts[table] = row.rows
+  }
+  return facts
+}
+
+/** "12 events, 4 contacts" */
+export const factsInWords = (facts: Record<string, number>) =>
+  Object.entries(facts)
+    .map(([table, rows]) => `${number(rows)} ${table.replaceAll('_', ' ')}`)
+    .join(', ')
+
+/**
+ * The last sign of life in a database: the newest fact, run, or look at its health.
+ * @returns null when it cannot be read: it is broken, or of no version known here
+ */
+async function lastSignOfLife(path: string): Promise<number | null> {
+  let db: Db | null = null
+  try {
+    db = openDatabase(path)
+    const newestOf = async (table: 'events' | 'engagements' | 'promo_clicks' | 'promo_impressions') =>
+      (await db!.selectFrom(table).select('happened_at').orderBy('id', 'desc').limit(1).executeTakeFirst())
+        ?.happened_at ?? 0
+    const [run, health] = await Promise.all([
+      db
+        .selectFrom('job_runs')
+        .select(['started_at', 'ended_at'])
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst()
+        .catch(() => undefined),
+      db.selectFrom('settings').select('value').where('name', '=', 'health_checked_at').executeTakeFirst(),
+    ])
+    return Math.max(
+      await newestOf('events'),
+      await newestOf('engagements'),
+      await newestOf('promo_clicks').catch(() => 0),
+      await newestOf('promo_impressions').catch(() => 0),
+      run?.ended_at ?? run?.started_at ?? 0,
+      Number(health?.value ?? 0),
+    )
+  } catch {
+    return null
+  } finally {
+    await db?.destroy().catch(() => {})
+  }
+}
+
+/**
+ * Puts a database in the place of the installation's own, which is kept aside. The caller holds the data folder.
+ * @param force takes the place of a newer database too
+ * @throws RestoreRefused, and then nothing has changed
+ */
+export async function restore(
+  wish: Omit<Wish, 'scratch'> & { force: boolean; now: () => number },
+): Promise<Restored & { aside: string | null }> {
+  const { config, force, now, say } = wish
+  const path = join(config.DATA_DIR, 'throughline.db')
+  const mark = new Date(now()).toISOString().replace(/[:.]/g, '-')
+  const scratch = join(config.DATA_DIR, `restoring-${mark}`)
+  mkdirSync(scratch, { mode: 0o700 })
+  try {
+    const restored = await restoreInto({ ...wish, scratch })
+    const exists = existsSync(path) && statSync(path).size > 0
+    const lastSign = exists ? await lastSignOfLife(path) : null
+    if (!force && lastSign !== null && lastSign > restored.asOf)
+      throw new RestoreRefused(
+        `The database in ${config.DATA_DIR} is newer: it was last used at ${stamp(lastSign)} UTC, and the backup is of ${stamp(restored.asOf)} UTC. What came in since would be missing. Say --force to restore all the same; the newer one is kept aside.`,
+      )
+    const aside = exists ? join(config.DATA_DIR, `replaced-${mark}`) : null
+    if (aside) {
+      mkdirSync(aside, { mode: 0o700 })
+      for (const suffix of ['', '-wal', '-shm'])
+        if (existsSync(path + suffix)) renameSync(path + suffix, join(aside, `throughline.db${suffix}`))
+      say(`The database that was here is kept in ${aside}.`)
+    }
+    renameSync(restored.path, path)
+    for (const [name, text] of Object.entries(restored.manifest?.companions ?? {})) {
+      const companion = join(config.DATA_DIR, basename(name))
+      // What stands here is newer: who was erased since the backup stays erased.
+      if (!existsSync(companion)) writeFileSync(companion, text, { mode: 0o600 })
+    }
+    return { ...restored, path, aside }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true })
+  }
+}
