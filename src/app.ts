@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import express from 'express'
 import type { Logger } from 'pino'
 import { accessTokenDoor, accessTokenOperations, accessTokens } from './accounts/access-tokens.js'
@@ -47,6 +48,7 @@ import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
 import { canonicalId, spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
+import type { ConnectedProvider } from './esp/connected-provider.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
@@ -63,8 +65,16 @@ import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
 import { auditPage } from './operations/audit-page.js'
 import { auditing } from './operations/audited.js'
+import { noteSize } from './operations/disk.js'
+import { OperationsFacts } from './operations/facts.js'
+import { Faults } from './operations/faults.js'
 import { healthDoor, healthOperations } from './operations/health.js'
+import { databaseFacts, ledgerFacts, providerFacts, trafficFacts } from './operations/health-facts.js'
 import type { Job } from './operations/jobs.js'
+import { metricsDoor } from './operations/metrics-door.js'
+import { operationsPage } from './operations/operations-page.js'
+import { requestLines } from './operations/request-lines.js'
+import { Traffic } from './operations/traffic.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
@@ -94,6 +104,7 @@ import { errorHandler, notFound } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
 import { formBodies, onlyGenuine } from './web/forms.js'
 import { glossaryPages } from './web/glossary.js'
+import { watchRequests } from './web/request-log.js'
 import { securityHeaders } from './web/security.js'
 import { useViews } from './web/views.js'
 
@@ -187,18 +198,40 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
   })
 
+  const path = join(config.DATA_DIR, 'throughline.db')
+  const traffic = new Traffic()
+  const faults = new Faults({ now })
+  const providers = [
+    { provider: 'buttondown', name: 'Buttondown', ...watched(buttondown) },
+    { provider: 'emailoctopus', name: 'EmailOctopus', ...watched(emailOctopus) },
+  ]
+  /** Where a room tells of itself what operators want to know. */
+  const operations = new OperationsFacts()
+  operations.enter(trafficFacts({ traffic, startedAt: now() }))
+  operations.enter(ledgerFacts({ ledger, refusedFields: () => refusals.byField }))
+  operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
+  operations.enter(providerFacts({ db, providers, now }))
+
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   app.set('query parser', 'simple')
   app.set('trust proxy', config.TRUST_PROXY)
 
+  const line = requestLines({ log, which: config.LOG_REQUESTS })
+  app.use(
+    watchRequests((req, res, milliseconds) => {
+      traffic.note(req, res, milliseconds)
+      line?.(req, res, milliseconds)
+    }),
+  )
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
   app.use(promos.doors)
   app.use(accessTokenDoor({ tokens, db, throttle, factor, now }))
-  app.use(healthDoor({ db, now }))
+  app.use(healthDoor({ db, now, facts: operations }))
+  app.use(metricsDoor({ db, now, facts: operations, token: config.METRICS_TOKEN }))
   app.use(staticFiles())
   app.use('/static', notFound)
 
@@ -252,6 +285,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     formBodies(),
     onlyGenuine,
     audit,
+  )
+  app.use(
+    operationsPage({
+      db,
+      readers,
+      path,
+      dataDir: config.DATA_DIR,
+      ledger,
+      traffic,
+      refusals,
+      facts: operations,
+      providers,
+      now,
+    }),
   )
   app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
@@ -361,7 +408,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
 
   app.use(notFound)
-  app.use(errorHandler(log))
+  app.use(errorHandler(log, { faulty: faults.add }))
 
   const settling = settler({ db, readers, settle, now })
   const search = searchIndex({ db })
@@ -395,6 +442,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
     { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
     { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'note what went wrong', when: '20 * * * * *', run: () => faults.keep(db) },
+    {
+      name: 'note the size of the database',
+      when: '5 0 * * *',
+      run: () => noteSize(db, { path, today: days.dayOf(now()) }),
+    },
     { name: 'remove old choices and salts', when: '15 0 * * *', run: () => promos.cleanUp() },
   ]
   return {
@@ -410,5 +463,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     emailOctopus,
     scoring,
     promos,
+    operations,
+    faults,
   }
 }
+
+/** What operations watches of a provider. */
+const watched = (connected: Pick<ConnectedProvider, 'apiKey' | 'silence'>) => ({
+  isConnected: async () => (await connected.apiKey.read()) !== null,
+  silence: () => connected.silence(),
+})

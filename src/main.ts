@@ -62,14 +62,15 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos } = await createApp({
-    config,
-    db,
-    readers,
-    ledger,
-    log,
-    now,
-  })
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, faults } =
+    await createApp({
+      config,
+      db,
+      readers,
+      ledger,
+      log,
+      now,
+    })
 
   await promos.load()
   const server = httpServer(app)
@@ -99,6 +100,7 @@ async function start() {
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
   setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
   await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), running.stop(), remover.stop()])
+  await faults.keep(db).catch(() => {}) // the database may be what is at fault
   await ledger.close()
   await closed
   clearInterval(sweep)
@@ -114,7 +116,9 @@ async function start() {
 function makeLog(config: Config) {
   const redact = ['req.headers.authorization', 'req.headers.cookie']
   const pretty = config.NODE_ENV === 'development' ? { transport: { target: 'pino-pretty' } } : {}
-  return pino({ level: config.LOG_LEVEL, redact, ...pretty })
+  if (config.NODE_ENV === 'development') return pino({ level: config.LOG_LEVEL, redact, ...pretty })
+  // A line is not waited for: a pipe that nobody empties must not hold a door up. The end writes what is left.
+  return pino({ level: config.LOG_LEVEL, redact }, pino.destination({ sync: false }))
 }
 
 function warnOfPlainHttp(config: Config, log: pino.Logger) {
