@@ -7,6 +7,7 @@ const rooms = [
   'web',
   'ledger',
   'accounts',
+  'mail',
   'partners',
   'audience',
   'campaigns',

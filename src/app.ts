@@ -53,6 +53,7 @@ import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
 import type { Ledger } from './ledger/ledger.js'
+import { openMailer } from './mail/mailer.js'
 import { mailingApi } from './mailings/api.js'
 import { benchmarkSection } from './mailings/benchmarks.js'
 import { comparePage } from './mailings/compare-page.js'
@@ -96,6 +97,11 @@ import { promoSettingsSection } from './promos/settings-section.js'
 import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
+import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { liveDoor } from './reports/live-door.js'
+import { openPress } from './reports/pdf/press.js'
+import { reportPages } from './reports/report-pages.js'
+import { openReports } from './reports/reports.js'
 import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -166,6 +172,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
+  const mailer = openMailer({ db, config, log, now })
   const kinds = new TiedKinds()
   kinds.enter(campaignKind())
   kinds.enter(mailingKind({ dates: dateFormats(days) }))
@@ -211,6 +218,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   operations.enter(ledgerFacts({ ledger, refusedFields: () => refusals.byField }))
   operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
   operations.enter(providerFacts({ db, providers, now }))
+  const press = openPress({ config, log })
 
   const app = express()
   app.disable('x-powered-by')
@@ -248,7 +256,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(projectApi.routes)
 
   // Pages for people.
-  useViews(app, { dates: dateFormats(days), version, watch: config.NODE_ENV === 'development' })
+  const views = useViews(app, {
+    dates: dateFormats(days),
+    version,
+    watch: config.NODE_ENV === 'development',
+  })
+  const reports = openReports({
+    db,
+    readers,
+    kinds,
+    calendar: days,
+    directory: promos.directory,
+    views,
+    now,
+  })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -275,10 +296,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle, factor }))
   app.use(setupPages({ db, now, link: setup }))
+  app.use(liveDoor({ db, secret, now }))
   // Whatever else strangers may see stands here, before the gate.
   app.use(
     onlyLoggedIn,
     longLists(),
+    reportBodies(),
     promoImportBodies(),
     audienceBodies({ config, now }),
     logoUploads(),
@@ -319,6 +342,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         }),
         benchmarkSection({ db }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
+        mailer.section,
       ],
     }),
   )
@@ -395,6 +419,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoSimulatorPage())
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
+  app.use(builderPages({ db, readers, kinds, reports, now }))
+  app.use(
+    reportPages({
+      db,
+      reports,
+      press,
+      seals: sealer(installationSecret(config.DATA_DIR)),
+      baseUrl: config.BASE_URL,
+      now,
+    }),
+  )
   app.use(
     glossaryPages({
       chapters: [
@@ -465,6 +500,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     promos,
     operations,
     faults,
+    reports,
+    press,
   }
 }
 

@@ -136,10 +136,47 @@ const Environment = z.object({
     .transform(Number)
     .default(64),
   ACCESS_TOKEN_ALGORITHM: z.enum(['HS256', 'EdDSA'], { error: 'HS256 or EdDSA' }).default('HS256'),
+  SMTP_URL: z
+    .string()
+    .refine((text) => readSmtpUrl(text) !== null, 'an address such as smtps://user:password@smtp.example.com')
+    .optional(),
+  SMTP_HOST: z
+    .string()
+    .regex(/^[\w.:-]+$/, 'the name of a mail server, such as smtp.example.com')
+    .optional(),
+  SMTP_PORT: z
+    .string()
+    .regex(/^\d{1,5}$/, 'a port from 1 to 65535')
+    .transform(Number)
+    .refine((port) => port > 0 && port <= 65535, 'a port from 1 to 65535')
+    .optional(),
+  SMTP_USER: z.string().optional(),
+  SMTP_PASSWORD: z.string().optional(),
+  SMTP_SECURITY: z.enum(['tls', 'starttls', 'none'], { error: 'tls, starttls or none' }).optional(),
+  MAIL_FROM: z
+    .string()
+    .regex(
+      /^(?:[^<>\p{Cc}]*<[^\s@<>(),;:"]+@[^\s@<>(),;:"]+\.[^\s@<>(),;:".]{2,}>|[^\s@<>(),;:"]+@[^\s@<>(),;:"]+\.[^\s@<>(),;:".]{2,})$/u,
+      'an e-mail address such as reports@example.com, or Name <reports@example.com>',
+    )
+    .optional(),
+  PUPPETEER_EXECUTABLE_PATH: z.string().optional(),
+  PDF_SANDBOX: z.enum(['required', 'if-possible'], { error: 'required or if-possible' }).default('required'),
   NODE_ENV: z.string().optional(),
 })
 
-export type Config = Omit<z.infer<typeof Environment>, 'BASE_URL'> & { BASE_URL: string }
+export type Config = Omit<z.infer<typeof Environment>, 'BASE_URL'> & {
+  BASE_URL: string
+  /** Where mail is handed in, as SMTP_URL or SMTP_HOST say; null where neither is set. */
+  mailServer: {
+    host: string
+    port: number
+    security: 'tls' | 'starttls' | 'none'
+    user: string
+    password: string
+    from: string
+  } | null
+}
 
 /**
  * Reads every environment variable once. An empty variable counts as not set.
@@ -163,6 +200,59 @@ export function readConfig(env: Record<string, string | undefined>): Config {
     ...config,
     DATA_DIR: resolve(projectRoot, config.DATA_DIR),
     BASE_URL: config.BASE_URL ?? `http://localhost:${config.PORT}`,
+    mailServer: mailServerOf(config),
+  }
+}
+
+/** @returns null for what is no address of a mail server */
+function readSmtpUrl(text: string) {
+  if (!URL.canParse(text)) return null
+  const { protocol, hostname, port, username, password, pathname, search, hash } = new URL(text)
+  if (!/^smtps?:$/.test(protocol) || hostname === '' || !/^\/?$/.test(pathname) || search || hash) return null
+  try {
+    return {
+      host: hostname.replace(/^\[(.*)\]$/, '$1'),
+      port: port === '' ? undefined : Number(port),
+      tls: protocol === 'smtps:',
+      user: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+    }
+  } catch {
+    return null
+  }
+}
+
+/** TLS from the start on port 465, STARTTLS on the others; a server on this very machine may do without. */
+function mailServerOf({
+  SMTP_URL,
+  SMTP_HOST,
+  SMTP_PORT,
+  SMTP_USER,
+  SMTP_PASSWORD,
+  SMTP_SECURITY,
+  MAIL_FROM,
+}: z.infer<typeof Environment>): Config['mailServer'] {
+  if (SMTP_URL && SMTP_HOST)
+    throw new ConfigError(
+      'SMTP_HOST must be left out where SMTP_URL is set: one of them names the mail server.',
+    )
+  const url = SMTP_URL ? readSmtpUrl(SMTP_URL)! : null
+  const host = url?.host ?? SMTP_HOST
+  if (!host) return null
+  if (!MAIL_FROM)
+    throw new ConfigError(
+      'MAIL_FROM must be an e-mail address such as reports@example.com where SMTP_URL or SMTP_HOST is set.',
+    )
+  const isHere = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)
+  const tls = url?.tls || SMTP_PORT === 465 || url?.port === 465
+  const security = SMTP_SECURITY ?? (tls ? 'tls' : isHere ? 'none' : 'starttls')
+  return {
+    host,
+    port: url?.port ?? SMTP_PORT ?? (security === 'tls' ? 465 : isHere ? 25 : 587),
+    security,
+    user: url?.user || SMTP_USER || '',
+    password: url?.password || SMTP_PASSWORD || '',
+    from: MAIL_FROM,
   }
 }
 

@@ -62,7 +62,7 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, faults } =
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press, faults } =
     await createApp({
       config,
       db,
@@ -99,7 +99,14 @@ async function start() {
   // A connection that is kept alive, or a request that never comes to its end, would hold the end up.
   const sweep = setInterval(() => server.closeIdleConnections(), 50)
   setTimeout(() => server.closeAllConnections(), longestShutdown / 2).unref()
-  await Promise.all([buttondown.stop(), emailOctopus.stop(), scoring.stop(), running.stop(), remover.stop()])
+  await Promise.all([
+    buttondown.stop(),
+    emailOctopus.stop(),
+    scoring.stop(),
+    running.stop(),
+    remover.stop(),
+    press.close(),
+  ])
   await faults.keep(db).catch(() => {}) // the database may be what is at fault
   await ledger.close()
   await closed

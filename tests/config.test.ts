@@ -87,3 +87,42 @@ describe('the configuration', () => {
     expect(() => readConfig(env as Record<string, string>)).toThrow(new ConfigError(sentence))
   })
 })
+
+describe('the mail server of the environment', () => {
+  const MAIL_FROM = 'Paperboat <reports@paperboat.example>'
+
+  it('is read from one address or from its parts', () => {
+    expect(readConfig({}).mailServer).toBeNull()
+    expect(readConfig({ MAIL_FROM, SMTP_URL: 'smtps://ada:p%40ss@smtp.example.com' }).mailServer).toEqual({
+      host: 'smtp.example.com',
+      port: 465,
+      security: 'tls',
+      user: 'ada',
+      password: 'p@ss',
+      from: MAIL_FROM,
+    })
+    expect(
+      readConfig({ MAIL_FROM, SMTP_HOST: 'smtp.example.com', SMTP_USER: 'ada', SMTP_PASSWORD: 'x' })
+        .mailServer,
+    ).toMatchObject({ port: 587, security: 'starttls', user: 'ada', password: 'x' })
+    expect(readConfig({ MAIL_FROM, SMTP_HOST: 'localhost' }).mailServer).toMatchObject({
+      port: 25,
+      security: 'none',
+    })
+    expect(
+      readConfig({ MAIL_FROM, SMTP_HOST: 'relay.lan', SMTP_PORT: '25', SMTP_SECURITY: 'none' }).mailServer,
+    ).toMatchObject({ port: 25, security: 'none' })
+  })
+
+  it.each([
+    [{ SMTP_URL: 'https://smtp.example.com', MAIL_FROM }, /^SMTP_URL must be/],
+    [{ SMTP_URL: 'smtp://smtp.example.com' }, /^MAIL_FROM must be/],
+    [{ SMTP_HOST: 'smtp.example.com', MAIL_FROM: 'nobody' }, /^MAIL_FROM must be/],
+    [{ SMTP_HOST: 'a', SMTP_URL: 'smtp://b', MAIL_FROM }, /^SMTP_HOST must be left out/],
+    [{ SMTP_PORT: '99999' }, /^SMTP_PORT must be/],
+    [{ SMTP_SECURITY: 'ssl' }, /^SMTP_SECURITY must be/],
+    [{ PDF_SANDBOX: 'off' }, /^PDF_SANDBOX must be/],
+  ])('refuses %j', (env, sentence) => {
+    expect(() => readConfig(env)).toThrow(sentence)
+  })
+})

@@ -30,6 +30,10 @@ export interface SettingsSection {
   title: string
   /** The template of the form's fields; it gets what `load` returns, or what was typed instead, and `errors`. */
   fragment: string
+  /** Other buttons beside [Save], which send the same form with a field of their own. */
+  actions?: { name: string; value: string; label: string }[]
+  /** What the template shows beside the fields, which a form sent back does not replace. */
+  about?(): Promise<Record<string, unknown>>
   /** What each field of the form holds, by its name. */
   load(): Promise<Record<string, unknown>>
   /** Takes the form: a sentence that says what holds now, or what is wrong with it. */
@@ -208,7 +212,13 @@ export function settingsPages({ db, now, throttle, factor, sections }: Deps) {
   for (const section of sections) {
     const path = `/settings/${section.id}`
     const showSection = async (res: Response, given: object = {}) =>
-      show(res, path, { section, errors: noErrors, ...(await section.load()), ...given })
+      show(res, path, {
+        section,
+        errors: noErrors,
+        ...(await section.load()),
+        ...given,
+        ...(await section.about?.()),
+      })
     routes.get(path, (_req, res) => showSection(res))
     routes.post(path, async (req, res) => {
       const form: Record<string, unknown> = req.body ?? {}

@@ -617,6 +617,118 @@ export interface Tables {
     expires_at: Instant
     revoked_at: Instant | null
   }
+
+  reports: {
+    id: Generated<number>
+    title: string
+    /** One of src/reports/templates.ts. */
+    template: string
+    partner_id: number | null
+    /** JSON, see src/reports/definition.ts. */
+    definition: string
+    created_at: Instant
+    created_by: number | null
+    changed_at: Instant
+    archived_at: Instant | null
+  }
+  /** Templates that people made of reports of theirs. */
+  report_templates: {
+    id: Generated<number>
+    name: string
+    template: string
+    definition: string
+    created_at: Instant
+    created_by: number | null
+  }
+  /** Logos as they stood on a report, by their SHA-256. */
+  report_pictures: { hash: string; type: string; bytes: Uint8Array }
+  /** What a report said at an instant. It is never edited. */
+  report_renderings: {
+    id: Generated<number>
+    report_id: number
+    /** 1 is the report's first. */
+    number: number
+    title: string
+    rendered_at: Instant
+    made_by: 'hand' | 'schedule'
+    account_id: number | null
+    picture: string | null
+    /** JSON, see src/reports/data.ts. */
+    data: string
+  }
+  /** Whom a rendering names, apart from its data: an erasure takes them out of the archive. */
+  report_people: { rendering_id: number; contact_id: number; name: string; email: string }
+  /** Addresses under which strangers may read a report. */
+  report_links: {
+    id: Generated<number>
+    report_id: number
+    /** The one rendering it shows; null: always the newest. */
+    rendering_id: number | null
+    /** SHA-256 of the token in the address. */
+    token_hash: string
+    /** The token itself, sealed: its owner may want to copy the address again. */
+    token_sealed: string
+    /** argon2id; null: no password. */
+    password_hash: string | null
+    expires_at: Instant
+    created_at: Instant
+    created_by: number | null
+    revoked_at: Instant | null
+    views: Generated<number>
+    last_viewed_at: Instant | null
+  }
+  /** When a report is rendered by itself, see src/reports/schedule-rules.ts. */
+  report_schedules: {
+    id: Generated<number>
+    report_id: number
+    kind: 'weekly' | 'monthly' | 'after-mailing'
+    /** Weekly 1 (Monday) to 7, monthly 1 to 31, else the days after a mailing was sent. */
+    day: number
+    /** Of the day, on the clock of the reporting time zone. */
+    minute: number
+    /** E-mail addresses, one a line; empty: the rendering is archived, and that is all. */
+    recipients: Generated<string>
+    /** Only what is due after it counts: when it was made, changed or taken up again. */
+    since_at: Instant
+    paused_at: Instant | null
+    created_at: Instant
+    created_by: number | null
+  }
+  /** Each time that a schedule was due: noted before anything is done. */
+  report_runs: {
+    id: Generated<number>
+    /** null: the schedule is gone. */
+    schedule_id: number | null
+    report_id: number
+    due_at: Instant
+    /** As the schedule said when it was due. */
+    recipients: string
+    state: 'waiting' | 'rendered' | 'failed'
+    tries: Generated<number>
+    next_try_at: Instant
+    /** As of which instant it was begun to be rendered: by it a rendering is known again after a crash. */
+    render_at: Instant | null
+    rendering_id: number | null
+    ended_at: Instant | null
+    failure: Generated<string>
+  }
+  /** One rendering to one address. `sending` is noted before the letter is handed in. */
+  report_deliveries: {
+    id: Generated<number>
+    report_id: number
+    rendering_id: number
+    /** null: somebody sent it by hand. */
+    run_id: number | null
+    recipient: string
+    /** `unsure`: the process ended while it was being sent, and nobody knows how far it came. */
+    state: 'waiting' | 'sending' | 'sent' | 'failed' | 'unsure'
+    tries: Generated<number>
+    next_try_at: Instant
+    ended_at: Instant | null
+    failure: Generated<string>
+    created_at: Instant
+    created_by: number | null
+  }
 }
 
 /** `clicks` are by people or merely suspected ones, the first within ten minutes; the others stand beside. */

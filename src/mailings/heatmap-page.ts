@@ -97,7 +97,7 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
 const [opened, clicked] = [engagementNumber('opened'), engagementNumber('clicked')]
 
 /** The opens and clicks of one mailing by the hour, whenever they came. It looks at each: remember the answer for a while. */
-async function hoursOfMailing(readers: Readers, mailing: number): Promise<HourCounts[]> {
+export async function hoursOfMailing(readers: Readers, mailing: number): Promise<HourCounts[]> {
   const rows = await readers
     .selectFrom('engagements')
     .select((eb) => [

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { join } from 'node:path'
+import { extname, join, resolve, sep } from 'node:path'
 import express, { Router } from 'express'
 import { projectRoot } from '../config.js'
 
@@ -33,6 +34,33 @@ function currentVersion() {
 
 /** The address of a file in static/ (or `vendor/…`) with its version in it, so that browsers may keep it for good. */
 export const assetPath = (name: string) => `/static/${currentVersion()}/${name}`
+
+const types: Record<string, string> = {
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.woff2': 'font/woff2',
+}
+
+/**
+ * What stands at a path below /static, with or without a version, for a reader inside this process.
+ * @returns the media type and the bytes; null where nothing stands, or nothing of a kind that pages use
+ */
+export async function readAsset(path: string): Promise<{ type: string; body: Buffer } | null> {
+  const [, room, first, ...rest] = path.split('/')
+  const type = types[extname(path)]
+  if (room !== 'static' || first === undefined || !type) return null
+  const name = (first === currentVersion() ? rest : [first, ...rest]).join('/')
+  const packaged = /^vendor\/([^/]+)$/.exec(name)?.[1]
+  const file = packaged ? Object.hasOwn(vendor, packaged) && vendor[packaged] : resolve(folder, name)
+  if (!file || (!packaged && !file.startsWith(folder + sep))) return null
+  try {
+    return { type, body: await readFile(file) }
+  } catch {
+    return null
+  }
+}
 
 /**
  * Serves /static/<version>/… for a year, and the same files without a version for an hour: the landing page snippet

@@ -12,8 +12,11 @@ interface Options {
   watch?: boolean
 }
 
-/** The one Nunjucks environment: autoescape on, and a name that nobody set is an error, not an empty string. */
-export function useViews(app: Express, { dates, version, watch = false }: Options) {
+/**
+ * The one Nunjucks environment: autoescape on, and a name that nobody set is an error, not an empty string.
+ * @returns it, for documents that are rendered for nobody's request
+ */
+export function useViews(app: Express, { dates, version, watch = false }: Options): nunjucks.Environment {
   const views = new nunjucks.Environment(
     new nunjucks.FileSystemLoader(join(projectRoot, 'views'), { noCache: watch }),
     { autoescape: true, throwOnUndefined: true, trimBlocks: true, lstripBlocks: true },
@@ -33,4 +36,5 @@ export function useViews(app: Express, { dates, version, watch = false }: Option
   views.addFilter('iso', dates.iso)
   views.express(app)
   app.set('view engine', 'njk')
+  return views
 }

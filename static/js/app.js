@@ -1,5 +1,6 @@
 // What a page does beyond links and forms. Everything here is a comfort: each page works without it.
 import './line-chart.js'
+import './arrange.js'
 import './colour.js'
 import './copy.js'
 import './drafts.js'

@@ -67,6 +67,7 @@ export async function testApp({
       parts.buttondown.stop(),
       parts.emailOctopus.stop(),
       parts.scoring.stop(),
+      parts.press.close(),
     ])
     await ledger.close()
     await parts.promos.stop()

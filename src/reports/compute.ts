@@ -1,0 +1,204 @@
+import { version } from '../config.js'
+import type { Db } from '../database/open.js'
+import type { Readers } from '../database/readers.js'
+import { readBenchmarks } from '../mailings/benchmarks.js'
+import { inkOf } from '../partners/colour.js'
+import type { TiedKinds } from '../partners/kinds.js'
+import { findLogo, getPartner } from '../partners/queries.js'
+import type { OfferDirectory } from '../promos/directory.js'
+import type { Calendar } from '../web/calendar.js'
+import { readCampaigns } from './campaign-numbers.js'
+import {
+  campaignDaysSection,
+  campaignsSection,
+  domainsSection,
+  firstHoursSection,
+  placesSection,
+} from './campaign-sections.js'
+import { commentarySection } from './commentary.js'
+import { type ReportData, type Section, section } from './data.js'
+import type { ReportDefinition } from './definition.js'
+import { funnelRate } from './funnel-steps.js'
+import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
+import { reportFormats } from './locales.js'
+import {
+  type AllLinks,
+  appendixTables,
+  type Curves,
+  curveSection,
+  dailySection,
+  heatSection,
+  lastFive,
+  linksSection,
+  type Making,
+  mailingTable,
+  mailingWords,
+  readAllLinks,
+} from './mailing-sections.js'
+import { methodSection } from './method.js'
+import { offerDaysSection, readOffers, variationsSection } from './offer-sections.js'
+import { qualitySection } from './quality.js'
+import { findSubjects } from './subjects.js'
+import type { SectionName } from './templates.js'
+import {
+  draftVerdict,
+  type Numbers,
+  readCampaignsBefore,
+  tilesOf,
+  verdictOf,
+  writtenVerdict,
+} from './verdict.js'
+import { quoted } from './words.js'
+
+export interface Sources {
+  db: Db
+  readers: Readers
+  kinds: TiedKinds
+  calendar: Calendar
+  directory: OfferDirectory
+  curves: Curves
+}
+
+/** What was made of a definition: the data of its rendering, and what is kept apart from it. */
+export interface Computed {
+  data: ReportData
+  logo: { type: string; bytes: Buffer } | null
+  people: { contact_id: number; name: string; email: string }[]
+  /** The verdict and the commentary that the numbers themselves would give. */
+  drafts: { verdict: string; commentary: string }
+}
+
+/**
+ * Computes a report: looks up what it is about and reads its numbers by the same queries as the pages of those rooms, so
+ * that the two agree.
+ * @param at the instant that the numbers are as of, in milliseconds: now
+ */
+export async function computeReport(
+  sources: Sources,
+  definition: ReportDefinition,
+  at: number,
+): Promise<Computed> {
+  const { db, readers, calendar, curves, directory } = sources
+  const f = reportFormats(definition.locale, calendar.timeZone)
+  const found = await findSubjects(sources, definition, at)
+  const making: Making = { db, readers, calendar, curves, now: at, f, found }
+  const on = definition.sections.filter((each) => each.on).map(({ name }) => name)
+  const [{ campaigns, domains }, before, lists, offers, benchmarks, partner, logo] = await Promise.all([
+    readCampaigns({ db, readers, calendar, now: at }, found),
+    readCampaignsBefore(db, found.earlierCampaigns),
+    readListNumbers(making),
+    readOffers(making, directory),
+    readBenchmarks(db),
+    definition.partner === null ? null : getPartner(db, definition.partner),
+    definition.partner === null ? null : findLogo(db, definition.partner),
+  ])
+  const numbers: Numbers = { found, campaigns, domains, lists, offers, before, benchmarks }
+  const drafted = draftVerdict(definition.template, numbers, f)
+  const commentary = commentarySection(numbers, f, definition)
+  const verdict = verdictOf(
+    definition.verdict.trim() === '' ? drafted : writtenVerdict(definition.verdict),
+    tilesOf(definition.template, numbers, f),
+    numbers,
+    f,
+  )
+
+  let links: Promise<AllLinks> | null = null
+  const allLinks = () => (links ??= readAllLinks(making))
+  let people: Computed['people'] = []
+  const narrowed = found.contacts !== null
+  const make: Record<SectionName, () => Promise<Section | null> | Section | null> = {
+    verdict: () => null,
+    funnel: () => funnelRate(numbers, f),
+    curve: async () =>
+      narrowed ? null : ((await curveSection(making)) ?? (await firstHoursSection(making, campaigns))),
+    daily: async () =>
+      narrowed
+        ? null
+        : definition.template === 'promo'
+          ? ((await offerDaysSection(making)) ?? (await campaignDaysSection(making)))
+          : ((await campaignDaysSection(making)) ??
+            (await dailySection(making)) ??
+            (await offerDaysSection(making))),
+    mailings: () => (found.mailings.length > 0 || found.campaigns.length === 0 ? mailingTable(making) : null),
+    campaigns: () => campaignsSection(campaigns, making),
+    domains: () => (campaigns.length > 0 ? domainsSection(domains, making) : null),
+    variations: () => variationsSection(offers, making),
+    links: async () => (narrowed || found.mailings.length === 0 ? null : linksSection(await allLinks(), f)),
+    places: () => placesSection(making),
+    growth: () => (narrowed ? null : growthSection(lists, making)),
+    cohort: () => (narrowed ? null : cohortSection(making)),
+    heatmap: () => (narrowed ? null : heatSection(making)),
+    async engaged() {
+      const made = await engagedSection(making)
+      people = made?.people ?? []
+      return made?.section ?? null
+    },
+    'last-five': () => lastFive(making),
+    quality: () => qualitySection(making, campaigns),
+    commentary: () => commentary.section,
+    method: () => methodSection(numbers, { f, rules: version, shown: on }),
+    async appendix() {
+      const tables = appendixTables(making, narrowed || found.mailings.length === 0 ? null : await allLinks())
+      return tables.length === 0 ? null : section('appendix', 'Appendix', { tables })
+    },
+  }
+  const sections: Section[] = []
+  const empty: SectionName[] = []
+  for (const name of on) {
+    const made = await make[name]()
+    if (made) sections.push(made)
+    else if (name !== 'verdict') empty.push(name)
+  }
+  const notes = [...found.notes]
+  const alone = ['curve', 'daily', 'links', 'places', 'growth', 'cohort', 'heatmap'] as const
+  if (narrowed && empty.some((name) => (alone as readonly string[]).includes(name)))
+    notes.push(
+      'Curves, links, places, growth, cohorts and hours cannot be told of some contacts alone, and are left out.',
+    )
+
+  const about = [
+    ...campaigns.map(({ name }) => `the campaign ${quoted(name)}`),
+    ...mailingWords(found.mailings, f),
+    ...listWords(found.lists),
+    ...offers.map(({ name }) => `the offer ${quoted(name)}`),
+  ]
+  const data: ReportData = {
+    version: 1,
+    template: definition.template,
+    title: definition.title,
+    subtitle: definition.subtitle,
+    preparedBy: definition.preparedBy,
+    partner: partner && {
+      name: partner.name,
+      ink: partner.colour === '' ? '' : inkOf(partner.colour).ink,
+      address: partner.address,
+    },
+    locale: definition.locale,
+    paper: definition.paper,
+    timeZone: calendar.timeZone,
+    renderedAt: at,
+    asOf: at,
+    period: found.period,
+    about: about.length > 6 ? [...about.slice(0, 5), `${f.number(about.length - 5)} more`] : about,
+    verdict: on.includes('verdict') ? verdict : null,
+    sections,
+    notes,
+    summary: summaryOf(),
+  }
+  function summaryOf() {
+    const figures = verdict.tiles.map(
+      ({ label, value, as, decimals }) =>
+        `${label}: ${as === 'number' ? f.number(value) : f.percent(value, decimals)}`,
+    )
+    return [`${verdict.lead} ${verdict.rest}`.trim(), figures.join(', '), ...commentary.told]
+  }
+  return {
+    data,
+    logo: logo && { type: logo.type, bytes: Buffer.from(logo.bytes) },
+    people,
+    drafts: {
+      verdict: `${drafted.lead} ${drafted.rest}`.trim(),
+      commentary: commentary.draft,
+    },
+  }
+}

@@ -1,0 +1,140 @@
+import type { Paper } from './definition.js'
+import type { SectionName, TemplateName } from './templates.js'
+
+/**
+ * All that one rendering showed, as it is archived: raw numbers, and sentences that were made of them. Nothing in it is
+ * looked up again when it is opened, so it says the same next year.
+ */
+export interface ReportData {
+  version: 1
+  template: TemplateName
+  title: string
+  subtitle: string
+  preparedBy: string
+  partner: { name: string; ink: string; address: string } | null
+  locale: string
+  paper: Paper
+  timeZone: string
+  /** When it was made, and what the numbers are as of: milliseconds. */
+  renderedAt: number
+  asOf: number
+  /** Days, both included. */
+  period: { from: string; to: string }
+  /** What it is about, in words: "nine mailings". */
+  about: string[]
+  verdict: Verdict | null
+  sections: Section[]
+  /** What a reader has to know of how it was chosen: narrowed, left out. */
+  notes: string[]
+  /** Plain sentences, for an e-mail. */
+  summary: string[]
+}
+
+export interface Verdict {
+  /** The sentence in the partner's colour, and what follows it. */
+  lead: string
+  rest: string
+  tiles: Tile[]
+  /** What the tick stands for ("the four campaigns before, on average"), and the ring; empty for none. */
+  own: string
+  field: string
+}
+
+/** A figure of page 1. */
+export interface Tile {
+  id: string
+  label: string
+  value: number | null
+  /** A share of one is written in per cent with these decimals. */
+  as: 'number' | 'share'
+  decimals: 0 | 1 | 2
+  /** Which way is good news. */
+  good: 'up' | 'down'
+  /** The partner's own earlier average; null where there is none. */
+  own: number | null
+  /** A figure of the industry, a share of one, with its source and date. */
+  field: { share: number; source: string; asOf: string } | null
+  /** A few words where there is nothing to compare with. */
+  note: string
+}
+
+export type CellKind = 'text' | 'number' | 'share0' | 'share1' | 'share2' | 'day' | 'interval'
+/** A day is `YYYY-MM-DD`; an interval is a pair of shares of one and the value between them. */
+export type Cell = string | number | null | { low: number; high: number; value: number }
+
+export interface Column {
+  label: string
+  as: CellKind
+  /** Leaves first where there is little room. */
+  isLate?: boolean
+}
+
+export interface TableRow {
+  cells: Cell[]
+  /** A second line under the first cell. */
+  under?: string
+  /** Where the first cell leads: http(s) alone. */
+  href?: string
+}
+
+export interface Table {
+  caption: string
+  columns: Column[]
+  rows: TableRow[]
+  total?: Cell[]
+  /** The scale of its intervals: shares of one. */
+  scale?: number
+}
+
+/** A picture of lines; its numbers stand in `table`. */
+export interface Chart {
+  /** The story in a sentence. */
+  story: string
+  as: 'number' | 'share'
+  x: number[]
+  ticks: { x: number; label: string }[]
+  lines: { label: string; look: 'main' | 'second' | 'ghost'; values: (number | null)[] }[]
+  table: Table
+}
+
+export interface Heat {
+  story: string
+  /** By weekday, Monday first, and hour. */
+  cells: number[][]
+  days: string[]
+}
+
+export interface FunnelStep {
+  name: string
+  count: number | null
+  /** A share of one of the step before. */
+  rate: number | null
+  note: string
+}
+
+export interface Section {
+  name: SectionName
+  /** The finding, as a sentence without a full stop. */
+  heading: string
+  paragraphs: string[]
+  funnel?: { steps: FunnelStep[]; story: string }
+  charts: Chart[]
+  heat?: Heat
+  tables: Table[]
+  /** Side by side where there is room. */
+  columns?: { heading: string; paragraphs: string[]; items: string[] }[]
+  /** Ids of contacts whom it names; who they are is kept apart, so that they can be erased. */
+  people?: { contact: number; cells: Cell[] }[]
+  /** In small type below. */
+  notes: string[]
+}
+
+export const section = (name: SectionName, heading: string, parts: Partial<Section> = {}): Section => ({
+  name,
+  heading,
+  paragraphs: [],
+  charts: [],
+  tables: [],
+  notes: [],
+  ...parts,
+})

@@ -1,0 +1,203 @@
+import { readCohorts } from '../audience/cohorts.js'
+import { everybody } from '../audience/contact-filter.js'
+import { conditionsOf, listContacts } from '../audience/contact-list.js'
+import { type GrowthPoint, growthOverTime } from '../audience/growth.js'
+import { engagementRate, listSizes } from '../audience/lists.js'
+import type { Range } from '../audience/periods.js'
+import { unitsOf } from '../audience/periods.js'
+import { dayLength } from '../web/calendar.js'
+import { type Section, section } from './data.js'
+import type { Making } from './mailing-sections.js'
+import type { Named } from './subjects.js'
+import { capital, quoted } from './words.js'
+
+export interface ListNumbers extends Named {
+  subscribed: number
+  /** See `engagementRate` (src/audience/lists.ts): a share of one. */
+  engagement: number | null
+  joined: number
+  left: number
+  /** Ended ÷ subscribed at the beginning, over the period: a share of one. */
+  churn: number | null
+  unit: 'day' | 'week' | 'month'
+  /** Only those of the period. */
+  points: GrowthPoint[]
+}
+
+/** The lists in numbers, as the page of a list shows them; growth over the days of the period. */
+export async function readListNumbers({ readers, calendar, now, found }: Making): Promise<ListNumbers[]> {
+  return Promise.all(
+    found.lists.map(async ({ id, name }) => {
+      const days = (Date.parse(calendar.dayOf(now)) - Date.parse(found.period.from)) / dayLength + 1
+      const range: Range = days <= 30 ? '30' : days <= 90 ? '90' : days <= 365 ? '365' : 'all'
+      // By the day it can be cut to the days of the period; years are read by the month.
+      const by = range === 'all' ? 'month' : range === '365' ? 'week' : unitsOf[range][0]
+      const [growth, sizes] = await Promise.all([
+        growthOverTime(readers, calendar, { range, by, now, tag: 0, list: id }),
+        listSizes(readers, id, now),
+      ])
+      const points = growth.points.filter(({ on }) => on >= found.period.from && on <= found.period.to)
+      const [joined, left] = [sum(points, 'joined'), sum(points, 'left')]
+      const first = points[0]
+      const before = first ? first.subscribed - first.joined + first.left : 0
+      return {
+        id,
+        name,
+        subscribed: sizes.subscribed,
+        engagement: engagementRate(sizes),
+        joined,
+        left,
+        churn: before > 0 ? left / before : null,
+        unit: growth.unit,
+        points,
+      }
+    }),
+  )
+}
+const sum = (points: GrowthPoint[], what: 'joined' | 'left') =>
+  points.reduce((total, point) => total + point[what], 0)
+
+export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making, 'f'>): Section | null {
+  if (lists.length === 0) return null
+  const [joined, left] = [
+    lists.reduce((total, list) => total + list.joined, 0),
+    lists.reduce((total, list) => total + list.left, 0),
+  ]
+  const heading =
+    joined + left === 0
+      ? 'Nobody joined and nobody left'
+      : `${f.number(joined)} joined and ${f.number(left)} left`
+  return section('growth', heading, {
+    charts: lists
+      .filter(({ points }) => points.length > 1)
+      .map(({ name, points, unit }) => {
+        const label = (on: string) => (unit === 'month' ? f.month(on) : f.shortDay(on))
+        const step = Math.max(1, Math.ceil(points.length / 6))
+        return {
+          story: `Subscribers of ${name} by ${unit}: ${f.number(points.at(-1)!.subscribed)} at the end, ${f.number(points[0]!.subscribed)} after the first.`,
+          as: 'number' as const,
+          x: points.map((_, index) => index),
+          ticks: points.flatMap(({ on }, index) =>
+            index % step === 0 ? [{ x: index, label: label(on) }] : [],
+          ),
+          lines: [
+            {
+              label: lists.length > 1 ? `Subscribers of ${name}` : 'Subscribers',
+              look: 'main' as const,
+              values: points.map(({ subscribed }) => subscribed),
+            },
+          ],
+          table: {
+            caption: `${name}, by ${unit}`,
+            columns: [
+              { label: capital(unit), as: 'day' as const },
+              { label: 'Joined', as: 'number' as const },
+              { label: 'Left', as: 'number' as const },
+              { label: 'Subscribers', as: 'number' as const },
+            ],
+            rows: points.map((point) => ({
+              cells: [point.on, point.joined, point.left, point.subscribed],
+            })),
+          },
+        }
+      }),
+    tables: [
+      {
+        caption: 'Lists',
+        columns: [
+          { label: 'List', as: 'text' },
+          { label: 'Joined', as: 'number' },
+          { label: 'Left', as: 'number' },
+          { label: 'Churn', as: 'share2' },
+          { label: 'Subscribers', as: 'number' },
+          { label: 'Engaged', as: 'share1' },
+        ],
+        rows: lists.map(({ name, joined, left, churn, subscribed, engagement }) => ({
+          cells: [name, joined, left, churn, subscribed, engagement],
+        })),
+      },
+    ],
+    notes: ['Subscribers and engaged are as of now; joined, left and churn are of the period.'],
+  })
+}
+
+/** So many lists get a table of cohorts each. */
+const mostCohorts = 3
+
+export async function cohortSection({ readers, calendar, now, found, f }: Making): Promise<Section | null> {
+  if (found.lists.length === 0) return null
+  const lists = found.lists.slice(0, mostCohorts)
+  const all = await Promise.all(
+    lists.map(({ id }) => readCohorts(readers, calendar, { tag: 0, list: id, machines: false, now })),
+  )
+  const told = all.map((cohorts) => cohorts.filter(({ people }) => people > 0))
+  if (told.every((cohorts) => cohorts.length === 0))
+    return section('cohort', 'Nobody subscribed in the last twelve months')
+  const shown = 6
+  const third = told
+    .flat()
+    .flatMap(({ people, active }) => (active[3] === undefined ? [] : [{ people, at: active[3] }]))
+  const people = third.reduce((sum, each) => sum + each.people, 0)
+  return section(
+    'cohort',
+    people > 0
+      ? `${f.percent(third.reduce((sum, { at }) => sum + at, 0) / people, 0)} are still active three months after joining`
+      : 'How many stay active after joining',
+    {
+      tables: told.map((cohorts, index) => ({
+        caption: `${lists[index]!.name}: active in the month of joining and in those after`,
+        columns: [
+          { label: lists.length > 1 ? lists[index]!.name : 'Joined in', as: 'text' as const },
+          { label: 'People', as: 'number' as const },
+          ...Array.from({ length: shown }, (_, month) => ({
+            label: month === 0 ? 'Same month' : `+${month}`,
+            as: 'share0' as const,
+          })),
+        ],
+        rows: cohorts.map(({ on, people, shares }) => ({
+          cells: [f.month(on), people, ...Array.from({ length: shown }, (_, month) => shares[month] ?? null)],
+        })),
+      })),
+      notes: [
+        'Active: opened, clicked or replied in that month, machines left out. The last month still runs.',
+      ],
+    },
+  )
+}
+
+/** So many people are named. */
+export const namedPeople = 10
+
+/** The highest scores on the report's lists. Who they are is told apart from the rest, see src/reports/archive.ts. */
+export async function engagedSection({ readers, now, found, f }: Making) {
+  if (found.lists.length === 0) return null
+  const pages = await Promise.all(
+    found.lists.map(async ({ id }) => {
+      const conditions = await conditionsOf(
+        { readers, now },
+        { ...everybody, list: id, status: 'subscribed' },
+      )
+      return (await listContacts(readers, conditions, { limit: namedPeople * 5 })).rows
+    }),
+  )
+  const allowed = found.contacts === null ? null : new Set(found.contacts.flat())
+  const unique = new Map(pages.flat().map((row) => [row.id, row]))
+  const rows = [...unique.values()]
+    .filter(({ id, score }) => score !== null && (allowed === null || allowed.has(id)))
+    .sort((one, other) => other.score! - one.score! || one.id - other.id)
+    .slice(0, namedPeople)
+  if (rows.length === 0) return { section: section('engaged', 'Nobody has a score yet'), people: [] }
+  return {
+    section: section('engaged', `The ${f.number(rows.length)} most engaged contacts`, {
+      people: rows.map(({ id, score, opens, clicks }) => ({
+        contact: id,
+        cells: [Math.round(score!), opens, clicks],
+      })),
+      notes: ['Personal data: names and addresses. Whoever is erased leaves this table too.'],
+    }),
+    people: rows.map(({ id, name, email }) => ({ contact_id: id, name, email })),
+  }
+}
+
+/** A list in words, for the head of a report. */
+export const listWords = (lists: readonly Named[]) => lists.map(({ name }) => `the list ${quoted(name)}`)

@@ -1,0 +1,58 @@
+import { conversionRate } from '../campaigns/metrics.js'
+import { sumOfCampaigns } from './campaign-numbers.js'
+import { type Section, section } from './data.js'
+import type { ReportFormats } from './locales.js'
+import type { SectionName } from './templates.js'
+import type { Numbers } from './verdict.js'
+
+/** Each definition with its denominator, whether people or events are counted, and by which rules machines were told. */
+export function methodSection(
+  { found, campaigns, lists, offers, benchmarks }: Numbers,
+  { f, rules, shown }: { f: ReportFormats; rules: string; shown: readonly SectionName[] },
+): Section {
+  const definitions: string[] = []
+  if (found.mailings.length > 0)
+    definitions.push(
+      'Delivered is sent less bounced. Open rate: unique people who opened ÷ delivered. Click rate: unique people who clicked ÷ delivered. Click-to-open: clicked ÷ opened. Bounced: ÷ sent. Unsubscribed and complained: ÷ delivered.',
+      found.mailings.length > 1
+        ? 'Rates of several mailings are of all their people together; whoever got two of them counts twice.'
+        : '',
+    )
+  if (campaigns.length > 0) {
+    const { people } = sumOfCampaigns(campaigns)
+    definitions.push(
+      `Conv. rate: conversions ÷ email clicks, both as events; over unique people it is ${f.percent(conversionRate(people), 2)}.`,
+      shown.includes('domains') ? 'Intervals of sending domains: Wilson, 95%.' : '',
+    )
+  }
+  if (lists.length > 0)
+    definitions.push(
+      'Churn: subscriptions that ended ÷ subscriptions at the beginning. Engaged: subscribers who opened, clicked or replied in the last 90 days ÷ subscribers.',
+    )
+  if (offers.length > 0)
+    definitions.push(
+      'CTR: clicks ÷ impressions. A click is the first of a reader within ten minutes, by a person.',
+    )
+  const sources: string[] = []
+  const ours = found.mailings.filter(({ basis }) => basis === 'ours')
+  if (ours.length > 0 || campaigns.length > 0)
+    sources.push(
+      `People only: what security scanners, bots and mail privacy proxies did is left out where it is known (rules of Throughline ${rules}).`,
+    )
+  if (ours.length < found.mailings.length)
+    sources.push(
+      'Opens and clicks of some mailings are their provider’s own numbers, in which nobody can tell machines apart.',
+    )
+  const { orphans } = sumOfCampaigns(campaigns)
+  if (campaigns.length > 0 && orphans !== null && orphans > 0)
+    sources.push(
+      `${f.plural(orphans, 'conversion', 'conversions')} had no earlier click; they are counted where they were reported.`,
+    )
+  const used = Object.values(benchmarks).flatMap((each) => (each ? [`${each.source}, ${each.asOf}`] : []))
+  if (shown.includes('verdict') && found.mailings.length > 0 && used.length > 0)
+    sources.push(`Benchmark: ${[...new Set(used)].join('; ')}.`)
+  sources.push(`Time zone ${f.timeZone}.`)
+  return section('method', 'Method', {
+    paragraphs: [definitions.filter(Boolean).join(' '), sources.join(' ')].filter((text) => text !== ''),
+  })
+}

@@ -1,0 +1,185 @@
+import { comparedTexts, judgementOf, readTimeline } from '../promos/analytics.js'
+import type { OfferDirectory } from '../promos/directory.js'
+import { readEvidence } from '../promos/evidence.js'
+import { ctr } from '../promos/metrics.js'
+import { readShown, type Shown } from '../promos/offer-numbers.js'
+import { credibleInterval, pooledPrior, posteriorOf } from '../promos/posterior.js'
+import { verdictWords } from '../promos/verdict.js'
+import { nameOf, verdictSentence } from '../promos/verdict-sentence.js'
+import { dayLength } from '../web/calendar.js'
+import { niceShare } from './campaign-sections.js'
+import { type Section, section, type Table } from './data.js'
+import type { Making } from './mailing-sections.js'
+import type { Named } from './subjects.js'
+import { capital, quoted } from './words.js'
+
+export interface OfferResult extends Named {
+  /** Over the period, as the page of the offer shows it. */
+  shown: Shown
+  /** The verdict over its texts, of all time, in a sentence and a note. */
+  sentence: string
+  note: string
+  verdict: string
+  texts: {
+    name: string
+    impressions: number
+    clicks: number
+    ctr: number | null
+    interval: { low: number; high: number; value: number } | null
+    best: number | null
+    isLeader: boolean
+  }[]
+}
+
+/** Offers in numbers: over the period, and each text with what is believed of it. */
+export async function readOffers(
+  { readers, calendar, now, found }: Making,
+  directory: OfferDirectory,
+): Promise<OfferResult[]> {
+  if (found.offers.length === 0) return []
+  await directory.load()
+  const known = found.offers.flatMap(({ id }) => directory.offer(id) ?? [])
+  if (known.length === 0) return []
+  const { meaning } = directory.settings
+  const range = { start: found.period.from, end: found.period.to }
+  const common = { meaning, calendar, now }
+  const [shown, evidence] = await Promise.all([
+    readShown(readers, known, { range, isAll: false, ...common }),
+    readEvidence(readers, {
+      offerIds: known.map(({ id }) => id),
+      halfLives: new Map(known.map(({ id, halfLifeDays }) => [id, halfLifeDays])),
+      ...common,
+    }),
+  ])
+  return known.map((offer) => {
+    const running = comparedTexts(offer.texts, evidence)
+    const judgement = running.length > 1 ? judgementOf(running) : null
+    const sentence = verdictSentence(
+      running.map((text) => ({ ...directory.text(text.variationId)!, evidence: text })),
+      judgement,
+    )
+    const own = offer.texts.flatMap(({ id }) => evidence.get(id) ?? [])
+    const prior = pooledPrior(own)
+    const texts = offer.texts
+      .flatMap((text) => {
+        const seen = evidence.get(text.id)
+        if (!seen || seen.impressions === 0) return []
+        const posterior = judgement?.posteriors.find(({ variationId }) => variationId === text.id)
+        const isTold = seen.clicks <= seen.impressions
+        const beta = posterior?.beta ?? (isTold ? posteriorOf(prior, seen) : null)
+        const rate = ctr(seen)
+        const [low, high] = beta ? credibleInterval(beta) : [0, 0]
+        return [
+          {
+            name: nameOf(text),
+            impressions: Math.round(seen.impressions),
+            clicks: Math.round(seen.clicks),
+            ctr: rate,
+            interval: beta && rate !== null ? { low, high, value: rate } : null,
+            best: posterior?.best ?? null,
+            isLeader: judgement?.leader === text.id,
+          },
+        ]
+      })
+      .sort((one, other) => (other.ctr ?? -1) - (one.ctr ?? -1))
+    return {
+      id: offer.id,
+      name: offer.name,
+      shown: shown.offer(offer),
+      sentence: `${sentence.before}${sentence.text === '' ? '' : quoted(sentence.text)}${sentence.after}`,
+      note: sentence.note,
+      verdict: judgement ? verdictWords(judgement) : '',
+      texts,
+    }
+  })
+}
+
+/** Each text of each offer with its 95 % interval. */
+export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Making, 'f'>): Section | null {
+  if (offers.length === 0) return null
+  const tables = offers.flatMap(({ name, texts }): Table[] => {
+    if (texts.length === 0) return []
+    const scale = niceShare(Math.max(0.001, ...texts.map(({ interval }) => interval?.high ?? 0)))
+    return [
+      {
+        caption: `Texts of ${name}, the highest CTR first`,
+        columns: [
+          { label: offers.length > 1 ? name : 'Text', as: 'text' },
+          { label: 'Impr.', as: 'number' },
+          { label: 'Clicks', as: 'number' },
+          { label: 'CTR', as: 'share2' },
+          { label: `95% interval, to ${f.percent(scale, scale < 0.01 ? 1 : 0)}`, as: 'interval' },
+          { label: 'Best with', as: 'share0' },
+        ],
+        rows: texts.map((text) => ({
+          cells: [text.name, text.impressions, text.clicks, text.ctr, text.interval, text.best],
+          under: text.isLeader ? 'most likely the best' : '',
+        })),
+        scale,
+      },
+    ]
+  })
+  const [first] = offers
+  const told = first!.texts.length
+  return section(
+    'variations',
+    tables.length === 0
+      ? 'No text was shown yet'
+      : offers.length > 1
+        ? `${capital(f.plural(tables.length, 'offer', 'offers'))} and their texts`
+        : told === 1
+          ? 'One text was shown'
+          : `${capital(f.plural(told, 'text', 'texts'))} side by side`,
+    {
+      paragraphs: offers.length > 1 ? offers.map(({ name, sentence }) => `${name}: ${sentence}`) : [],
+      tables,
+      notes: [
+        'Of all time, since a verdict needs all that is known; intervals are what is believed of each CTR (beta-binomial).',
+      ],
+    },
+  )
+}
+
+/** Clicks on the offers by day. */
+export async function offerDaysSection({ readers, calendar, found, f }: Making): Promise<Section | null> {
+  if (found.offers.length === 0) return null
+  const range = { start: found.period.from, end: found.period.to }
+  const each = await Promise.all(
+    found.offers.map(({ id }) => readTimeline(readers, calendar, range, { offerId: id })),
+  )
+  const days = (each[0] ?? []).map(({ date }, index) => ({
+    date,
+    impressions: each.reduce((sum, days) => sum + days[index]!.impressions, 0),
+    clicks: each.reduce((sum, days) => sum + days[index]!.clicks, 0),
+  }))
+  const top = days.reduce<(typeof days)[number] | null>(
+    (best, day) => (day.clicks > (best?.clicks ?? 0) ? day : best),
+    null,
+  )
+  if (!top) return section('daily', 'No offer was clicked in this period')
+  const first = Date.parse(days[0]!.date)
+  const x = days.map(({ date }) => (Date.parse(date) - first) / dayLength)
+  const step = Math.max(1, Math.ceil(days.length / 6))
+  return section('daily', `${f.day(top.date)} brought the most clicks: ${f.number(top.clicks)}`, {
+    charts: [
+      {
+        story: `Clicks on the offers by day, from ${f.day(days[0]!.date)} to ${f.day(days.at(-1)!.date)}.`,
+        as: 'number',
+        x,
+        ticks: days.flatMap(({ date }, index) =>
+          index % step === 0 ? [{ x: x[index]!, label: f.shortDay(date) }] : [],
+        ),
+        lines: [{ label: 'Clicks', look: 'main', values: days.map(({ clicks }) => clicks) }],
+        table: {
+          caption: 'By day',
+          columns: [
+            { label: 'Day', as: 'day' },
+            { label: 'Impressions reported', as: 'number' },
+            { label: 'Clicks', as: 'number' },
+          ],
+          rows: days.map(({ date, impressions, clicks }) => ({ cells: [date, impressions, clicks] })),
+        },
+      },
+    ],
+  })
+}
