@@ -64,6 +64,9 @@ import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
+import { alertPage } from './operations/alert-page.js'
+import { alertSettings } from './operations/alert-settings.js'
+import { alerts as openAlerts } from './operations/alerts.js'
 import { auditPage } from './operations/audit-page.js'
 import { auditing } from './operations/audited.js'
 import { noteSize } from './operations/disk.js'
@@ -76,6 +79,7 @@ import { metricsDoor } from './operations/metrics-door.js'
 import { operationsPage } from './operations/operations-page.js'
 import { requestLines } from './operations/request-lines.js'
 import { Traffic } from './operations/traffic.js'
+import { watcher } from './operations/watch.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
@@ -219,6 +223,17 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
   operations.enter(providerFacts({ db, providers, now }))
   const press = openPress({ config, log })
+  const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
+  const alerts = openAlerts({
+    db,
+    facts: operations,
+    settings: alertsKept,
+    watch: watcher({ db, dataDir: config.DATA_DIR, ledger, traffic, providers, now }),
+    postman: mailer,
+    baseUrl: config.BASE_URL,
+    now,
+    log,
+  })
 
   const app = express()
   app.disable('x-powered-by')
@@ -323,6 +338,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       now,
     }),
   )
+  app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
   app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
@@ -477,6 +493,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
     { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
     { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'look for trouble', when: '40 * * * * *', run: () => alerts.look() },
     { name: 'note what went wrong', when: '20 * * * * *', run: () => faults.keep(db) },
     {
       name: 'note the size of the database',
@@ -499,6 +516,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     scoring,
     promos,
     operations,
+    alerts,
     faults,
     reports,
     press,

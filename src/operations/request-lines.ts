@@ -22,7 +22,7 @@ export function requestLines({ log, which }: { log: Logger; which: 'all' | 'page
         method: req.method,
         route: routeLabel(req),
         // Whoever goes before the answer is there leaves none.
-        status: res.writableFinished ? res.statusCode : null,
+        status: res.headersSent ? res.statusCode : null,
         ms: Math.round(milliseconds * 10) / 10,
       },
       'request',

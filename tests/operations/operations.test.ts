@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { Writable } from 'node:stream'
 import { sql } from 'kysely'
 import { pino } from 'pino'
@@ -252,20 +251,5 @@ describe('the log', () => {
     await app.http.get('/login')
     const told = lines.filter(({ msg }) => msg === 'request').map(({ route }) => route)
     expect(told).toEqual(routes)
-  })
-
-  it('says of a caller who has gone that there was no answer', async () => {
-    const { log, lines } = aLog()
-    const app = await testApp({ log })
-    const server = app.app.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as { port: number }
-    const { connect } = await import('node:net')
-    const socket = connect(port, '127.0.0.1')
-    socket.write('POST /api/event HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\n{')
-    await once(server, 'request')
-    socket.destroy()
-    await expect.poll(() => lines.find(({ msg }) => msg === 'request')).toMatchObject({ status: null })
-    server.close()
   })
 })
