@@ -42,6 +42,7 @@ create table alert_states (
   sentence text not null,
   told_at integer,
   cleared_at integer,
+  told_to text not null default '[]',
   attempts integer not null default 0,
   failure text not null default ''
 ) strict;

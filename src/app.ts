@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import express from 'express'
 import type { Logger } from 'pino'
 import { accessTokenDoor, accessTokenOperations, accessTokens } from './accounts/access-tokens.js'
@@ -47,6 +48,7 @@ import type { Readers } from './database/readers.js'
 import { openButtondown } from './esp/buttondown/buttondown.js'
 import { canonicalId, spellingsOf } from './esp/buttondown/ids.js'
 import { buttondownPages } from './esp/buttondown/pages.js'
+import type { ConnectedProvider } from './esp/connected-provider.js'
 import { deliveriesRoom } from './esp/deliveries-room.js'
 import { openEmailOctopus } from './esp/emailoctopus/emailoctopus.js'
 import { emailOctopusPages } from './esp/emailoctopus/pages.js'
@@ -63,16 +65,28 @@ import { mailingsOfList } from './mailings/list-mailings.js'
 import { mailingMessage } from './mailings/mailing-message.js'
 import { mailingPage } from './mailings/mailing-page.js'
 import { listKind, mailingKind } from './mailings/tied-kinds.js'
+import { alertPage } from './operations/alert-page.js'
+import { alertSettings } from './operations/alert-settings.js'
+import { alerts as openAlerts } from './operations/alerts.js'
 import { auditPage } from './operations/audit-page.js'
 import { auditing } from './operations/audited.js'
 import { backupPages } from './operations/backup-pages.js'
 import { backupSection, openBackups } from './operations/backups.js'
+import { noteSize } from './operations/disk.js'
+import { OperationsFacts } from './operations/facts.js'
+import { Faults } from './operations/faults.js'
 import { healthDoor, healthOperations } from './operations/health.js'
+import { databaseFacts, ledgerFacts, providerFacts, trafficFacts } from './operations/health-facts.js'
 import { jobApi } from './operations/job-api.js'
 import { jobPages } from './operations/job-pages.js'
 import { Jobs } from './operations/jobs.js'
+import { metricsDoor } from './operations/metrics-door.js'
+import { operationsPage } from './operations/operations-page.js'
+import { requestLines } from './operations/request-lines.js'
 import { restoreCheckJob } from './operations/restore-check.js'
+import { Traffic } from './operations/traffic.js'
 import { upkeepJobs } from './operations/upkeep.js'
+import { watcher } from './operations/watch.js'
 import { partnerApi } from './partners/api.js'
 import { partnerChapters } from './partners/glossary.js'
 import { TiedKinds } from './partners/kinds.js'
@@ -108,6 +122,7 @@ import { errorHandler, notFound } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
 import { formBodies, onlyGenuine } from './web/forms.js'
 import { glossaryPages } from './web/glossary.js'
+import { watchRequests } from './web/request-log.js'
 import { securityHeaders } from './web/security.js'
 import { useViews } from './web/views.js'
 
@@ -338,6 +353,53 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const press = openPress({ config, log })
   const backups = openBackups({ db, config, calendar: days })
   jobs.enter(...backups.jobs, restoreCheckJob({ db, config, now }))
+  const path = join(config.DATA_DIR, 'throughline.db')
+  const traffic = new Traffic()
+  const faults = new Faults({ now })
+  const providers = [
+    { provider: 'buttondown', name: 'Buttondown', ...watched(buttondown) },
+    { provider: 'emailoctopus', name: 'EmailOctopus', ...watched(emailOctopus) },
+  ]
+  /** Where a room tells of itself what operators want to know. */
+  const operations = new OperationsFacts()
+  operations.enter(trafficFacts({ traffic, startedAt: now() }))
+  operations.enter(ledgerFacts({ ledger, refusedFields: () => refusals.byField }))
+  operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
+  operations.enter(providerFacts({ db, providers, now }))
+  const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
+  const alerts = openAlerts({
+    db,
+    facts: operations,
+    settings: alertsKept,
+    watch: watcher({ db, dataDir: config.DATA_DIR, ledger, traffic, providers, now }),
+    postman: mailer,
+    baseUrl: config.BASE_URL,
+    now,
+    log,
+  })
+  jobs.enter(
+    {
+      name: 'look-for-trouble',
+      title: 'Look for trouble',
+      what: 'Tells once of what goes wrong, and once when it is over.',
+      schedule: '40 * * * * *',
+      run: () => alerts.look(),
+    },
+    {
+      name: 'note-faults',
+      title: 'Note what went wrong',
+      what: 'Keeps the errors of the last minute, grouped, for the page of operations.',
+      schedule: '20 * * * * *',
+      run: () => faults.keep(db),
+    },
+    {
+      name: 'note-database-size',
+      title: 'Note the size of the database',
+      what: 'From one note a day to the next it can be told how fast the database grows.',
+      schedule: '5 0 * * *',
+      run: () => noteSize(db, { path, today: days.dayOf(now()) }),
+    },
+  )
 
   const app = express()
   app.disable('x-powered-by')
@@ -345,12 +407,20 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.set('query parser', 'simple')
   app.set('trust proxy', config.TRUST_PROXY)
 
+  const line = requestLines({ log, which: config.LOG_REQUESTS })
+  app.use(
+    watchRequests((req, res, milliseconds) => {
+      traffic.note(req, res, milliseconds)
+      line?.(req, res, milliseconds)
+    }),
+  )
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
   app.use(promos.doors)
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
   app.use(accessTokenDoor({ tokens, db, throttle, factor, now }))
-  app.use(healthDoor({ db, now }))
+  app.use(healthDoor({ db, now, facts: operations }))
+  app.use(metricsDoor({ db, now, facts: operations, token: config.METRICS_TOKEN }))
   app.use(staticFiles())
   app.use('/static', notFound)
 
@@ -421,6 +491,21 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     onlyGenuine,
     audit,
   )
+  app.use(
+    operationsPage({
+      db,
+      readers,
+      path,
+      dataDir: config.DATA_DIR,
+      ledger,
+      traffic,
+      refusals,
+      facts: operations,
+      providers,
+      now,
+    }),
+  )
+  app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
   app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
@@ -544,7 +629,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   )
 
   app.use(notFound)
-  app.use(errorHandler(log))
+  app.use(errorHandler(log, { faulty: faults.add }))
 
   return {
     app,
@@ -560,7 +645,16 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     emailOctopus,
     scoring,
     promos,
+    operations,
+    alerts,
+    faults,
     reports,
     press,
   }
 }
+
+/** What operations watches of a provider. */
+const watched = (connected: Pick<ConnectedProvider, 'apiKey' | 'silence'>) => ({
+  isConnected: async () => (await connected.apiKey.read()) !== null,
+  silence: () => connected.silence(),
+})

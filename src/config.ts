@@ -106,6 +106,8 @@ const Environment = z.object({
       error: 'fatal, error, warn, info, debug, trace or silent',
     })
     .default('info'),
+  LOG_REQUESTS: z.enum(['all', 'pages', 'none'], { error: 'all, pages or none' }).default('all'),
+  METRICS_TOKEN: z.string().min(16, 'at least 16 characters').optional(),
   ADMIN_USERNAME: z.string().optional(),
   ADMIN_PASSWORD: z.string().optional(),
   EXPECT_EXISTING_DATA: flag.default(false),

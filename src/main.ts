@@ -61,7 +61,7 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press } =
+  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press, faults } =
     await createApp({
       config,
       db,
@@ -106,6 +106,7 @@ async function start() {
     remover.stop(),
     press.close(),
   ])
+  await faults.keep(db).catch(() => {}) // the database may be what is at fault
   await ledger.close()
   await closed
   clearInterval(sweep)
@@ -121,7 +122,9 @@ async function start() {
 function makeLog(config: Config) {
   const redact = ['req.headers.authorization', 'req.headers.cookie']
   const pretty = config.NODE_ENV === 'development' ? { transport: { target: 'pino-pretty' } } : {}
-  return pino({ level: config.LOG_LEVEL, redact, ...pretty })
+  if (config.NODE_ENV === 'development') return pino({ level: config.LOG_LEVEL, redact, ...pretty })
+  // A line is not waited for: a pipe that nobody empties must not hold a door up. The end writes what is left.
+  return pino({ level: config.LOG_LEVEL, redact }, pino.destination({ sync: false }))
 }
 
 function warnOfPlainHttp(config: Config, log: pino.Logger) {

@@ -135,7 +135,7 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     if (problem instanceof BadRequest) {
       const cid = Number(given.values.get('cid') ?? Number.NaN)
       const domain = given.values.get('domain')
-      refusals.add({
+      const refusal = {
         at,
         reasons: Object.values(problem.details),
         cid: Number.isSafeInteger(cid) && cid > 0 ? cid : null,
@@ -144,7 +144,8 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
           typeof domain === 'string' && domain
             ? domain.slice(0, 80)
             : maskAddress(plainAddress(req.ip ?? '')),
-      })
+      }
+      refusals.add(refusal, Object.keys(problem.details))
       return res.status(problem.status).json({ error: problem.error, details: problem.details })
     }
     if (isUnavailable(problem)) problem = new LedgerUnavailable(undefined, { cause: problem })

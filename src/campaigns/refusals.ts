@@ -14,16 +14,23 @@ export interface Refusal {
 /** The last refused requests, in memory only: a flood of nonsense costs nothing and leaves nothing behind. */
 export class Refusals {
   readonly #kept: Refusal[] = []
+  readonly #fields = new Map<string, number>()
   #total = 0
 
-  add(refusal: Refusal) {
+  /** @param fields the names of those that were wrong: names of ours, which no caller can make up */
+  add(refusal: Refusal, fields: string[] = []) {
     this.#total++
+    for (const field of fields) this.#fields.set(field, (this.#fields.get(field) ?? 0) + 1)
     this.#kept.push(refusal)
     if (this.#kept.length > 200) this.#kept.shift()
   }
   /** Requests refused since the process started. */
   get total() {
     return this.#total
+  }
+  /** How often each field was wrong since the process started. */
+  get byField(): Map<string, number> {
+    return this.#fields
   }
   /** Newest first: those that named this campaign, or one that does not exist. */
   listFor(

@@ -84,6 +84,8 @@ export interface Tables {
     told_at: Instant | null
     /** When it was found to be over, as long as that is not told. */
     cleared_at: Instant | null
+    /** A JSON array of the recipients that have what is to be told now: nobody is told twice for another's sake. */
+    told_to: Generated<string>
     attempts: Generated<number>
     /** Why it could not be told. */
     failure: Generated<string>

@@ -44,6 +44,64 @@ interface Waiting {
 }
 type Outcome = { receipt: unknown } | { error: unknown }
 
+/** What a ledger has done since the start: plain numbers, counted by batch and not by fact. */
+export class LedgerTally {
+  written = 0
+  /** By a recorder, such as a campaign that was deleted meanwhile. */
+  refused = 0
+  /** Because the queue was full. */
+  full = 0
+  /** Because the database could not be written. */
+  unavailable = 0
+  batches = 0
+  largestBatch = 0
+  /** Milliseconds of all transactions, and of the longest. */
+  commitTime = 0
+  longestCommit = 0
+  /** Batches by the milliseconds of their transaction: at most 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, and more. */
+  readonly commits = new Uint32Array(commitBounds.length + 1)
+  /** Facts written in each of the last sixty minutes, by the minute since the start. */
+  readonly #minutes = new Uint32Array(60)
+  #minute = 0
+
+  note(outcomes: Outcome[], milliseconds: number) {
+    let refused = 0
+    let unavailable = 0
+    for (const outcome of outcomes)
+      if ('error' in outcome) outcome.error instanceof LedgerUnavailable ? unavailable++ : refused++
+    const written = outcomes.length - refused - unavailable
+    this.refused += refused
+    this.unavailable += unavailable
+    this.written += written
+    this.batches++
+    this.largestBatch = Math.max(this.largestBatch, outcomes.length)
+    this.commitTime += milliseconds
+    this.longestCommit = Math.max(this.longestCommit, milliseconds)
+    const bucket = commitBounds.findIndex((bound) => milliseconds <= bound)
+    this.commits[bucket < 0 ? commitBounds.length : bucket]!++
+    this.#turn()
+    this.#minutes[this.#minute % 60]! += written
+  }
+
+  /** Facts written in each of the last minutes, at most sixty, the present one last. */
+  perMinute(): number[] {
+    this.#turn()
+    const minutes = Math.min(60, this.#minute + 1)
+    return Array.from(
+      { length: minutes },
+      (_, index) => this.#minutes[(this.#minute - minutes + 1 + index) % 60]!,
+    )
+  }
+
+  #turn() {
+    const minute = Math.floor(performance.now() / 60_000)
+    if (minute - this.#minute >= 60) this.#minutes.fill(0)
+    else for (let next = this.#minute + 1; next <= minute; next++) this.#minutes[next % 60] = 0
+    this.#minute = minute
+  }
+}
+export const commitBounds = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000]
+
 interface Options {
   db: Db
   /** How many facts may wait at once. */
@@ -70,6 +128,8 @@ export class Ledger {
   readonly #patientShare: number
   readonly #patience: number
   readonly #recorders = new Set<Recorder<never, unknown>>()
+  /** What it has done since the start. */
+  readonly tally = new LedgerTally()
   #queue: Waiting[] = []
   #patient: Waiting[] = []
   #inFlight = 0
@@ -88,6 +148,10 @@ export class Ledger {
     this.#patience = patience
   }
 
+  /** How many facts may wait at once. */
+  get capacity() {
+    return this.#capacity
+  }
   /** How many facts are not yet on disk. */
   get depth() {
     return this.#waiting + this.#inFlight
@@ -112,7 +176,10 @@ export class Ledger {
     return (fact) =>
       new Promise<Receipt>((resolve, reject) => {
         if (this.#closed) return reject(new LedgerUnavailable('Throughline is shutting down.'))
-        if (this.depth >= this.#capacity) return reject(new LedgerFull())
+        if (this.depth >= this.#capacity) {
+          this.tally.full++
+          return reject(new LedgerFull())
+        }
         if (!patient) this.#lastAtDoor = performance.now()
         queue().push({ recorder, patient, fact, resolve, reject } as unknown as Waiting)
         this.#running ??= this.#run()
@@ -130,7 +197,9 @@ export class Ledger {
       await this.#gather()
       const batch = [...this.#queue.splice(0, this.#batch), ...this.#patient.splice(0, this.#batch)]
       this.#inFlight = batch.length
+      const began = performance.now()
       const outcomes = await this.#write(batch)
+      this.tally.note(outcomes, performance.now() - began)
       this.#inFlight = 0
       this.#patient.unshift(...batch.splice(outcomes.length))
       batch.forEach((waiting, index) => {

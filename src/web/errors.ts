@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import type { NextFunction, Request, Response } from 'express'
 import type { Logger } from 'pino'
 import { isUnavailable } from '../database/errors.js'
 import { wantsFragment, wantsJson } from './render.js'
+import { requestId, routeLabel } from './request-log.js'
 
 /** An error that people read: a status and one or two plain sentences. */
 export class HttpError extends Error {
@@ -30,13 +30,19 @@ export function notFound(req: Request) {
  * The one place that tells an error. A page stays where it is when only a part of it was asked for; a fault of ours
  * says sorry in public and keeps its stack for the log, under the id that both show.
  */
-export function errorHandler(log: Logger) {
+export function errorHandler(
+  log: Logger,
+  { faulty }: { faulty?: (error: unknown, route: string) => void } = {},
+) {
   // Express knows an error handler by its four parameters.
   return (error: unknown, req: Request, res: Response, _next: NextFunction) => {
-    const request = randomBytes(4).toString('hex')
+    const request = requestId(res)
     const { status, title, message } = publicStory(error)
-    if (status >= 500)
-      log.error({ request, err: error, method: req.method, path: req.path }, 'request failed')
+    if (status >= 500) {
+      const route = routeLabel(req)
+      log.error({ request, err: error, method: req.method, route }, 'request failed')
+      if (status === 500) faulty?.(error, route)
+    }
     if (res.headersSent) return void res.destroy()
     res.status(status).set('Cache-Control', 'no-store')
     if (status === 503) res.set('Retry-After', '5')

@@ -14,6 +14,18 @@ export const number = (value: number | null) =>
 export const percent = (share: number | null, decimals = 2) =>
   share === null ? noValue : `${(share * 100).toFixed(decimals)}%`
 
+/** 840 kB, 3.2 MB, 41 GB: an amount of data in units of a thousand. */
+export function bytes(count: number) {
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  let unit = 0
+  let value = count
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000
+    unit++
+  }
+  return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
+}
+
 /** A word with its number: 1 person, 2 people. */
 export const plural = (count: number, one: string, many: string) =>
   `${number(count)} ${count === 1 ? one : many}`

@@ -16,21 +16,21 @@ beforeAll(async () => {
 afterAll(() => browser.close())
 
 /** Ends an attribute, an element, a script and a template; whatever runs or loads of it is a violation of the policy. */
-const payload = `x'"></textarea></script><img src=//evil.example/x onerror=alert(1)><script>alert(1)</script>{{7*7}}`
+const payload = `x'"></script><img src=//evil.example/x onerror=alert(1)>{{7*7}}`
 /** The same without what an address may not hold. */
 const inAddress = `https://paperboat.example/?a='"><script>alert(1)</script>`
 
 /** Everything that a program can tell us, and everything that a table can hold, is the payload. */
 async function poisoned() {
   const site = await aSite()
-  const { id: cid } = await aCampaign(site, { name: payload.slice(0, 80) })
+  const { id: cid } = await aCampaign(site, { name: payload })
   await anEvent(site, {
     cid,
     email: `"<script>alert(1)</script>"@fernmail.example`,
     domain: 'news.fernweh.example',
     link: inAddress,
     utm_content: payload,
-    eid: payload.slice(0, 60),
+    eid: payload,
     extra: payload,
     ua: `Mozilla/5.0 ${payload}`,
   }).catch(() => anEvent(site, { cid, utm_content: payload, extra: payload, ua: `Mozilla/5.0 ${payload}` }))
@@ -58,7 +58,7 @@ async function poisoned() {
     partner_id: (await aPartner(site, { name: payload, emails: payload })).id,
   })
   const offer = await anOffer(site, {
-    name: payload.slice(0, 120),
+    name: payload,
     type: payload,
     utm_source: payload,
     utm_campaign: payload,
@@ -132,7 +132,8 @@ it('runs nothing that somebody typed or sent, on any page', async () => {
     void dialog.dismiss()
   })
   page.on('request', (request) => {
-    if (request.url().includes('evil.example')) foreign.push(`${page.url()} asked for ${request.url()}`)
+    if (new URL(request.url()).hostname === 'evil.example')
+      foreign.push(`${page.url()} asked for ${request.url()}`)
   })
   await page.evaluateOnNewDocument(`
     globalThis.violations = []
@@ -151,12 +152,12 @@ it('runs nothing that somebody typed or sent, on any page', async () => {
         violations: globalThis.violations ?? [],
         injected: document.querySelectorAll('img[src*="evil.example"], script:not([src])').length,
         shown: document.documentElement.outerHTML.includes('evil.example'),
-        computed: document.body.innerText.includes('{{7*7}}') || !/x'"><\\/textarea><\\/script>.*49/.test(document.body.innerText),
+        computed: /onerror=alert(1)>49/.test(document.body.innerText),
       })`)) as { violations: string[]; injected: number; shown: boolean; computed: boolean }
-      if (found.shown) shown++
+      if (found.shown && asked === path) shown++
       for (const violation of found.violations) faults.push(`${asked.slice(0, 60)}: ${violation}`)
       if (found.injected > 0) faults.push(`${asked.slice(0, 60)}: an element came out of a text`)
-      if (!found.computed) faults.push(`${asked.slice(0, 60)}: a template ran`)
+      if (found.computed) faults.push(`${asked.slice(0, 60)}: a template ran`)
       for (const complaint of complaints.splice(0))
         if (/Content.Security.Policy|Refused/i.test(complaint))
           faults.push(`${asked.slice(0, 60)}: ${complaint}`)

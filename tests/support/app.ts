@@ -1,7 +1,7 @@
 import { copyFileSync, existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { pino } from 'pino'
+import { type Logger, pino } from 'pino'
 import supertest from 'supertest'
 import { onTestFinished } from 'vitest'
 import { createApp } from '../../src/app.js'
@@ -40,6 +40,7 @@ interface Options {
   env?: Record<string, string>
   clock?: ReturnType<typeof stoppedClock>
   ledger?: { capacity?: number; batch?: number; patience?: number }
+  log?: Logger
 }
 
 /** An empty database after all migrations: made once for all tests of a file, which begin with copies of it. */
@@ -63,6 +64,7 @@ export async function testApp({
   env = {},
   clock = stoppedClock(),
   ledger: ledgerOptions = {},
+  log = pino({ level: 'silent' }),
 }: Options = {}) {
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env })
   const path = join(dataDir, 'throughline.db')
@@ -71,7 +73,6 @@ export async function testApp({
   await migrate(db, { dataDir, now: clock.now })
   const readers = openReaders(path, { threads: 1 })
   const ledger = new Ledger({ db, ...ledgerOptions })
-  const log = pino({ level: 'silent' })
   const parts = await createApp({ config, db, readers, ledger, log, now: clock.now })
   let stopped = false
   async function stop() {
