@@ -5,6 +5,7 @@ import * as worthAWord from './0003-worth-a-word.js'
 import * as mailings from './0004-mailings.js'
 import * as promos from './0005-promos.js'
 import * as reports from './0006-reports.js'
+import * as reportSchedules from './0007-report-schedules.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -14,4 +15,5 @@ export const migrations: Record<string, Migration> = {
   '0004-mailings': mailings,
   '0005-promos': promos,
   '0006-reports': reports,
+  '0007-report-schedules': reportSchedules,
 }

@@ -86,10 +86,12 @@ import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
 import { reportRoom } from './reports/contact-room.js'
+import { openDeliveries } from './reports/deliveries.js'
 import { liveDoor } from './reports/live-door.js'
 import { openPress } from './reports/pdf/press.js'
 import { reportPages } from './reports/report-pages.js'
 import { openReports } from './reports/reports.js'
+import { schedulePages } from './reports/schedule-pages.js'
 import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -235,6 +237,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     views,
     now,
   })
+  const deliveries = openDeliveries({ db, reports, press, mailer, calendar: days, log, now })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -375,9 +378,11 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       press,
       seals: sealer(installationSecret(config.DATA_DIR)),
       baseUrl: config.BASE_URL,
+      calendar: days,
       now,
     }),
   )
+  app.use(schedulePages({ db, deliveries, mailer, calendar: days, log, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -425,6 +430,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
     { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
     { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'render and deliver reports', when: '* * * * *', run: () => deliveries.runDue() },
     { name: 'remove old choices and salts', when: '15 0 * * *', run: () => promos.cleanUp() },
   ]
   return {
@@ -442,5 +448,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     promos,
     reports,
     press,
+    deliveries,
+    mailer,
   }
 }

@@ -62,15 +62,26 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press } =
-    await createApp({
-      config,
-      db,
-      readers,
-      ledger,
-      log,
-      now,
-    })
+  const {
+    app,
+    setup,
+    jobs,
+    remover,
+    audience,
+    buttondown,
+    emailOctopus,
+    scoring,
+    promos,
+    press,
+    deliveries,
+  } = await createApp({
+    config,
+    db,
+    readers,
+    ledger,
+    log,
+    now,
+  })
 
   await promos.load()
   const server = httpServer(app)
@@ -88,6 +99,8 @@ async function start() {
   if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
   const again = await audience.eraseAgain()
   if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
+  // What was due while nothing ran does not wait for the next minute.
+  deliveries.runDue().catch((error) => log.error({ err: error }, 'reports that were due failed'))
   const running = startJobs(jobs, { log, timeZone: config.TIME_ZONE })
 
   const [signal] = await ended
@@ -105,6 +118,7 @@ async function start() {
     scoring.stop(),
     running.stop(),
     remover.stop(),
+    deliveries.stop(),
     press.close(),
   ])
   await ledger.close()

@@ -630,6 +630,58 @@ export interface Tables {
     views: Generated<number>
     last_viewed_at: Instant | null
   }
+  /** When a report is rendered by itself, see src/reports/schedule-rules.ts. */
+  report_schedules: {
+    id: Generated<number>
+    report_id: number
+    kind: 'weekly' | 'monthly' | 'after-mailing'
+    /** Weekly 1 (Monday) to 7, monthly 1 to 31, else the days after a mailing was sent. */
+    day: number
+    /** Of the day, on the clock of the reporting time zone. */
+    minute: number
+    /** E-mail addresses, one a line; empty: the rendering is archived, and that is all. */
+    recipients: Generated<string>
+    /** Only what is due after it counts: when it was made, changed or taken up again. */
+    since_at: Instant
+    paused_at: Instant | null
+    created_at: Instant
+    created_by: number | null
+  }
+  /** Each time that a schedule was due: noted before anything is done. */
+  report_runs: {
+    id: Generated<number>
+    /** null: the schedule is gone. */
+    schedule_id: number | null
+    report_id: number
+    due_at: Instant
+    /** As the schedule said when it was due. */
+    recipients: string
+    state: 'waiting' | 'rendered' | 'failed'
+    tries: Generated<number>
+    next_try_at: Instant
+    /** As of which instant it was begun to be rendered: by it a rendering is known again after a crash. */
+    render_at: Instant | null
+    rendering_id: number | null
+    ended_at: Instant | null
+    failure: Generated<string>
+  }
+  /** One rendering to one address. `sending` is noted before the letter is handed in. */
+  report_deliveries: {
+    id: Generated<number>
+    report_id: number
+    rendering_id: number
+    /** null: somebody sent it by hand. */
+    run_id: number | null
+    recipient: string
+    /** `unsure`: the process ended while it was being sent, and nobody knows how far it came. */
+    state: 'waiting' | 'sending' | 'sent' | 'failed' | 'unsure'
+    tries: Generated<number>
+    next_try_at: Instant
+    ended_at: Instant | null
+    failure: Generated<string>
+    created_at: Instant
+    created_by: number | null
+  }
 }
 
 /** `clicks` are by people or merely suspected ones, the first within ten minutes; the others stand beside. */

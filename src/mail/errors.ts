@@ -9,11 +9,14 @@ export class MailNotSet extends HttpError {
 
 /** The mail server could not be reached, or refused. */
 export class MailFailed extends HttpError {
-  /** @param lasting true where the same letter would be refused again */
-  constructor(
-    message: string,
-    readonly lasting: boolean,
-  ) {
+  /** True where the same letter would be refused again. */
+  readonly lasting: boolean
+  /** True where the whole letter was handed over and no answer came: it may be on its way, or not. */
+  readonly unsure: boolean
+
+  constructor(message: string, { lasting = false, unsure = false } = {}) {
     super(502, message, 'The e-mail was not sent')
+    this.lasting = lasting
+    this.unsure = unsure
   }
 }

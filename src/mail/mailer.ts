@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { PassThrough } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { Db } from '../database/open.js'
@@ -35,7 +36,8 @@ export function openMailer({ db, config, log, now }: Needs) {
           ? 'The password of the mail server was sealed under another secret. Enter it again in the settings, under Mail.'
           : 'No mail server is known. Enter one in the settings, under Mail, or set SMTP_URL and MAIL_FROM.',
       )
-    if (!isMailAddress(letter.to)) throw new MailFailed(`“${letter.to}” is no e-mail address.`, true)
+    if (!isMailAddress(letter.to))
+      throw new MailFailed(`“${letter.to}” is no e-mail address.`, { lasting: true })
     await handIn(server, letter)
     log.info({ subject: letter.subject, attachments: letter.attachments?.length ?? 0 }, 'e-mail sent')
   }
@@ -55,6 +57,18 @@ export function openMailer({ db, config, log, now }: Needs) {
       disableUrlAccess: true,
     })
     const from = readSender(server.from)!
+    let handedOver = false
+    transport.use('stream', (mail, done) => {
+      const watch = () =>
+        new PassThrough({
+          flush(end) {
+            handedOver = true
+            end()
+          },
+        })
+      mail.message.transform(watch as never)
+      done()
+    })
     try {
       await transport.sendMail({
         from,
@@ -68,7 +82,7 @@ export function openMailer({ db, config, log, now }: Needs) {
         ...(id ? { messageId: messageId(id, to, from.address) } : {}),
       })
     } catch (error) {
-      throw failure(error as SmtpError, server)
+      throw failure(error as SmtpError, server, handedOver)
     } finally {
       transport.close()
     }
@@ -95,36 +109,39 @@ interface SmtpError extends Error {
 }
 
 /** What went wrong as a sentence, with the mail server's own words, from which the password is taken out. */
-function failure({ code = '', response, responseCode = 0, message }: SmtpError, server: MailServer) {
+function failure(error: SmtpError, server: MailServer, handedOver: boolean) {
+  const { code = '', response, responseCode = 0, message } = error
   const at = `${server.host}:${server.port}`
   const said = withoutPassword(response ?? '', server.password)
   const words = said ? ` It said: ${said.slice(0, 300)}` : ''
   if (code === 'EAUTH')
-    return new MailFailed(`The mail server ${at} did not take the user name and the password.${words}`, false)
-  if (code === 'EDNS' || /ENOTFOUND|EAI_AGAIN/.test(message))
-    return new MailFailed(`There is no machine named ${server.host}, or its name cannot be looked up.`, false)
+    return new MailFailed(`The mail server ${at} did not take the user name and the password.${words}`)
   if (code === 'ETLS')
     return new MailFailed(
       `The mail server ${at} offers no TLS by STARTTLS. Choose another way to secure the connection.`,
-      false,
     )
   if (responseCode >= 400)
-    return new MailFailed(`The mail server ${at} refused the e-mail.${words}`, responseCode >= 500)
-  if (code === 'ETIMEDOUT')
+    return new MailFailed(`The mail server ${at} refused the e-mail.${words}`, {
+      lasting: responseCode >= 500,
+    })
+  if (handedOver)
     return new MailFailed(
-      `The mail server ${at} did not answer in time. Check the port and a firewall.`,
-      false,
+      `The mail server ${at} broke off after it was handed the e-mail, and did not say that it took it. It may have arrived or not.`,
+      { unsure: true },
     )
+  if (code === 'EDNS' || /ENOTFOUND|EAI_AGAIN/.test(message))
+    return new MailFailed(`There is no machine named ${server.host}, or its name cannot be looked up.`)
+  if (code === 'ETIMEDOUT')
+    return new MailFailed(`The mail server ${at} did not answer in time. Check the port and a firewall.`)
   if (/certificate|self.signed/i.test(message))
-    return new MailFailed(`The certificate of the mail server ${at} does not hold.`, false)
+    return new MailFailed(`The certificate of the mail server ${at} does not hold.`)
   if (/wrong version number|packet length/i.test(message))
     return new MailFailed(
       `The mail server ${at} does not begin with TLS. Choose STARTTLS, or the port for TLS.`,
-      false,
     )
   if (/ECONNREFUSED/.test(message))
-    return new MailFailed(`Nothing listens at ${at}. Check the host and the port.`, false)
-  return new MailFailed(`The connection to the mail server ${at} broke off.${words}`, false)
+    return new MailFailed(`Nothing listens at ${at}. Check the host and the port.`)
+  return new MailFailed(`The connection to the mail server ${at} broke off.${words}`)
 }
 
 /** A server that repeats what it was told must not bring the password onto a page or into the log. */

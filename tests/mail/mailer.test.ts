@@ -109,6 +109,16 @@ describe('the mailer', () => {
     })
   })
 
+  it('says when nobody knows whether a letter was taken', async () => {
+    const server = await aMailServer({ silent: true })
+    const { send } = await aMailer({ SMTP_HOST: '127.0.0.1', SMTP_PORT: String(server.port) })
+    await expect(send(letter)).rejects.toMatchObject({
+      message: expect.stringContaining('It may have arrived or not.'),
+      unsure: true,
+      lasting: false,
+    })
+  })
+
   it('insists on STARTTLS where that was chosen', async () => {
     const server = await aMailServer()
     const { send } = await aMailer({

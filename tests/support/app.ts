@@ -66,6 +66,7 @@ export async function testApp({
       parts.buttondown.stop(),
       parts.emailOctopus.stop(),
       parts.scoring.stop(),
+      parts.deliveries.stop(),
       parts.press.close(),
     ])
     await ledger.close()

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { type ParsedMail, simpleParser } from 'mailparser'
 import { SMTPServer } from 'smtp-server'
 import { onTestFinished } from 'vitest'
@@ -15,9 +15,12 @@ export const refusal = (code: number, message: string) =>
 export async function aMailServer({
   login,
   refuse = () => null,
+  silent = false,
 }: {
   login?: { user: string; password: string }
   refuse?: (to: string) => Error | null
+  /** It takes each letter and hangs up without a word. */
+  silent?: boolean
 } = {}) {
   const letters: (ParsedMail & { recipients: string[] })[] = []
   const server = new SMTPServer({
@@ -35,11 +38,17 @@ export async function aMailServer({
     },
     onData(stream, { envelope }, done) {
       simpleParser(stream).then((letter) => {
+        if (silent) return hangUp()
         letters.push(Object.assign(letter, { recipients: envelope.rcptTo.map(({ address }) => address) }))
         done()
       }, done)
     },
   })
+  const sockets = new Set<Socket>()
+  server.server.on('connection', (socket: Socket) => sockets.add(socket))
+  const hangUp = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   server.on('error', () => undefined) // a client that hangs up
   server.listen(0, '127.0.0.1')
   await once(server.server, 'listening')

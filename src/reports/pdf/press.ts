@@ -9,17 +9,20 @@ import { readAsset } from '../../web/assets.js'
 import { findBrowser, fontsBeside, NoBrowser, quietArguments } from './browser.js'
 import { PressBusy, PressFailed, PressTimeout, PressUnavailable } from './errors.js'
 import { Turns } from './queue.js'
-import { type Paper, runningLines } from './running-lines.js'
 
 /** One report to print. */
 export interface Order {
-  /** A whole document. Its assets are `data:` addresses, paths below /static, or `assets`. */
+  /**
+   * A whole document. Its assets are `data:` addresses, paths below /static, or `assets`. Margins and running lines are
+   * its own, in `@page`.
+   */
   html: string
   title: string
   /** A language tag, such as `en`. */
   lang: string
-  paper: Paper
-  /** Stands at the foot of every page. */
+  /** The paper, unless the document's `@page` says another. */
+  paper: 'A4' | 'Letter'
+  /** For the log. */
   reportId: string
   /** What else the document may ask for, by its path, such as `/logo.png`. */
   assets?: ReadonlyMap<string, { type: string; body: Buffer }>
@@ -45,8 +48,9 @@ const shuttingDown = 'The server is shutting down.'
 /** No such machine exists (RFC 6761), and nobody is asked for it: every request of the page is answered here. */
 const origin = 'http://report.invalid'
 
-/** Nothing runs, nothing is framed, nothing is sent; what may be fetched is decided request by request. */
+/** Nothing runs, leads away, is framed or sent; what may be fetched is decided request by request. */
 const policy = [
+  'sandbox allow-same-origin',
   "default-src 'none'",
   "style-src 'unsafe-inline' *",
   'img-src data: *',
@@ -355,15 +359,11 @@ async function printPage(page: Page, order: Order, log: Logger): Promise<Buffer>
 
   await page.goto(`${origin}/`, { waitUntil: 'load', timeout: 0 })
   // Scripts of the page are off; what we evaluate ourselves is not.
-  const sheet = runningLines({ title, reportId, paper })
-  await page.evaluate(`{
-    document.title = ${JSON.stringify(title)}
-    document.documentElement.lang = ${JSON.stringify(lang)}
-    const sheet = document.createElement('style')
-    sheet.textContent = ${JSON.stringify(sheet)}
-    document.head.append(sheet)
-  }`)
+  await page.evaluate(
+    `document.title = ${JSON.stringify(title)}; document.documentElement.lang = ${JSON.stringify(lang)}`,
+  )
   const pdf = await page.pdf({
+    format: paper === 'A4' ? 'a4' : 'letter',
     preferCSSPageSize: true,
     printBackground: true,
     tagged: true,
