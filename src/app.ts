@@ -110,10 +110,13 @@ import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { reportRoom } from './reports/contact-room.js'
+import { openDeliveries } from './reports/deliveries.js'
 import { liveDoor } from './reports/live-door.js'
 import { openPress } from './reports/pdf/press.js'
 import { reportPages } from './reports/report-pages.js'
 import { openReports } from './reports/reports.js'
+import { schedulePages } from './reports/schedule-pages.js'
 import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
@@ -158,6 +161,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements, { patient: true })
   rooms.enter(deliveriesRoom(spellingsOf, { readByIds: ['buttondown'] }))
+  rooms.enter(reportRoom())
   const scoring = scorer({
     db,
     readers,
@@ -449,6 +453,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     views,
     now,
   })
+  const deliveries = openDeliveries({ db, reports, press, mailer, calendar: days, log, now })
   app.use(securityHeaders(config))
   app.use(
     docsPages({
@@ -612,10 +617,12 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       press,
       seals: sealer(installationSecret(config.DATA_DIR)),
       baseUrl: config.BASE_URL,
+      calendar: days,
       now,
     }),
   )
   app.use(backupPages({ db, jobs, backups, config, now }))
+  app.use(schedulePages({ db, deliveries, mailer, calendar: days, log, now }))
   app.use(
     glossaryPages({
       chapters: [
@@ -631,6 +638,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(notFound)
   app.use(errorHandler(log, { faulty: faults.add }))
 
+  jobs.enter({
+    name: 'deliver-reports',
+    title: 'Render and deliver reports',
+    what: 'Renders the reports whose schedule is due, archives them and sends them, and tries again what failed.',
+    schedule: '* * * * *',
+    run: () => deliveries.runDue(),
+  })
   return {
     app,
     setup,
@@ -650,6 +664,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     faults,
     reports,
     press,
+    deliveries,
+    mailer,
   }
 }
 

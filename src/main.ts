@@ -61,15 +61,27 @@ async function start() {
   const readers = openReaders(path)
   const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
-  const { app, setup, jobs, remover, audience, buttondown, emailOctopus, scoring, promos, press, faults } =
-    await createApp({
-      config,
-      db,
-      readers,
-      ledger,
-      log,
-      now,
-    })
+  const {
+    app,
+    setup,
+    jobs,
+    remover,
+    audience,
+    buttondown,
+    emailOctopus,
+    scoring,
+    promos,
+    press,
+    deliveries,
+    faults,
+  } = await createApp({
+    config,
+    db,
+    readers,
+    ledger,
+    log,
+    now,
+  })
 
   await promos.load()
   const server = httpServer(app)
@@ -87,6 +99,8 @@ async function start() {
   if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
   const again = await audience.eraseAgain()
   if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
+  // What was due while nothing ran does not wait for the next minute.
+  deliveries.runDue().catch((error) => log.error({ err: error }, 'reports that were due failed'))
   await jobs.start()
 
   const [signal] = await ended
@@ -104,6 +118,7 @@ async function start() {
     scoring.stop(),
     jobs.stop(),
     remover.stop(),
+    deliveries.stop(),
     press.close(),
   ])
   await faults.keep(db).catch(() => {}) // the database may be what is at fault

@@ -128,6 +128,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       })
       log.info({ report: run.report_id, rendering }, 'report rendered on schedule')
     } catch (error) {
+      if (stopped) return // the next process carries it on
       const failure = sentenceOf(error)
       const pause = pauses[run.tries]
       log.warn({ report: run.report_id, err: error }, 'report could not be rendered on schedule')
@@ -167,6 +168,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
         id: `report-delivery-${id}`,
       })
     } catch (error) {
+      if (stopped && was === 'waiting') return // nothing was under way: the next process sends it
       const failure = sentenceOf(error)
       log.warn({ report: delivery.report_id, delivery: id, failure }, 'report could not be delivered')
       const isUnsure = error instanceof MailFailed && error.unsure

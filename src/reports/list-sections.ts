@@ -34,7 +34,7 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
       const by = range === 'all' ? 'month' : range === '365' ? 'week' : unitsOf[range][0]
       const [growth, sizes] = await Promise.all([
         growthOverTime(readers, calendar, { range, by, now, tag: 0, list: id }),
-        listSizes(readers, id, now),
+        listSizes({ readers, calendar, now }, id),
       ])
       const points = growth.points.filter(({ on }) => on >= found.period.from && on <= found.period.to)
       const [joined, left] = [sum(points, 'joined'), sum(points, 'left')]
@@ -44,7 +44,7 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
         id,
         name,
         subscribed: sizes.subscribed,
-        engagement: engagementRate(sizes),
+        engagement: engagementRate(sizes, { machines: false }),
         joined,
         left,
         churn: before > 0 ? left / before : null,
@@ -189,13 +189,13 @@ export async function engagedSection({ readers, now, found, f }: Making) {
   if (rows.length === 0) return { section: section('engaged', 'Nobody has a score yet'), people: [] }
   return {
     section: section('engaged', `The ${f.number(rows.length)} most engaged contacts`, {
-      people: rows.map(({ id, score, opens, clicks }) => ({
-        contact: id,
+      people: rows.map(({ score, opens, clicks }, index) => ({
+        place: index + 1,
         cells: [Math.round(score!), opens, clicks],
       })),
       notes: ['Personal data: names and addresses. Whoever is erased leaves this table too.'],
     }),
-    people: rows.map(({ id, name, email }) => ({ contact_id: id, name, email })),
+    people: rows.map(({ id, name, email }, index) => ({ place: index + 1, contact_id: id, name, email })),
   }
 }
 

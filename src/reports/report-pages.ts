@@ -5,17 +5,20 @@ import { tell } from '../accounts/sessions.js'
 import type { Db } from '../database/open.js'
 import { textsOf } from '../partners/forms.js'
 import type { sealer } from '../secret.js'
+import type { Calendar } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { findPicture, getRendering, listRenderings, type Rendering } from './archive.js'
 import { createReport, deleteReport, saveTemplate, setReportArchived } from './commands.js'
 import { definitionOf } from './definition.js'
+import { deliveriesOf, troubles } from './deliveries.js'
 import { drawReport } from './drawing.js'
 import { createLink, LinkForm, linkDays, listLinks, revokeLink } from './live-links.js'
 import type { Press } from './pdf/press.js'
 import { pdfShelf } from './pdf-shelf.js'
 import { getReport, listReports, type Report } from './queries.js'
 import { fileNameOf, lookOf, type Reports, titleOf } from './reports.js'
+import { listSchedules } from './schedules.js'
 import { templates } from './templates.js'
 
 interface Needs {
@@ -25,16 +28,27 @@ interface Needs {
   /** Keeps the addresses of live links. */
   seals: ReturnType<typeof sealer>
   baseUrl: string
+  calendar: Calendar
   now: () => number
 }
 
 /** `/reports`: all reports; one of them with what was rendered of it; and each rendering as a page. */
-export function reportPages({ db, reports, press, seals, baseUrl, now }: Needs) {
+export function reportPages({ db, reports, press, seals, baseUrl, calendar, now }: Needs) {
   const routes = Router()
   const shelf = pdfShelf({ reports, press })
 
   routes.get('/reports', async (_req, res) => {
-    const lines = (await listReports(db)).map((line) => ({ ...line, templateLabel: labelOf(line.template) }))
+    const [all, schedules, trouble] = await Promise.all([
+      listReports(db),
+      listSchedules({ db, calendar, now }),
+      troubles(db, now()),
+    ])
+    const lines = all.map((line) => ({
+      ...line,
+      templateLabel: labelOf(line.template),
+      schedules: schedules.filter((schedule) => schedule.report_id === line.id),
+      trouble: trouble.get(line.id) ?? 0,
+    }))
     res.render('reports/index', {
       room: 'reports',
       reports: lines.filter(({ archived_at }) => archived_at === null),
@@ -52,8 +66,10 @@ export function reportPages({ db, reports, press, seals, baseUrl, now }: Needs) 
     typed: Record<string, string>,
     errors: FormErrors,
   ) {
-    const [renderings, links] = await Promise.all([
+    const [renderings, schedules, delivered, links] = await Promise.all([
       listRenderings(db, report.id),
+      listSchedules({ db, calendar, now }, report.id),
+      deliveriesOf(db, report.id),
       listLinks({ db, seals, baseUrl }, report.id, now()),
     ])
     res.set('Cache-Control', 'no-store').render('reports/report', {
@@ -61,6 +77,8 @@ export function reportPages({ db, reports, press, seals, baseUrl, now }: Needs) 
       report,
       templateLabel: labelOf(report.template),
       renderings,
+      schedules,
+      ...delivered,
       links,
       linkDays,
       values: { rendering: '0', days: '30', password: '', name: '', ...typed },

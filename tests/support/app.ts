@@ -84,6 +84,7 @@ export async function testApp({
       parts.emailOctopus.stop(),
       parts.scoring.stop(),
       parts.jobs.stop(),
+      parts.deliveries.stop(),
       parts.press.close(),
     ])
     await ledger.close()
