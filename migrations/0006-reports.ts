@@ -50,10 +50,11 @@ create table report_renderings (
 
 create table report_people (
   rendering_id integer not null references report_renderings (id),
+  place integer not null,
   contact_id integer not null,
   name text not null,
   email text not null,
-  primary key (rendering_id, contact_id)
+  primary key (rendering_id, place)
 ) strict, without rowid;
 
 create index report_people_of_contact on report_people (contact_id);

@@ -85,6 +85,7 @@ import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { reportRoom } from './reports/contact-room.js'
 import { openDeliveries } from './reports/deliveries.js'
 import { liveDoor } from './reports/live-door.js'
 import { openPress } from './reports/pdf/press.js'
@@ -133,6 +134,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements, { patient: true })
   rooms.enter(deliveriesRoom(spellingsOf))
+  rooms.enter(reportRoom())
   const scoring = scorer({
     db,
     readers,

@@ -603,7 +603,14 @@ export interface Tables {
     data: string
   }
   /** Whom a rendering names, apart from its data: an erasure takes them out of the archive. */
-  report_people: { rendering_id: number; contact_id: number; name: string; email: string }
+  report_people: {
+    rendering_id: number
+    /** Their place in the rendering's table, from 1. */
+    place: number
+    contact_id: number
+    name: string
+    email: string
+  }
   /** Addresses under which strangers may read a report. */
   report_links: {
     id: Generated<number>

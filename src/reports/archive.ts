@@ -17,7 +17,7 @@ export interface Rendering {
   renderedAt: number
   madeBy: 'hand' | 'schedule'
   data: ReportData
-  /** Whom it names, by contact. Whoever was erased since is not among them. */
+  /** Whom it names, by their place. Whoever was erased since is not among them. */
   people: Map<number, { name: string; email: string }>
   hasLogo: boolean
 }
@@ -102,7 +102,7 @@ export async function getRendering(
     throw new HttpError(500, 'This rendering was archived by a newer version of Throughline.')
   const people = await db
     .selectFrom('report_people')
-    .select(['contact_id', 'name', 'email'])
+    .select(['place', 'name', 'email'])
     .where('rendering_id', '=', row.id)
     .execute()
   return {
@@ -114,7 +114,7 @@ export async function getRendering(
     renderedAt: row.rendered_at,
     madeBy: row.made_by,
     data,
-    people: new Map(people.map(({ contact_id, ...person }) => [contact_id, person])),
+    people: new Map(people.map(({ place, ...person }) => [place, person])),
     hasLogo: row.picture !== null,
   }
 }

@@ -266,7 +266,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
   async function previewOf(definition: ReportDefinition) {
     try {
       const computed = await reports.compute(definition)
-      const people = new Map(computed.people.map(({ contact_id, ...person }) => [contact_id, person]))
+      const people = new Map(computed.people.map(({ place, ...person }) => [place, person]))
       const title = definition.title || 'The title comes here'
       return {
         ...drawReport({ data: { ...computed.data, title }, people }),

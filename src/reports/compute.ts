@@ -63,7 +63,7 @@ export interface Sources {
 export interface Computed {
   data: ReportData
   logo: { type: string; bytes: Buffer } | null
-  people: { contact_id: number; name: string; email: string }[]
+  people: { place: number; contact_id: number; name: string; email: string }[]
   /** The verdict and the commentary that the numbers themselves would give. */
   drafts: { verdict: string; commentary: string }
 }

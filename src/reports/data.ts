@@ -123,8 +123,8 @@ export interface Section {
   tables: Table[]
   /** Side by side where there is room. */
   columns?: { heading: string; paragraphs: string[]; items: string[] }[]
-  /** Ids of contacts whom it names; who they are is kept apart, so that they can be erased. */
-  people?: { contact: number; cells: Cell[] }[]
+  /** People whom it names, by their place; who they are is kept apart, so that they can be erased. */
+  people?: { place: number; cells: Cell[] }[]
   /** In small type below. */
   notes: string[]
 }

@@ -93,8 +93,8 @@ export const peopleTable = (rows: NonNullable<Section['people']>, people: Render
     { label: 'Opens', as: 'number' },
     { label: 'Clicks', as: 'number' },
   ],
-  rows: rows.map(({ contact, cells }) => {
-    const person = people.get(contact)
+  rows: rows.map(({ place, cells }) => {
+    const person = people.get(place)
     return {
       cells: [
         person ? person.name || person.email : 'erased since',

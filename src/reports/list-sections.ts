@@ -189,13 +189,13 @@ export async function engagedSection({ readers, now, found, f }: Making) {
   if (rows.length === 0) return { section: section('engaged', 'Nobody has a score yet'), people: [] }
   return {
     section: section('engaged', `The ${f.number(rows.length)} most engaged contacts`, {
-      people: rows.map(({ id, score, opens, clicks }) => ({
-        contact: id,
+      people: rows.map(({ score, opens, clicks }, index) => ({
+        place: index + 1,
         cells: [Math.round(score!), opens, clicks],
       })),
       notes: ['Personal data: names and addresses. Whoever is erased leaves this table too.'],
     }),
-    people: rows.map(({ id, name, email }) => ({ contact_id: id, name, email })),
+    people: rows.map(({ id, name, email }, index) => ({ place: index + 1, contact_id: id, name, email })),
   }
 }
 

@@ -10,7 +10,7 @@ import type { curveBook } from '../mailings/mailing-usual.js'
 import { leastForBand, usualMailings } from '../mailings/mailing-usual.js'
 import type { Mailing } from '../mailings/queries.js'
 import { known, type RateName } from '../mailings/statistics.js'
-import type { Calendar } from '../web/calendar.js'
+import { type Calendar, hourLength } from '../web/calendar.js'
 import { type Chart, type Section, section, type Table, type TableRow } from './data.js'
 import type { ReportFormats } from './locales.js'
 import { type MailingSums, sumsOf } from './mailing-numbers.js'
@@ -108,11 +108,14 @@ const hours = Float64Array.from({ length: 73 }, (_, hour) => hour)
 const hourTicks = [0, 12, 24, 36, 48, 60, 72].map((x) => ({ x, label: `${x} h` }))
 
 /** The people who clicked (or opened) in the first 72 hours, as a share of the delivered, beside what is usual. */
-export async function curveSection({ found, curves, f }: Making): Promise<Section | null> {
+export async function curveSection({ found, curves, now, f }: Making): Promise<Section | null> {
   const { mailings, earlier } = found
   const drawn = mailings.some((mailing) => (numberOf(mailing, 'clicked') ?? 0) > 0) ? 'clicks' : 'opens'
-  const told = mailings.filter((mailing) => mailing.sent_at !== null && mailing.people.delivered > 0)
-  if (told.length === 0) return null
+  const sent = mailings.filter((mailing) => mailing.sent_at !== null && mailing.people.delivered > 0)
+  if (sent.length === 0) return null
+  // Together they are known as far as the youngest has come: where others have come all the way, it is left out.
+  const grown = sent.filter(({ sent_at }) => now - sent_at! >= 72 * hourLength)
+  const told = grown.length > 0 ? grown : sent
   const [own, others] = await Promise.all([curves.curvesOf(told, drawn), curves.curvesOf(earlier, drawn)])
   const ownShares = together([...own.values()], hours)
   const band = usualBand([...others.values()], {
@@ -169,12 +172,18 @@ export async function curveSection({ found, curves, f }: Making): Promise<Sectio
   }
   return section('curve', heading, {
     charts: [chart],
-    notes:
-      earlier.length > 0 && earlier.length < leastForBand
+    notes: [
+      ...(told.length < sent.length
+        ? [
+            `${capital(counted(sent.length - told.length, 'mailing is', 'mailings are', f.number))} younger than 72 hours and not in this picture.`,
+          ]
+        : []),
+      ...(earlier.length > 0 && earlier.length < leastForBand
         ? [
             `Only ${counted(earlier.length, 'mailing', 'mailings', f.number)} before: too few to say what is usual.`,
           ]
-        : [],
+        : []),
+    ],
   })
 }
 

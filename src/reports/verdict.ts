@@ -278,7 +278,7 @@ function campaignDraft({ campaigns, domains, before }: Numbers, f: ReportFormats
     const each = Math.round(1 / own)
     const compared = comparedWords(own, before?.conversionRate ?? null, f)
     sentences.push(
-      `${each <= 1 ? 'Nearly each click' : `One click in ${f.number(each)}`} became a conversion${compared === '' ? '' : `, ${compared} your earlier campaigns`}.`,
+      `${each <= 1 ? 'Nearly each click' : `One click in ${f.number(each)}`} became a conversion${compared === '' ? '' : `, ${compared} your earlier ${before!.campaigns === 1 ? 'campaign' : 'campaigns'}`}.`,
     )
   }
   if (domains.length > 1) sentences.push(`${domainHeading(domains, f)}.`)

@@ -331,6 +331,30 @@ it('goes on telling events through the door', async () => {
   expect((await told()).map(({ kind }) => kind)).toEqual([1, 2, 3, 1])
 })
 
+it('has reports of a partner, each rendered once', async () => {
+  const { db, reports } = await aDemo()
+  const rows = await db
+    .selectFrom('report_renderings')
+    .innerJoin('reports', 'reports.id', 'report_renderings.report_id')
+    .select(['report_renderings.id', 'reports.title', 'template', 'number'])
+    .orderBy('report_renderings.id')
+    .execute()
+  expect(rows.map(({ title, template, number }) => [title, template, number])).toEqual([
+    ['The readers of Slow Mornings', 'list', 1],
+    ['Autumn Reading List', 'campaign', 1],
+  ])
+  const { data } = await reports.rendering(rows[1]!.id)
+  expect(data.partner?.name).toBe('Paperboat')
+  expect(data.verdict!.tiles).toHaveLength(6)
+  for (const { value, own } of data.verdict!.tiles) {
+    expect(value).toBeGreaterThan(0)
+    expect(own).toBeGreaterThan(0)
+  }
+  expect(data.sections.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['curve', 'domains', 'method']),
+  )
+})
+
 it('has partners whose projects own campaigns, mailings and the list', async () => {
   const { db } = await aDemo()
   const partners = await db

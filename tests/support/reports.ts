@@ -1,6 +1,11 @@
+import type supertest from 'supertest'
 import { createReport } from '../../src/reports/commands.js'
 import { emptyDefinition, type ReportDefinition } from '../../src/reports/definition.js'
+import { type SectionName, sectionNames } from '../../src/reports/templates.js'
 import type { TestApp } from './app.js'
+
+/** All sections there are, switched on. */
+export const everySection = sectionNames.map((name) => ({ name, on: true }))
 
 /** A report; say only what the test is about. */
 export async function aReportOf(
@@ -18,6 +23,25 @@ export async function aReportOf(
   }
   const { id } = await createReport(db, definition, { by: null, now: clock.now() })
   return { id, definition }
+}
+
+/** Renders a report as a schedule does, and opens its page as somebody who has logged in. */
+export async function rendered(
+  { reports }: Pick<TestApp, 'reports'>,
+  http: Pick<ReturnType<typeof supertest.agent>, 'get'>,
+  report: number,
+) {
+  const rendering = await reports.render(report, {})
+  const at = `/reports/${report}/renderings/${rendering.number}`
+  const page = (await http.get(at).expect(200)).text
+  return { rendering, at, page }
+}
+type Rendered = Awaited<ReturnType<typeof rendered>>['rendering']
+
+export function sectionOf({ data }: Rendered, name: SectionName) {
+  const found = data.sections.find((section) => section.name === name)
+  if (!found) throw new Error(`The report has no section ${name}.`)
+  return found
 }
 
 /** The raw number that stands on a page under an id. */

@@ -18,6 +18,7 @@ import { dice, inviteReaders } from './readers.js'
 import { recordCampaigns, recordHistory } from './record.js'
 import { annotate, recordNewsletter, scoreEverybody } from './record-newsletter.js'
 import { recordProvider } from './record-provider.js'
+import { recordReports } from './reports.js'
 import { stories } from './stories.js'
 import { inviteSubscribers } from './subscribers.js'
 
@@ -36,7 +37,8 @@ interface Wish {
 
 /**
  * Makes the data of the demo: one account, the campaigns of the stories and four months of judged and counted events,
- * a newsletter with eight months of subscribers and engagements, and partners whose projects some of it belongs to.
+ * a newsletter with eight months of subscribers and engagements, partners whose projects some of it belongs to, and their
+ * reports.
  * A database that was in the folder is thrown away.
  * @returns the campaigns' ids in the order of the stories, everybody who reads, the number of events, and what the
  * provider's webhook needs to know to go on
@@ -72,6 +74,7 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
     await recordProvider({ ...audience, subscribers, deeds, recorded })
     await recordPartners({ ...needs, stories, campaigns })
     const promos = await recordPromos({ ...needs, networks, dice: dice(seed + 2), readers })
+    await recordReports({ ...needs, path })
     while ((await searchIndex({ db }).run()) > 0);
     const newest = { id: recorded.issueIds[issues.length - 1]!, links: issues.at(-1)!.links }
     return {

@@ -1,0 +1,78 @@
+import { campaignKind } from '../../campaigns/tied-kind.js'
+import type { Db } from '../../database/open.js'
+import { openReaders } from '../../database/readers.js'
+import { curveBook } from '../../mailings/mailing-usual.js'
+import { listKind, mailingKind } from '../../mailings/tied-kinds.js'
+import { TiedKinds } from '../../partners/kinds.js'
+import { offerDirectory } from '../../promos/directory.js'
+import { offerKind } from '../../promos/tied-kind.js'
+import { archive } from '../../reports/archive.js'
+import { createReport } from '../../reports/commands.js'
+import { computeReport } from '../../reports/compute.js'
+import { emptyDefinition, type ReportDefinition } from '../../reports/definition.js'
+import type { Calendar } from '../../web/calendar.js'
+import { dateFormats } from '../../web/formats.js'
+
+interface Needs {
+  db: Db
+  /** The database's file, whose data is all there by now. */
+  path: string
+  calendar: Calendar
+  /** Who makes the reports. */
+  account: number
+  now: number
+}
+
+/** Writes the reports that Paperboat gets: its autumn campaign, rendered just now, and how the newsletter's list does. */
+export async function recordReports({ db, path, calendar, account, now }: Needs) {
+  const project = await db
+    .selectFrom('projects')
+    .innerJoin('partners', 'partners.id', 'projects.partner_id')
+    .select(['projects.id', 'partner_id'])
+    .where('projects.name', '=', 'Autumn reading')
+    .executeTakeFirstOrThrow()
+  const common = { preparedBy: 'Maren Lindqvist', partner: project.partner_id }
+  const subjects = { ...emptyDefinition('campaign').subjects, project: project.id }
+  const definitions: ReportDefinition[] = [
+    {
+      ...emptyDefinition('list'),
+      ...common,
+      title: 'The readers of Slow Mornings',
+      subtitle: 'Who joined, who left, and who reads',
+      period: { kind: 'days', days: 90, from: '', to: '' },
+      subjects,
+    },
+    {
+      ...emptyDefinition('campaign'),
+      ...common,
+      title: 'Autumn Reading List',
+      subtitle: 'What the campaign led to',
+      subjects,
+      nextSteps: [
+        'Repeat the hero in the letter that converts best; book its closing line as well.',
+        'Ask the placements that stay behind for another place in the letter, or leave them out next time.',
+        'Send the next letter at the hour at which this one was clicked most.',
+      ].join('\n'),
+    },
+  ]
+  const readers = openReaders(path, { threads: 1 })
+  try {
+    const kinds = new TiedKinds()
+    for (const kind of [
+      campaignKind(),
+      mailingKind({ dates: dateFormats(calendar) }),
+      listKind(),
+      offerKind(),
+    ])
+      kinds.enter(kind)
+    const clock = () => now
+    const directory = offerDirectory({ db, readers, calendar, now: clock })
+    const sources = { db, readers, kinds, calendar, directory, curves: curveBook({ readers, now: clock }) }
+    for (const definition of definitions) {
+      const { id } = await createReport(db, definition, { by: account, now })
+      await archive(db, id, await computeReport(sources, definition, now), { at: now, by: account })
+    }
+  } finally {
+    await readers.destroy()
+  }
+}
