@@ -13,7 +13,7 @@ RUN npm prune --omit=dev
 # What runs: Node, the distribution's Chromium with fonts for reports, the compiled program and what it serves.
 FROM node:24-bookworm-slim
 RUN apt-get update \
- && apt-get install --yes --no-install-recommends chromium fonts-liberation fonts-noto-core fonts-noto-color-emoji \
+ && apt-get install --yes --no-install-recommends chromium fonts-liberation fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /app
 COPY --from=build /app/package.json ./
@@ -28,7 +28,8 @@ ENV NODE_ENV=production \
     HOST=0.0.0.0 \
     PORT=3000 \
     DATA_DIR=/data \
-    PUPPETEER_EXECUTABLE_PATH=/usr/bin/chromium
+    PUPPETEER_EXECUTABLE_PATH=/usr/bin/chromium \
+    PDF_SANDBOX=if-possible
 USER node
 VOLUME /data
 EXPOSE 3000

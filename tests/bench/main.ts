@@ -29,6 +29,7 @@ import {
   timeAnalytics,
 } from './promos.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
+import { printReports, type Reported, reportDatabase } from './reports.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
 const parts = [
@@ -43,6 +44,7 @@ const parts = [
   'mailings',
   'promos',
   'arithmetic',
+  'reports',
 ]
 const { values: options } = parseArgs({
   options: {
@@ -74,6 +76,8 @@ interface Size {
   mailed: Mailed
   arithmetic: ArithmeticSize
   promos: PromoFilling
+  /** What a report is about, and how many are printed one after the other and at once. */
+  reports: Reported
   /** For how long, in milliseconds, the database is locked under the redirects. */
   locked: number
 }
@@ -100,6 +104,7 @@ const sizes: Record<'small' | 'full', Size> = {
     },
     arithmetic: { mailings: 1_000, snapshots: 30 },
     promos: { offers: 20, texts: 4, impressions: 10_000, clicks: 1_000 },
+    reports: { events: 2_000, people: 200, mailings: 20, snapshots: 10, after: 2, atOnce: 3 },
     locked: 1_000,
   },
   full: {
@@ -123,6 +128,7 @@ const sizes: Record<'small' | 'full', Size> = {
     },
     arithmetic: { mailings: 100_000, snapshots: 30 },
     promos: { offers: 1_000, texts: 20, impressions: 1_000_000, clicks: 100_000 },
+    reports: { events: 1_000_000, people: 100_000, mailings: 20, snapshots: 200, after: 40, atOnce: 20 },
     locked: 10_000,
   },
 }
@@ -741,6 +747,52 @@ async function promos() {
   rmSync(dataDir, { recursive: true })
 }
 
+async function reports() {
+  told('Reports as PDF.')
+  const folder = join(scratch, 'reports')
+  const { events, mailings, after, atOnce } = size.reports
+  await reportDatabase(folder, size.reports)
+  await countAgain(folder)
+  const [server, load] = [await serve(folder), client()]
+  const {
+    first,
+    next,
+    together: all,
+    beside,
+    alone,
+    memory,
+    doors,
+  } = await printReports({
+    server,
+    person: await visitor(server.port),
+    client: load,
+    mix: { seed: 7, ...mix },
+    milliseconds: size.milliseconds,
+    ...size.reports,
+  })
+  load.stop()
+  await server.stop()
+  rmSync(folder, { recursive: true })
+  table(
+    [
+      `A campaign summary over ${mailings} mailings and a campaign of ${number(events)} events`,
+      'took',
+      'asked',
+    ],
+    [
+      ['first PDF of a cold process, browser and numbers included', ms(first), 'under 5 s'],
+      [`the next ${after}, each rendered and printed: p95`, ms(next), 'p95 under 1.5 s'],
+      [`${atOnce} at once, the last of them`, seconds(all), 'under 30 s'],
+      [`${atOnce} at once beside 32 connections that report events`, seconds(beside), ''],
+    ],
+  )
+  console.log(
+    `\nIngestion meanwhile: p99 ${ms(doors.p99)} (asked: under 50 ms; alone ${ms(alone.p99)}), ` +
+      `${number(doors.perSecond)} events a second. Most memory of the server and its browser together: ${mb(memory)} ` +
+      '(asked: under 700 MB).',
+  )
+}
+
 try {
   const processor = cpus()[0]?.model.trim() ?? 'unknown processor'
   console.log(
@@ -764,6 +816,7 @@ try {
   }
   if (wants('mailings')) await mailings()
   if (wants('arithmetic')) arithmetic()
+  if (wants('reports')) await reports()
 } catch (error) {
   console.error(error)
   process.exitCode = 1

@@ -20,6 +20,7 @@ export async function visitor(port: number) {
   const entered = await send(port, '/login', { Cookie: cookie(form) }, body)
   if (entered.status !== 303) throw new Error(`Logging in answered ${entered.status}.`)
   const headers = { Cookie: cookie(entered) }
+  let token: string | undefined
 
   return {
     /** As htmx asks for the part of a page that refreshes itself. */
@@ -27,6 +28,14 @@ export async function visitor(port: number) {
       send(port, path, { ...headers, 'HX-Request': 'true', 'X-Refresh': '1' }),
     /** A whole page, as somebody who just came asks for it. */
     page: (path: string): Promise<Answer> => send(port, path, headers),
+    /** Sends a form as a browser without JavaScript does. @returns where it leads to */
+    async form(path: string, fields: Record<string, string> = {}): Promise<string> {
+      token ??= /name="csrf-token" content="([^"]+)"/.exec((await send(port, '/create', headers)).body)?.[1]
+      const body = new URLSearchParams({ _csrf: token ?? '', ...fields }).toString()
+      const { status, location } = await send(port, path, headers, body)
+      if (status !== 303) throw new Error(`${path} answered ${status}.`)
+      return location
+    },
     /** Reads a download to its end and keeps nothing of it. @returns lines, bytes and seconds */
     download: (path: string) =>
       new Promise<{ lines: number; bytes: number; seconds: number }>((done, fail) => {
@@ -48,7 +57,7 @@ export async function visitor(port: number) {
 export type Visitor = Awaited<ReturnType<typeof visitor>>
 
 function send(port: number, path: string, headers: Record<string, string>, form?: string) {
-  return new Promise<Answer & { cookies: string[] }>((done, fail) => {
+  return new Promise<Answer & { cookies: string[]; location: string }>((done, fail) => {
     const from = performance.now()
     const type = form === undefined ? {} : { 'Content-Type': 'application/x-www-form-urlencoded' }
     const options = { agent, port, path, host: '127.0.0.1', headers: { ...headers, ...type } }
@@ -66,6 +75,7 @@ function send(port: number, path: string, headers: Record<string, string>, form?
             body,
             milliseconds: performance.now() - from,
             cookies: answer.headers['set-cookie'] ?? [],
+            location: answer.headers.location ?? '',
           }),
         )
       },

@@ -1,0 +1,199 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { projectRoot } from '../../src/config.js'
+import type { ReportDefinition } from '../../src/reports/definition.js'
+import { sectionNames } from '../../src/reports/templates.js'
+import { stoppedClock, testApp } from '../support/app.js'
+import { aMailing } from '../support/audience.js'
+import { aMailServer } from '../support/mail.js'
+import { aMailedYear } from '../support/mailings.js'
+import { pictureOf, readPdf } from '../support/pdf.js'
+import { aPerson } from '../support/person.js'
+import { differenceFrom } from '../support/pictures.js'
+import { aReportOf, figureOf } from '../support/reports.js'
+
+const env = { PUPPETEER_EXECUTABLE_PATH: process.env.PUPPETEER_EXECUTABLE_PATH ?? '' }
+
+async function aReader(more: Record<string, string> = {}) {
+  const app = await testApp({ env: { ...env, ...more } })
+  const person = await aPerson(app, { remember: true })
+  return { ...app, ...person }
+}
+type Reader = Awaited<ReturnType<typeof aReader>>
+
+/** Renders a report, and reads its PDF as a person downloads it. */
+async function downloaded({ http, send }: Reader, id: number) {
+  const { headers } = await send(`/reports/${id}/renderings`, {}).expect(303)
+  const here = headers.location!
+  const page = await http.get(here).expect(200)
+  for (;;) {
+    const answer = await http.get(`${here}/report.pdf`).buffer(true)
+    if (answer.status === 303) continue // it is still being printed, and the door waits for it a while
+    expect(answer.status).toBe(200)
+    expect(answer.headers['content-type']).toBe('application/pdf')
+    return { here, page: page.text, pdf: answer.body as Buffer, name: answer.headers['content-disposition'] }
+  }
+}
+
+/** A text without its blanks: a reader of PDFs puts them where it likes. */
+const squeezed = (text: string) => text.replace(/\s+/g, '')
+
+/** The words of everything on a page of HTML that carries a raw number. */
+const figuresOf = (page: string) =>
+  [...page.matchAll(/data-value="([^"]+)"[^>]*>([^<]+)</g)].map(([, , words]) =>
+    words!.replace(/&#39;/g, "'").replace(/&amp;/g, '&').trim(),
+  )
+
+describe('the PDF of a report', () => {
+  it('says the same numbers as its page, and looks as it did', async () => {
+    const app = await aReader()
+    const { theirs } = await aMailedYear(app)
+    const report = await aReportOf(app, {
+      subjects: { mailings: theirs.slice(-6).map(({ id }) => id) },
+      title: 'Autumn at Paperboat',
+    })
+    const { page, pdf, name } = await downloaded(app, report.id)
+    const read = await readPdf(pdf)
+
+    expect(read.title).toContain('Autumn at Paperboat')
+    expect(read).toMatchObject({ lang: 'en', tagged: true })
+    expect(name).toMatch(/autumn-at-paperboat-\d{4}-\d\d-\d\d.*\.pdf/)
+    expect(read.pages.length).toBeGreaterThanOrEqual(2)
+    expect(read.pages.length).toBeLessThanOrEqual(4)
+    for (const [place, text] of read.pages.entries()) {
+      expect(text).toContain(`page ${place + 1} of ${read.pages.length}`)
+      expect(text).toContain('report TL-2026-001')
+    }
+    expect(read.outline).toContain('Autumn at Paperboat')
+    expect(read.outline.length).toBeGreaterThan(4)
+    expect(read.roles).toEqual(expect.arrayContaining(['H1', 'H2', 'Table', 'TH', 'TD', 'Figure']))
+    expect(read.fonts.length).toBeGreaterThan(0)
+    expect(read.fonts.filter(({ embedded }) => !embedded)).toEqual([])
+
+    const text = squeezed(read.pages.join(' '))
+    const figures = figuresOf(page)
+    expect(figures.length).toBeGreaterThan(20)
+    for (const figure of figures) expect(text).toContain(squeezed(figure))
+    for (const id of ['open-rate', 'click-rate']) expect(figureOf(page, `tile-${id}`)).toBeTruthy()
+
+    for (let number = 1; number <= 2; number++) {
+      const { png } = await pictureOf(pdf, { page: number, scale: 0.6 })
+      const file = join(projectRoot, `tests/reports/pictures/mailings-page-${number}.png`)
+      // Another machine has other fonts: letters move by a pixel, blocks do not.
+      expect(differenceFrom(file, png), `page ${number}`).toBeLessThan(0.06)
+    }
+  })
+
+  it('stands with names in any script, nothing to say, and one mailing', async () => {
+    const app = await aReader()
+    const long = `Ein ${'sehr '.repeat(20)}langer Name`
+    const names = ['ملخص الخريف ١٢٣', 'Résumé – Ünïcode ẞ', '日本語の題名', '📚 Bücher', long]
+    for (const title of names) {
+      const report = await aReportOf(app, { title, subjects: { mailings: [(await aMailing(app)).id] } })
+      const { pdf } = await downloaded(app, report.id)
+      const read = await readPdf(pdf)
+      expect(read.title).toContain(title)
+      expect(read.pages.length).toBeLessThanOrEqual(4)
+    }
+    const nothing = await aReportOf(app, { title: 'Nothing yet' })
+    const { pages } = await readPdf((await downloaded(app, nothing.id)).pdf)
+    expect(pages[0]).toContain('Nothing yet')
+    expect(pages.join(' ')).not.toMatch(/NaN|undefined|null|Infinity/)
+  })
+
+  it('runs, fetches and reveals nothing that somebody typed', async () => {
+    const app = await aReader()
+    const evil = [
+      '<script>document.title="RAN"</script>',
+      '</style><img src="file:///etc/passwd" onerror="document.body.textContent=\'RAN\'">',
+      '") } @page { @top-left { content: "FORGED" } } body { background: url(file:///etc/passwd) }',
+      '{{ 7 * 7 }} {% raw %}',
+      'javascript:alert(1)',
+    ].join(' ')
+    const mailing = await aMailing(app, { name: evil, subject: evil })
+    const { id: partner } = await app.db
+      .insertInto('partners')
+      .values({ name: evil.slice(0, 200), address: evil, colour: 'red;}*{x:y', created_at: app.clock.now() })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    const logo = Buffer.from(
+      `<svg xmlns="http://www.w3.org/2000/svg" width="40" height="40"><script>document.title='RAN'</script>
+       <image href="file:///etc/passwd"/><rect width="40" height="40" fill="#1f3fae"/></svg>`,
+    )
+    await app.db
+      .updateTable('partners')
+      .set({ logo, logo_type: 'image/svg+xml' })
+      .where('id', '=', partner)
+      .execute()
+    const everything: Partial<ReportDefinition> = {
+      title: evil.slice(0, 160),
+      subtitle: evil.slice(0, 200),
+      preparedBy: evil.slice(0, 120),
+      partner,
+      verdict: evil,
+      commentary: `${evil}\n\n${evil}`,
+      nextSteps: evil,
+      sections: sectionNames.map((name) => ({ name, on: true })),
+    }
+    const report = await aReportOf(app, { ...everything, subjects: { mailings: [mailing.id] } })
+    const read = await readPdf((await downloaded(app, report.id)).pdf)
+    const text = read.pages.join(' ')
+    expect(read.title).toContain('<script>document.title="RAN"</script>')
+    expect(read.title).not.toBe('RAN')
+    expect(text).toContain('<script>document.title="RAN"</script>')
+    expect(text).toContain('{{ 7 * 7 }}')
+    expect(text).not.toContain('root:')
+    expect(text).toContain(`page 1 of ${read.pages.length}`)
+    expect(read.links.filter((link) => !/^https?:/.test(link))).toEqual([])
+  })
+
+  it('has its page and its CSV without a browser, and says what to install', async () => {
+    const app = await aReader({ PUPPETEER_EXECUTABLE_PATH: '/nowhere/chromium' })
+    const report = await aReportOf(app, { subjects: { mailings: [(await aMailing(app)).id] } })
+    const here = (await app.send(`/reports/${report.id}/renderings`, {}).expect(303)).headers.location!
+    await app.http.get(here).expect(200)
+    await app.http.get(`${here}/data.csv`).expect(200)
+    const refused = await app.http.get(`${here}/report.pdf`).expect(503)
+    expect(refused.text).toContain('PUPPETEER_EXECUTABLE_PATH names /nowhere/chromium')
+  })
+})
+
+describe('a schedule made by form', () => {
+  it('brings the PDF to whoever it is for', async () => {
+    const mail = await aMailServer()
+    const clock = stoppedClock()
+    const app = await testApp({
+      clock,
+      env: {
+        ...env,
+        SMTP_URL: `smtp://127.0.0.1:${mail.port}`,
+        MAIL_FROM: 'Paperboat reports <reports@paperboat.example>',
+      },
+    })
+    const { http, send } = await aPerson(app, { remember: true })
+    const report = await aReportOf(app, { subjects: { mailings: [(await aMailing(app)).id] } })
+    await send(`/reports/${report.id}/schedules`, {
+      kind: 'weekly',
+      weekday: '1',
+      day_of_month: '1',
+      days_after: '3',
+      time: '08:00',
+      deliver: 'mail',
+      recipients: 'ada@paperboat.example',
+    }).expect(303)
+    clock.at = Date.UTC(2026, 10, 23, 8)
+    await app.deliveries.runDue()
+    const [letter] = mail.letters
+    const read = await readPdf(letter!.attachments[0]!.content)
+    expect(read.pages[0]).toContain('report TL-2026-001')
+    expect(letter!.text).toContain('TL-2026-001')
+
+    await send(`/reports/${report.id}/renderings/1/send`, { recipients: 'bela@paperboat.example' }).expect(
+      303,
+    )
+    await expect.poll(() => mail.letters.length, { timeout: 30_000 }).toBe(2)
+    expect(mail.letters[1]!.recipients).toEqual(['bela@paperboat.example'])
+    const page = await http.get(`/reports/${report.id}`).expect(200)
+    expect(page.text).toContain('ada@paperboat.example')
+  })
+})
