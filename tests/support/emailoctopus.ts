@@ -30,6 +30,8 @@ export interface Weather {
   faults: number
   /** Requests whose path holds this end in a 503; none when it is empty. */
   broken: string
+  /** And so do those whose path holds one of these. */
+  brokenToo: string[]
   /** Milliseconds before each answer. */
   slow: number
   /** What `paging` is on the last page. */
@@ -179,6 +181,7 @@ export class EmailOctopusStandIn {
       tellsRemaining: true,
       faults: 0,
       broken: '',
+      brokenToo: [],
       slow: 0,
       end: 'null',
       nextOrigin: null,
@@ -362,8 +365,8 @@ export class EmailOctopusStandIn {
       if (status === 500) throw new Refusal(500, 'internal-error', 'Internal server error.')
       return { status, body: '<html><body>Something went wrong.</body></html>' }
     }
-    const { broken } = this.weather
-    if (broken !== '' && request.path.includes(broken))
+    const { broken, brokenToo } = this.weather
+    if ([broken, ...brokenToo].some((part) => part !== '' && request.path.includes(part)))
       return { status: 503, body: '<html><body>Not now.</body></html>' }
     return { status: 200, body: this.#route(request) as unknown }
   }

@@ -49,7 +49,7 @@ const fullWalkEvery = 86_400_000
  * or tag need move neither. A little less than a day, as schedules run early or late.
  */
 const changesEvery = 23.5 * 3_600_000
-/** So many units in a row that cannot be had mean that none can. */
+/** After so many units in a row that cannot be had, what always works is asked for: if that fails too, nothing can be had. */
 const mostInARow = 3
 
 /** Brings in what EmailOctopus knows, so that a crash costs one page and a second look doubles nothing. */
@@ -71,7 +71,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         await work()
       } catch (error) {
         if (!(error instanceof ProviderError) || error.kind === 'refused-key') throw error
-        if (error.passes && ++inARow >= mostInARow) throw error
+        if (error.passes && ++inARow % mostInARow === 0 && !(await doesAnswer())) throw error
         if (!failures.has(what)) await run.list(what, error.message)
         failures.add(what)
         return false
@@ -80,6 +80,25 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       if (failures.delete(what)) await forgetFailuresOf(db, provider, { what, now: now() })
       return true
     }
+
+    /** Does EmailOctopus answer what it answers whoever has a key? */
+    async function doesAnswer() {
+      try {
+        await client.checkKey({ signal })
+        return true
+      } catch (error) {
+        if (error instanceof ProviderError && error.passes) return false
+        throw error
+      } finally {
+        answered(null, {})
+      }
+    }
+
+    /** Those that failed last come last, so that they keep up none of the others. */
+    const failedLast = <Unit>(due: Unit[], name: (unit: Unit) => string) => [
+      ...due.filter((unit) => !failures.has(name(unit))),
+      ...due.filter((unit) => failures.has(name(unit))),
+    ]
 
     /** A request has been answered. */
     function answered(page: { unreadable: number } | null, where: object) {
@@ -138,7 +157,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
 
     async function summaries() {
       const since = run.kind === 'nightly' ? null : run.startedAt
-      const due = await dueSummaries(db, { now: now(), since })
+      const due = failedLast(await dueSummaries(db, { now: now(), since }), campaignName)
       for (const [index, mailing] of due.entries()) {
         run.progress('summaries', index, due.length)
         await attempt(campaignName(mailing), async () => {
@@ -160,10 +179,10 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
     }
 
     async function links() {
-      const due = await dueLinks(db)
+      const due = failedLast(await dueLinks(db), linksName)
       for (const [index, mailing] of due.entries()) {
         run.progress('links', index, due.length)
-        await attempt(`Links of ${mailing.name}`, async () => {
+        await attempt(linksName(mailing), async () => {
           const checkedAt = now()
           const all = []
           for await (const page of client.links(mailing.providerId, { signal })) {
@@ -172,7 +191,7 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
           }
           await run.inChunks(
             [all],
-            () => `Links of ${mailing.name}`,
+            () => linksName(mailing),
             (links) =>
               record({ do: 'links', mailingId: mailing.id, links, counted: mailing.counted, checkedAt }),
           )
@@ -411,12 +430,12 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
       await readReports(await dueNegativeReports(db), from)
     }
 
-    async function readReports(due: DueReport<ReportStatus>[], from: Checkpoint) {
+    async function readReports(all: DueReport<ReportStatus>[], from: Checkpoint) {
+      const due = failedLast(all, reportName)
       for (const [index, report] of due.entries()) {
         run.progress('reports', index, due.length)
         const { id: mailingId, status, counted } = report
-        const what = `Report “${status}” of ${report.name}`
-        await attempt(what, async () => {
+        await attempt(reportName(report), async () => {
           const isResumed = from.mailing === mailingId && from.status === status
           const cursor = isResumed ? (from.cursor ?? null) : null
           const at = now()
@@ -464,4 +483,6 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
 }
 
 const campaignName = ({ name }: { name: string }) => `Campaign ${name}`
+const linksName = ({ name }: { name: string }) => `Links of ${name}`
+const reportName = ({ status, name }: { status: string; name: string }) => `Report “${status}” of ${name}`
 const contactName = ({ id }: { id: string }) => `Contact ${id}`

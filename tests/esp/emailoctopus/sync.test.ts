@@ -483,13 +483,48 @@ describe('a later sync', () => {
     const { weekly } = fill(app.world)
     for (const subject of ['Two', 'Three', 'Four'])
       app.world.addCampaign({ subject, lists: [weekly], at: sentAt - day, sentAt: sentAt - day })
-    app.standIn.weather.broken = '/reports'
-    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'failed', kind: 'first' })
+    await app.emailOctopus.sync.ask('the test')
+    const performing = app.emailOctopus.sync.performWaiting()
+    await app.standIn.arrived(2) // lists and campaigns
+    app.standIn.weather.broken = '/'
+    await performing
+    expect(await app.db.selectFrom('sync_runs').select(['state', 'kind']).execute()).toEqual([
+      { state: 'failed', kind: 'first' },
+    ])
     app.standIn.weather.broken = ''
     const asked = app.standIn.requests.length
     expect(await runOf(app, await app.sync())).toMatchObject({ state: 'done', kind: 'first' })
     expect(askedSince(app, asked)).not.toContain('/campaigns')
     await expectCountsToHold(app.db)
+  })
+
+  it('takes three campaigns that cannot be had for no more than that, and asks for them last from then on', async () => {
+    skipBackoff()
+    const app = await aConnectedOctopus()
+    const list = app.world.addList({ name: 'Weekly letter', at: testStart - 90 * day })
+    app.world.addContact(list, { email: 'ada@fernmail.example', at: testStart - 80 * day })
+    const campaigns = [1, 2, 3, 4, 5, 6].map((days) =>
+      app.world.addCampaign({ subject: `Day ${days}`, lists: [list], at: testStart - days * day }),
+    )
+    const [broken, others] = [campaigns.slice(0, 3), campaigns.slice(3)]
+    app.standIn.weather.brokenToo = broken.map(({ id }) => `/campaigns/${id}/`)
+    const summaries = async () =>
+      (await app.db.selectFrom('mailing_reports').select('mailing_id').execute()).length
+    expect(await runOf(app, await app.sync())).toMatchObject({ state: 'done', error: null })
+    expect(await summaries()).toBe(3)
+    expect(await statusOf(app, 'ada@fernmail.example', 'Weekly letter')).toBe('subscribed')
+    const failures = await app.db.selectFrom('sync_failures').select('what').execute()
+    expect(failures.map(({ what }) => what).sort()).toEqual(
+      ['Day 1', 'Day 2', 'Day 3'].map((subject) => `Campaign ${subject} (internal)`),
+    )
+
+    app.clock.pass(day)
+    const asked = app.standIn.requests.length
+    await app.sync('manual')
+    const order = app.standIn.requests
+      .slice(asked)
+      .flatMap(({ path }) => path.match(/(?<=^\/campaigns\/)[^/]+/) ?? [])
+    expect(new Set(order.slice(0, 3))).toEqual(new Set(others.map(({ id }) => id)))
   })
 
   it('reads those who did not open where the others do not account for everybody', async () => {
