@@ -6,7 +6,7 @@ import { type Config, version } from '../config.js'
 import { packCopy } from '../database/backup.js'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
-import { type Calendar, dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
 import { formErrors } from '../web/forms.js'
 import {
   type Backup,
@@ -145,7 +145,8 @@ export function openBackups({ db, config, calendar }: Needs) {
     const { daily } = await keeping()
     const kept = all.filter((backup) => !gone.includes(backup))
     const from = kept.filter(({ madeAt }) => madeAt > (kept[0]?.madeAt ?? 0) - daily * dayLength)
-    removeSegments(folder, from.at(-1)?.madeAt ?? 0, { current: chain })
+    // A segment that a backup goes on from may be a little older than the backup itself.
+    removeSegments(folder, (from.at(-1)?.madeAt ?? 0) - hourLength, { current: chain })
   }
 
   /** Brings whatever is not there yet to the remote store, and takes away there what is gone here by the rule. */

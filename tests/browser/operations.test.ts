@@ -34,7 +34,12 @@ it('shows jobs and backups by every width, empty and with runs, without a fault'
     for (const width of [360, 768, 1440]) {
       const window = await aWindow(browser, site, { width })
       await logIn(window)
-      const pages = ['/operations/jobs', '/operations/jobs/back-up', '/operations/backups', '/settings/backups']
+      const pages = [
+        '/operations/jobs',
+        '/operations/jobs/back-up',
+        '/operations/backups',
+        '/settings/backups',
+      ]
       for (const path of state === 'told' ? [...pages, '/operations/jobs/break'] : pages) {
         await window.visit(path)
         for (const fault of await accessibilityFaults(window)) faults.push(`${path} at ${width}: ${fault}`)
