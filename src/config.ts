@@ -173,6 +173,12 @@ const Environment = z.object({
   BACKUP_S3_ACCESS_KEY_ID: z.string().optional(),
   BACKUP_S3_SECRET_ACCESS_KEY: z.string().optional(),
   BACKUP_PASSPHRASE: z.string().min(12, 'at least 12 characters').optional(),
+  BACKUP_SEGMENT_SECONDS: z
+    .string()
+    .regex(/^\d{1,3}$/, 'a number of seconds from 5 to 300')
+    .transform(Number)
+    .refine((seconds) => seconds >= 5 && seconds <= 300, 'a number of seconds from 5 to 300')
+    .default(60),
   BACKUP_INCLUDE_SECRETS: flag.default(false),
   NODE_ENV: z.string().optional(),
 })

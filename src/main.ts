@@ -8,13 +8,15 @@ import { createApp } from './app.js'
 import { rebuildEngagementDays } from './audience/rebuild.js'
 import { countsTimeZone, rebuildDays } from './campaigns/rebuild.js'
 import { type Config, ConfigError, environment, readConfig } from './config.js'
-import { startCheckpoints } from './database/checkpoints.js'
+import { startArchive } from './database/archive.js'
 import { lockDataFolder } from './database/lock.js'
 import { DatabaseRefused, migrate } from './database/migrate.js'
 import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
 import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
+import { makePrivateFolder } from './operations/backup-files.js'
+import { segmentFolder } from './operations/segments.js'
 import { rebuildPromoDays } from './promos/rebuild.js'
 import { makeDataFolder } from './secret.js'
 import { calendar } from './web/calendar.js'
@@ -41,7 +43,7 @@ async function start() {
       `DATA_DIR must be a folder of this server's own; another one is already running on ${config.DATA_DIR}.`,
     )
 
-  const db = openDatabase(path)
+  const db = openDatabase(path, { isArchived: true })
   const now = Date.now
   const copy = await migrate(db, { dataDir: config.DATA_DIR, now })
   if (copy) log.info({ copy }, 'backup made before the migration')
@@ -59,7 +61,6 @@ async function start() {
   if (admin) log.info({ account: admin }, 'first account made from ADMIN_USERNAME')
 
   const readers = openReaders(path)
-  const checkpoints = startCheckpoints(path)
   const ledger = new Ledger({ db })
   const {
     app,
@@ -74,6 +75,7 @@ async function start() {
     press,
     deliveries,
     faults,
+    backups,
   } = await createApp({
     config,
     db,
@@ -101,7 +103,22 @@ async function start() {
   if (again > 0) log.warn({ contacts: again }, 'erased again: the database is older than their erasure')
   // What was due while nothing ran does not wait for the next minute.
   deliveries.runDue().catch((error) => log.error({ err: error }, 'reports that were due failed'))
-  await jobs.start()
+  makePrivateFolder(segmentFolder(backups.folder))
+  const archive = startArchive({
+    path,
+    folder: segmentFolder(backups.folder),
+    segmentEvery: config.BACKUP_SEGMENT_SECONDS * 1000,
+    chainBegan(why) {
+      log.info({ why }, 'a backup is made, from which the segments of the log go on')
+      void jobsBegun
+        .then(() => jobs.begin('back-up', ''))
+        .catch((err) => log.error({ err }, 'no backup begun'))
+    },
+    trouble: (message) => log.error({ reason: message }, 'the log cannot be sealed'),
+  })
+  backups.use(archive)
+  const jobsBegun = jobs.start()
+  await jobsBegun
 
   const [signal] = await ended
   log.info({ signal }, 'shutting down')
@@ -126,9 +143,9 @@ async function start() {
   await closed
   clearInterval(sweep)
   await promos.stop()
-  await Promise.all([readers.destroy(), checkpoints.stop()])
-  await db.destroy()
-  unlock()
+  await readers.destroy()
+  await archive.stop()
+  // The database stays open to the end: closing it would remove the log, from which the archive goes on at the next start.
   log.info('stopped')
   process.exit(0)
 }

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { Refusal } from '../accounts/terminal.js'
 import { ConfigError, environment, readConfig } from '../config.js'
+import { lockDataFolder } from '../database/lock.js'
 import { DatabaseRefused, migrate } from '../database/migrate.js'
 import { openDatabase } from '../database/open.js'
 import { makeDataFolder } from '../secret.js'
@@ -23,7 +24,10 @@ export async function openInstallation({ create = false }: { create?: boolean } 
     throw new ConfigError(
       `DATA_DIR must be a folder with data; ${config.DATA_DIR} has none. Run npm start first.`,
     )
-  const db = openDatabase(path, { patience })
+  const unlock = lockDataFolder(config.DATA_DIR)
+  unlock?.()
+  // A server that is running archives the log, and no other connection may bring it back into the database.
+  const db = openDatabase(path, { patience, isArchived: unlock === null })
   const copy = await migrate(db, { dataDir: config.DATA_DIR, now: Date.now })
   if (copy) console.log(`A copy was made before the migration: ${copy}`)
   return { config, db, path }

@@ -14,8 +14,12 @@ export const usualPatience = 50
  * `synchronous=FULL` makes a commit wait for the disk: what a door acknowledged survives a power cut.
  * @param patience milliseconds to wait, blocking, for another process's write lock. The server keeps this
  *   short, since nothing else runs meanwhile; the ledger tries again by itself.
+ * @param isArchived an archive seals the log (archive.ts): this connection must never bring it back into the database
  */
-export function openDatabase(path: string, { patience = usualPatience }: { patience?: number } = {}): Db {
+export function openDatabase(
+  path: string,
+  { patience = usualPatience, isArchived = false }: { patience?: number; isArchived?: boolean } = {},
+): Db {
   const file = new Sqlite(path, { timeout: patience })
   // A commit writes whole pages to the log and waits for the disk. Facts are small and change pages in many places,
   // so small pages halve what it waits for. Only a new file heeds this.
@@ -26,7 +30,6 @@ export function openDatabase(path: string, { patience = usualPatience }: { patie
   // What is erased is overwritten where it stood, as far as that needs no further write.
   file.pragma('secure_delete = fast')
   file.pragma('cache_size = -24000')
-  // A far limit: see checkpoints.ts, which keeps the log small where a server runs.
-  file.pragma('wal_autocheckpoint = 16000')
+  file.pragma(`wal_autocheckpoint = ${isArchived ? 0 : 16_000}`)
   return new Kysely<Tables>({ dialect: new SqliteFileDialect(file) })
 }

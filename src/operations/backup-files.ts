@@ -122,7 +122,7 @@ export function tooOld<Kept extends { madeAt: number }>(
 ): Kept[] {
   const newestFirst = [...backups].sort((one, other) => other.madeAt - one.madeAt)
   const newest = newestFirst[0]?.madeAt ?? 0
-  const kept = new Set<Kept>(newestFirst.filter(({ madeAt }) => madeAt > newest - dayLength))
+  const kept = new Set<Kept>(newestFirst.slice(0, 5).filter(({ madeAt }) => madeAt > newest - dayLength))
   const keepNewestOf = (periodOf: (day: string) => string, most: number) => {
     const periods = new Set<string>()
     for (const backup of newestFirst) {

@@ -6,7 +6,7 @@ import { type Config, version } from '../config.js'
 import { packCopy } from '../database/backup.js'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
-import type { Calendar } from '../web/calendar.js'
+import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
 import { formErrors } from '../web/forms.js'
 import {
   type Backup,
@@ -25,6 +25,7 @@ import {
 } from './backup-files.js'
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import type { Job, JobRun } from './jobs.js'
+import { removeSegments, segmentJob } from './segments.js'
 
 interface Needs {
   db: Db
@@ -51,19 +52,19 @@ export const bytesInWords = (bytes: number) =>
       ? `${(bytes / 1e6).toFixed(1)} MB`
       : `${(bytes / 1e9).toFixed(2)} GB`
 
-/** What is sealed of the write-ahead log, where that is done. */
-export interface Segments {
-  /** Seals what is committed by now. @returns the chain and the number of its last segment; null while there is none */
-  seal(): Promise<{ chain: string; number: number } | null>
-  /** Removes segments that no kept backup can use any more. */
-  forget(before: { oldest: Backup | null }): void
+/** What seals the write-ahead log, where that is done. */
+export interface Sealing {
+  /** Seals what is committed by now. @returns the chain and the number of its last segment */
+  seal(): Promise<{ chain: string; number: number }>
 }
 
 /** The backups of this installation: made, kept, and brought to where the disk of this machine is not. */
 export function openBackups({ db, config, calendar }: Needs) {
   const folder = config.BACKUP_DIR
   const remote = remoteStore(config)
-  let segments: Segments | null = null
+  let sealing: Sealing | null = null
+  /** The chain to which the archive adds now. */
+  let chain: string | null = null
 
   async function keeping(): Promise<Keeping> {
     const kept = /^(\d+)\/(\d+)\/(\d+)$/.exec((await readSetting(db, keepingSetting)) ?? '')
@@ -82,8 +83,10 @@ export function openBackups({ db, config, calendar }: Needs) {
       throw new Error(
         `There is no room for a backup: it needs ${bytesInWords(size * 1.5)} and ${folder} has ${bytesInWords(bavail * bsize)} left.`,
       )
-    const before = await segments?.seal()
-    let after: Promise<Awaited<ReturnType<Segments['seal']>> | undefined> = Promise.resolve(undefined)
+    // A backup is made even where the log cannot be sealed; it then stands alone.
+    const seal = () => sealing?.seal().catch(() => undefined)
+    const before = await seal()
+    let after: Promise<Awaited<ReturnType<Sealing['seal']>> | undefined> = Promise.resolve(undefined)
     const part = join(folder, 'under-way')
     const copy = await packCopy({
       path,
@@ -92,12 +95,12 @@ export function openBackups({ db, config, calendar }: Needs) {
       counted: countedFacts,
       signal,
       snapshot() {
-        after = Promise.resolve(segments?.seal())
-        after.catch(() => {}) // looked at below
+        after = Promise.resolve(seal())
       },
       progress: (stage, done, of) => progress(done, of, words[stage]),
     })
     const through = await after
+    chain = through?.chain ?? null
     let at = copy.made_at
     while (existsSync(join(folder, manifestName(backupName(at))))) at += 1000 // two within one second
     const name = backupName(at)
@@ -138,8 +141,12 @@ export function openBackups({ db, config, calendar }: Needs) {
       removeBackup(folder, name)
       log(`Removed ${name}, which is too old by the rule.`)
     }
+    // Any instant of the days of which every backup is kept can be restored; further back, the backups themselves.
+    const { daily } = await keeping()
     const kept = all.filter((backup) => !gone.includes(backup))
-    segments?.forget({ oldest: kept.at(-1) ?? null })
+    const from = kept.filter(({ madeAt }) => madeAt > (kept[0]?.madeAt ?? 0) - daily * dayLength)
+    // A segment that a backup goes on from may be a little older than the backup itself.
+    removeSegments(folder, (from.at(-1)?.madeAt ?? 0) - hourLength, { current: chain })
   }
 
   /** Brings whatever is not there yet to the remote store, and takes away there what is gone here by the rule. */
@@ -188,6 +195,7 @@ export function openBackups({ db, config, calendar }: Needs) {
         return `${bytesInWords(statSync(path).size)}, checked: ${path}`
       },
     },
+    ...(remote ? [segmentJob({ folder, remote })] : []),
   ]
 
   return {
@@ -199,8 +207,8 @@ export function openBackups({ db, config, calendar }: Needs) {
     /** The newest backup in the local folder; null where there is none. */
     last: (): Backup | null => listBackups(folder)[0] ?? null,
     /** From now on what is written between backups is sealed too. */
-    use(sealed: Segments) {
-      segments = sealed
+    use(archive: Sealing) {
+      sealing = archive
     },
   }
 }

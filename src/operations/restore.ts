@@ -16,6 +16,7 @@ import { createGunzip } from 'node:zlib'
 import type { Config } from '../config.js'
 import { migrate } from '../database/migrate.js'
 import { type Db, openDatabase } from '../database/open.js'
+import { readSegment, replaySegment } from '../database/segment.js'
 import { number } from '../web/formats.js'
 import {
   type Backup,
@@ -29,6 +30,7 @@ import {
 } from './backup-files.js'
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import { prove } from './proof.js'
+import { inOrder, listSegments, type SegmentName } from './segments.js'
 
 /** A restore that cannot be, or shall not be; the message is one sentence or two for the operator. */
 export class RestoreRefused extends Error {}
@@ -39,6 +41,8 @@ interface Found {
   path: string
   /** null for a file without one, such as a copy from before a migration. */
   manifest: BackupManifest | null
+  /** There may be segments that go on from it. */
+  isFolder: boolean
 }
 
 export interface Restored {
@@ -67,12 +71,13 @@ const stamp = (instant: number) => new Date(instant).toISOString().slice(0, 19).
 
 /** Unpacks what is wanted into a scratch folder, brings it up to this version, and proves it. @throws RestoreRefused, Error */
 export async function restoreInto({ config, from, at, scratch, say }: Wish): Promise<Restored> {
-  const { path: packed, manifest } = await find({ config, from, at, scratch, say })
+  const { path: packed, manifest, isFolder } = await find({ config, from, at, scratch, say })
   const path = join(scratch, 'throughline.db')
   await unpack(packed, path, manifest)
   if (manifest) say('What was packed is what was unpacked (SHA-256).')
   else say('This file has no description beside it, so nobody knows whether it is whole.')
-  const asOf = manifest ? Date.parse(manifest.made_at) : statSync(packed).mtimeMs
+  const madeAt = manifest ? Date.parse(manifest.made_at) : statSync(packed).mtimeMs
+  const asOf = manifest && isFolder ? await goOn({ config, from, at, scratch, say }, path, manifest) : madeAt
   const db = openDatabase(path)
   try {
     await migrate(db, { dataDir: scratch, now: Date.now })
@@ -83,6 +88,68 @@ export async function restoreInto({ config, from, at, scratch, say }: Wish): Pro
   }
 }
 
+/**
+ * Brings an unpacked backup further, by the segments of the log that were sealed since, up to the wanted instant.
+ * @returns the instant of which the database is now
+ */
+async function goOn(
+  { config, from, at, scratch, say }: Wish,
+  path: string,
+  { made_at, segments }: BackupManifest,
+): Promise<number> {
+  const madeAt = Date.parse(made_at)
+  if (!segments) return madeAt
+  const folder = from === 'latest' ? config.BACKUP_DIR : resolve(from)
+  const remote = from === 'latest' ? remoteStore(config) : null
+  const byNumber = new Map<number, SegmentName & { isHere: boolean }>()
+  if (remote)
+    for (const segment of inOrder((await remote.list(`segments/${segments.chain}/`)).keys()))
+      byNumber.set(segment.number, { ...segment, isHere: false })
+  for (const segment of listSegments(folder, segments.chain))
+    byNumber.set(segment.number, { ...segment, isHere: true })
+
+  const wanted: (SegmentName & { isHere: boolean })[] = []
+  for (let number = segments.after + 1; ; number++) {
+    const segment = byNumber.get(number)
+    if (!segment || (at !== null && segment.sealedAt > at)) break
+    wanted.push(segment)
+  }
+  const last = wanted.at(-1)
+  // Up to `through` the segments were written while the backup was made: only from there on is their state whole.
+  if (!last || last.number < segments.through) {
+    if (at === null && last) say('The segments of the log since the backup are not whole, and are left out.')
+    return madeAt
+  }
+  let previous = ''
+  let applied = madeAt
+  for (const { name, number, sealedAt, isHere } of wanted) {
+    const file = isHere ? join(folder, name) : join(scratch, 'segment.wal.gz')
+    if (!isHere) await remote!.get(name, file)
+    const segment = readOrNull(file)
+    if (!segment || (previous !== '' && segment.head.previous !== previous)) {
+      if (number <= segments.through)
+        throw new RestoreRefused(
+          `${name} is damaged, and without it the backup cannot be brought further. Name an instant with --at that is before it.`,
+        )
+      say(`${name} is damaged. What was written after the segment before it cannot be restored.`)
+      break
+    }
+    replaySegment(path, segment)
+    previous = segment.sha256
+    applied = sealedAt
+  }
+  say(`Brought further by the segments of the log, to ${new Date(applied).toISOString()}.`)
+  return applied
+}
+
+function readOrNull(file: string) {
+  try {
+    return readSegment(file)
+  } catch {
+    return null
+  }
+}
+
 async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
   const wanted = from === 'latest' ? config.BACKUP_DIR : resolve(from)
   if (from !== 'latest' && !existsSync(wanted))
@@ -90,7 +157,7 @@ async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
   if (existsSync(wanted) && statSync(wanted).isFile()) {
     if (at !== null)
       throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
-    return { path: wanted, manifest: manifestBeside(wanted) }
+    return { path: wanted, manifest: manifestBeside(wanted), isFolder: false }
   }
   const here = newest(listBackups(wanted), at)
   const remote = from === 'latest' ? remoteStore(config) : null
@@ -101,7 +168,7 @@ async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
       await remote.get(file, join(scratch, file))
     const manifest = readManifest(join(scratch, manifestName(there.name)))
     if (!manifest) throw new RestoreRefused(`What ${remote.title} has of ${there.name} cannot be read.`)
-    return { path: join(scratch, packedName(there.name)), manifest }
+    return { path: join(scratch, packedName(there.name)), manifest, isFolder: true }
   }
   if (!here)
     throw new RestoreRefused(
@@ -110,7 +177,7 @@ async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
         : `There is no backup from before ${stamp(at)} UTC in ${wanted}${remote ? ` or in ${remote.title}` : ''}.`,
     )
   say(`Taking ${here.name} from ${wanted}.`)
-  return { path: join(wanted, packedName(here.name)), manifest: here.manifest }
+  return { path: join(wanted, packedName(here.name)), manifest: here.manifest, isFolder: true }
 }
 
 const newest = (backups: Backup[], at: number | null) =>
