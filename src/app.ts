@@ -72,12 +72,15 @@ import { auditing } from './operations/audited.js'
 import { noteSize } from './operations/disk.js'
 import { OperationsFacts } from './operations/facts.js'
 import { Faults } from './operations/faults.js'
+import { operationsChapters } from './operations/glossary.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import { databaseFacts, ledgerFacts, providerFacts, trafficFacts } from './operations/health-facts.js'
 import type { Job } from './operations/jobs.js'
 import { metricsDoor } from './operations/metrics-door.js'
 import { operationsPage } from './operations/operations-page.js'
+import { privacyPage } from './operations/privacy-page.js'
 import { requestLines } from './operations/request-lines.js'
+import { retention as openRetention, retentionRecorder } from './operations/retention.js'
 import { Traffic } from './operations/traffic.js'
 import { watcher } from './operations/watch.js'
 import { partnerApi } from './partners/api.js'
@@ -223,6 +226,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
   operations.enter(providerFacts({ db, providers, now }))
   const press = openPress({ config, log })
+  const retention = openRetention({
+    db,
+    readers,
+    remove: ledger.register(retentionRecorder(), { patient: true }),
+    providers: providers.map(({ provider }) => provider),
+    now,
+  })
   const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
   const alerts = openAlerts({
     db,
@@ -339,6 +349,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
+  app.use(privacyPage({ db, retention }))
   app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
@@ -454,6 +465,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...mailingChapters,
         ...partnerChapters,
         ...promoChapters,
+        ...operationsChapters,
       ],
     }),
   )
@@ -493,6 +505,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     { name: 'record spooled promo facts', when: '* * * * * *', run: () => promos.replay() },
     { name: 'refresh what learning knows', when: '* * * * * *', run: () => promos.refresh() },
     { name: 'look at deliveries of issues', when: '*/5 * * * *', run: () => promos.lookAgain() },
+    { name: 'remove what is too old', when: '50 2 * * *', run: () => retention.run() },
     { name: 'look for trouble', when: '40 * * * * *', run: () => alerts.look() },
     { name: 'note what went wrong', when: '20 * * * * *', run: () => faults.keep(db) },
     {
@@ -516,6 +529,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     scoring,
     promos,
     operations,
+    retention,
     alerts,
     faults,
     reports,
