@@ -75,6 +75,7 @@ import { backupSection, openBackups } from './operations/backups.js'
 import { noteSize } from './operations/disk.js'
 import { OperationsFacts } from './operations/facts.js'
 import { Faults } from './operations/faults.js'
+import { operationsChapters } from './operations/glossary.js'
 import { healthDoor, healthOperations } from './operations/health.js'
 import { databaseFacts, ledgerFacts, providerFacts, trafficFacts } from './operations/health-facts.js'
 import { jobApi } from './operations/job-api.js'
@@ -82,8 +83,10 @@ import { jobPages } from './operations/job-pages.js'
 import { Jobs } from './operations/jobs.js'
 import { metricsDoor } from './operations/metrics-door.js'
 import { operationsPage } from './operations/operations-page.js'
+import { privacyPage } from './operations/privacy-page.js'
 import { requestLines } from './operations/request-lines.js'
 import { restoreCheckJob } from './operations/restore-check.js'
+import { retention as openRetention, retentionRecorder } from './operations/retention.js'
 import { Traffic } from './operations/traffic.js'
 import { upkeepJobs } from './operations/upkeep.js'
 import { watcher } from './operations/watch.js'
@@ -370,6 +373,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   operations.enter(ledgerFacts({ ledger, refusedFields: () => refusals.byField }))
   operations.enter(databaseFacts({ db, path, dataDir: config.DATA_DIR }))
   operations.enter(providerFacts({ db, providers, now }))
+  const retention = openRetention({
+    db,
+    readers,
+    remove: ledger.register(retentionRecorder(), { patient: true }),
+    providers: providers.map(({ provider }) => provider),
+    now,
+  })
   const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
   const alerts = openAlerts({
     db,
@@ -511,6 +521,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
+  app.use(privacyPage({ db, retention }))
   app.use(auditPage({ db }))
   app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
@@ -631,6 +642,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...mailingChapters,
         ...partnerChapters,
         ...promoChapters,
+        ...operationsChapters,
       ],
     }),
   )
@@ -644,6 +656,13 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     what: 'Renders the reports whose schedule is due, archives them and sends them, and tries again what failed.',
     schedule: '* * * * *',
     run: () => deliveries.runDue(),
+  })
+  jobs.enter({
+    name: 'remove-what-is-old',
+    title: 'Remove what is too old',
+    what: 'Takes away what is kept for a while only: addresses and user agents of old events, deliveries that were read.',
+    schedule: '50 2 * * *',
+    run: () => retention.run(),
   })
   return {
     app,
@@ -660,6 +679,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     scoring,
     promos,
     operations,
+    retention,
     alerts,
     faults,
     reports,

@@ -14,8 +14,9 @@ import type { Db } from '../database/open.js'
 import { openReaders } from '../database/readers.js'
 import { writeSetting } from '../database/settings.js'
 import { Ledger } from '../ledger/ledger.js'
+import { tracesRemovedBefore } from '../operations/retention.js'
 import { installationSecret } from '../secret.js'
-import { type Calendar, calendar } from '../web/calendar.js'
+import { calendar } from '../web/calendar.js'
 import { command, openInstallation } from './installation.js'
 
 /** Its own, so that a server that runs meanwhile goes on settling what is new and neither disturbs the other. */
@@ -47,7 +48,9 @@ await command(async () => {
 
   try {
     const from = performance.now()
-    const first = since === null ? 0 : await lastBefore(db, since, days)
+    // Events that have lost their address and user agent keep the verdict that was found with them.
+    const kept = await lastBefore(db, await tracesRemovedBefore(db))
+    const first = Math.max(kept, since === null ? 0 : await lastBefore(db, days.startOf(since)))
     await judgeAgentsAgain(db)
     await writeSetting(db, watermark, String(first))
     let changed = 0
@@ -95,12 +98,12 @@ function sinceDay(): string | null {
   throw new ConfigError('--since must be a day, such as 2026-09-01.')
 }
 
-/** The last event before the first one of that day or a later one. */
-async function lastBefore(db: Db, day: string, days: Calendar): Promise<number> {
+/** The last event before the first one of this instant or a later one. */
+async function lastBefore(db: Db, instant: number): Promise<number> {
   const { id } = await db
     .selectFrom('events')
     .select(({ fn }) => fn.min<number | null>('id').as('id'))
-    .where('happened_at', '>=', days.startOf(day))
+    .where('happened_at', '>=', instant)
     .executeTakeFirstOrThrow()
   if (id !== null) return id - 1
   const { last } = await db
