@@ -115,6 +115,7 @@ import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
 import { reportRoom } from './reports/contact-room.js'
 import { openDeliveries } from './reports/deliveries.js'
+import { reportChapters } from './reports/glossary.js'
 import { liveDoor } from './reports/live-door.js'
 import { openPress } from './reports/pdf/press.js'
 import { reportPages } from './reports/report-pages.js'
@@ -643,6 +644,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
         ...partnerChapters,
         ...promoChapters,
         ...operationsChapters,
+        ...reportChapters,
       ],
     }),
   )
