@@ -80,7 +80,11 @@ function send(port: number, path: string, headers: Record<string, string>, form?
         )
       },
     )
-    sent.on('error', fail)
+    sent.on('error', (error: NodeJS.ErrnoException) => {
+      // The server has just closed the connection that was kept alive, and never saw this request.
+      if (sent.reusedSocket && error.code === 'ECONNRESET') send(port, path, headers, form).then(done, fail)
+      else fail(error)
+    })
     sent.end(form)
   })
 }
