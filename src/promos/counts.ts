@@ -97,9 +97,10 @@ function gather<Key extends object>(
   known.clicks += adds.clicks ?? 0
   known.repeated_clicks += adds.repeated_clicks ?? 0
   known.machine_clicks += adds.machine_clicks ?? 0
+  // Number(null) is 0: there was none yet.
   if (row.last_impression_at)
-    known.last_impression_at = Math.max(known.last_impression_at ?? 0, row.last_impression_at)
-  if (row.last_click_at) known.last_click_at = Math.max(known.last_click_at ?? 0, row.last_click_at)
+    known.last_impression_at = Math.max(Number(known.last_impression_at), row.last_impression_at)
+  if (row.last_click_at) known.last_click_at = Math.max(Number(known.last_click_at), row.last_click_at)
 }
 
 function queries(db: Db) {

@@ -13,7 +13,6 @@ export function perAddress(perMinute: number, { now }: { now: () => number }): R
   const hits = new Map<string, number>()
   let running = Number.NaN
   return (req, res, next) => {
-    if (req.method === 'OPTIONS') return next()
     const at = now()
     const current = Math.floor(at / minute)
     if (current !== running) hits.clear()

@@ -82,6 +82,19 @@ describe('track-impression', () => {
     expect(await countsOf(app, ids[0]!)).toBeUndefined()
   })
 
+  it('waits for the offers to be read when it is asked first after a start', async () => {
+    const app = await testApp()
+    const { offer, ids } = await aPromo(app)
+    await app.stop()
+    const told = { offer_id: offer.id, variation_id: ids[0] }
+    const one = await testApp({ dataDir: app.dataDir })
+    await tellImpression(one, told).expect(204)
+    await one.stop()
+    const two = await testApp({ dataDir: app.dataDir })
+    await tellClick(two, told).expect(204)
+    expect(await countsOf(two, ids[0]!)).toEqual({ ...none, impressions: 1, clicks: 1 })
+  })
+
   it('sets no cookie, is open to every origin, and goes by POST', async () => {
     const app = await testApp()
     const { offer, ids } = await aPromo(app)
