@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // Machines are noisy: a limit is there to end what hangs, not to judge what is slow.
-const patience = { testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 30_000 }
+const patience = { testTimeout: 180_000, hookTimeout: 180_000, teardownTimeout: 30_000 }
 
 export default defineConfig({
   test: {
@@ -24,8 +24,6 @@ export default defineConfig({
       {
         test: {
           ...patience,
-          // A page waits for a server, a stand-in and Chromium, all on the same cores.
-          testTimeout: 180_000,
           name: 'browser',
           include: ['tests/browser/**/*.test.ts'],
           environment: 'node',

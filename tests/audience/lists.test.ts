@@ -366,6 +366,7 @@ describe('a list', () => {
     const text = await app.page()
     expect(text).toContain(`href="/mailings/${mailingId}">Issue 7</a>`)
     expect(text).toContain('id="average-open" data-value="0.5"')
+    expect(text).toContain('<span id="average-whose">by our own numbers</span>')
     expect(text).toMatch(/id="engaged" data-value="0\.33/)
     expect(text).toContain(`href="/mailings/heatmap?list=${app.id}"`)
     expect(text).toContain('Project: ')

@@ -120,8 +120,8 @@ export class EmailOctopusClient {
   readonly #limit: Limit
   #cache: AnswerCache | null = null
 
-  /** @param shared what sends the requests of a client that this one is a view of */
-  constructor(options: EmailOctopusOptions, shared: { api: ApiCaller; limit: Limit } | null = null) {
+  /** @param shared the limit that others keep to as well, and what sends the requests of a client that this one is a view of */
+  constructor(options: EmailOctopusOptions, shared: { api?: ApiCaller; limit: Limit } | null = null) {
     const { key, baseUrl = emailOctopusApi, limit = { capacity: 100, perSecond: 10 } } = options
     const { tries = 6, timeout = 20_000, longestWait = 90_000, clock = realClock, random } = options
     this.#options = options
@@ -318,7 +318,7 @@ const sizeOfList = ({ fields, tags }: OctopusList) => 500 + 200 * fields.length 
  * The vendor's token bucket as we keep to it: a twentieth less than it allows, as requests that leave in order may arrive
  * closer together. It begins nearly empty, since what was sent before a restart still counts there.
  */
-class Limit {
+export class Limit {
   readonly bucket: TokenBucket | null
   #told: number | null = null
 

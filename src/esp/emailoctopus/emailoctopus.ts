@@ -5,11 +5,12 @@ import type { Db } from '../../database/open.js'
 import { readSetting, writeSetting } from '../../database/settings.js'
 import type { Ledger } from '../../ledger/ledger.js'
 import { sealer } from '../../secret.js'
+import { realClock } from '../clock.js'
 import { connectedProvider } from '../connected-provider.js'
 import { inboxRecorder } from '../inbox.js'
 import { providerKey } from '../keys.js'
 import { lastRun } from '../runs.js'
-import { EmailOctopusClient } from './client.js'
+import { EmailOctopusClient, Limit } from './client.js'
 import { octopusDeliveryReader } from './deliveries.js'
 import { provider } from './mapping.js'
 import { octopusRecorder } from './record.js'
@@ -61,13 +62,15 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     // A tenth of what the vendor saves up is what it gives back in a second.
     limit: perSecond === 0 ? null : { capacity: 10 * perSecond, perSecond },
   }
+  // Of the account, whatever key is used or tried.
+  const limit = new Limit(options.limit, realClock)
   let client: { key: string; api: EmailOctopusClient } | null = null
 
-  /** One client for one key, so that everything that calls shares one limit. */
+  /** One client for one key; all of them share one limit. */
   async function api(): Promise<EmailOctopusClient | null> {
     const key = await apiKey.read()
     if (!key) return null
-    if (client?.key !== key) client = { key, api: new EmailOctopusClient({ ...options, key }) }
+    if (client?.key !== key) client = { key, api: new EmailOctopusClient({ ...options, key }, { limit }) }
     return client.api
   }
 
@@ -110,7 +113,10 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     /** How many requests EmailOctopus takes at once after a rest, and each second; null for no limit. */
     limit: options.limit,
     /** Asks EmailOctopus whether it knows this key, without keeping it. @throws ProviderError */
-    tryKey: (key: string) => new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }).checkKey(),
+    tryKey: (key: string) =>
+      new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }, { limit }).checkKey({
+        priority: 'urgent',
+      }),
     period,
     savePeriod: (wanted: Period) => writeSetting(db, periodSetting, wanted),
     nextAt,

@@ -19,22 +19,33 @@ const statuses: Record<string, SubscriptionStatus> = {
 }
 export const statusOf = (word: string): SubscriptionStatus => statuses[word] ?? 'subscribed'
 
-/** What is known of somebody whom EmailOctopus calls unsubscribed, from reports and webhooks. */
+/**
+ * The word of webhooks, in their capitals, for somebody who has left: unlike the REST API they have other words for a
+ * bounce and a complaint. A subscription keeps it, as what a webhook says outranks what is concluded from reports.
+ */
+export const leftByWebhook = 'UNSUBSCRIBED'
+
+/**
+ * What is known of somebody whom EmailOctopus calls unsubscribed, from reports and webhooks, since they were last known
+ * to be subscribed: when each happened last, or null.
+ */
 export interface Evidence {
-  complained: boolean
-  unsubscribed: boolean
-  bounced: boolean
+  complained: number | null
+  unsubscribed: number | null
+  bounced: number | null
+  /** An open or a click: mail had come through. */
+  reached: number | null
 }
 
 /**
  * The REST API has one word for all who get no more mail, and a hard bounce is among them (a soft one is not). Only who
- * opted out or complained did so of their own will; who bounced and did neither was taken off.
+ * opted out or complained did so of their own will; who bounced and did neither was taken off, unless mail came
+ * through after that.
  */
-export function apartFrom(status: SubscriptionStatus, evidence: Evidence): SubscriptionStatus {
-  if (status !== 'unsubscribed') return status
-  if (evidence.complained) return 'complained'
-  if (evidence.unsubscribed) return 'unsubscribed'
-  return evidence.bounced ? 'bounced' : 'unsubscribed'
+export function whyLeft({ complained, unsubscribed, bounced, reached }: Evidence) {
+  if (complained !== null) return 'complained'
+  if (unsubscribed !== null || bounced === null) return 'unsubscribed'
+  return bounced > (reached ?? 0) ? 'bounced' : 'unsubscribed'
 }
 
 /** Under these tags EmailOctopus has the names in every list, unless somebody took the fields away. */

@@ -14,7 +14,6 @@ import type { Campaign, OctopusContact, OctopusList, ReportContact, ReportLink, 
 import type { ReportStatus } from './client.js'
 import type { OctopusEvent } from './events.js'
 import {
-  apartFrom,
   begunAt,
   type Evidence,
   emailOf,
@@ -22,6 +21,7 @@ import {
   kindOfEvent,
   kindOfReport,
   leftAt,
+  leftByWebhook,
   linkFact,
   listFact,
   mailingFact,
@@ -31,6 +31,7 @@ import {
   statusOf,
   statusOfEvent,
   tagOriginOf,
+  whyLeft,
 } from './mapping.js'
 
 /** What may come in from EmailOctopus, through whatever door; and what became of the deliveries that told it. */
@@ -154,11 +155,10 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         ? contactGone(tx, { contactId: told.id, listId, at: told.updatedAt ?? seenAt, exact: false })
         : { ...nothing, nobody: true }
     const before = known && (await subscriptionOf(tx, listId, known.contact_id))
-    const evidence = known ? await evidenceOf(tx, listId, known.contact_id) : noEvidence
-    const status = settled(statusOf(told.status), before?.status ?? null, evidence)
+    const { status, at: leftSince } = await standing(tx, told, { listId, known, before })
     const subscribedAt = begunAt(told, seenAt)
     const hasChanged = before !== null && before?.status !== status
-    const changedAt = evidence[status as keyof Evidence] ?? told.updatedAt ?? seenAt
+    const changedAt = leftSince ?? told.updatedAt ?? seenAt
     const contact = await people.subscriber(tx, {
       provider,
       providerId: told.id,
@@ -167,7 +167,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       email,
       name: nameOf(told.fields),
       status,
-      providerStatus: told.status,
+      providerStatus: hasLeftByWebhook(told, before) ? leftByWebhook : told.status,
       source: provider,
       subscribedAt,
       unsubscribedAt: leftAt(status, hasChanged ? changedAt : (before?.unsubscribed_at ?? changedAt)),
@@ -182,6 +182,41 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     })
     await stillCounted(tx, contact, { listId, word: told.status, at: seenAt })
     return { ...nothing, contact, isNew: known === null }
+  }
+
+  /**
+   * How a contact stands to a list, by what the API tells and what is known besides.
+   * @returns when they left, too, where a report or a webhook tells that
+   */
+  async function standing(
+    tx: Db,
+    told: OctopusContact,
+    {
+      listId,
+      known,
+      before,
+    }: { listId: number; known: { contact_id: number } | null; before: Subscription | null },
+  ): Promise<{ status: SubscriptionStatus; at: number | null }> {
+    const status = statusOf(told.status)
+    if (status !== 'unsubscribed' || !known) return { status, at: null }
+    // Why they left was settled with what was known then; what comes to be known since tells it apart by itself.
+    if (before && isSettled(before.status)) return { status: before.status, at: null }
+    return why(tx, listId, known.contact_id, await lastSubscribed(tx, listId, before))
+  }
+
+  /** Until when, for certain, the contact was still subscribed: what came before then did not take them off. */
+  async function lastSubscribed(tx: Db, listId: number, before: Subscription | null) {
+    if (!before || before.status === 'removed') return 0
+    // A walk brings everybody who has changed: who was not among them stood as before.
+    const walkedAt = (await query.walkedAt(tx, { id: listId })).rows[0]?.walked_at ?? 0
+    return Math.max(before.seen_at, walkedAt) - settling
+  }
+
+  /** Why somebody who gets no more mail left, by what happened after an instant, and when. */
+  async function why(tx: Db, listId: number, contactId: number, since: number) {
+    const evidence = await evidenceOf(tx, listId, contactId, since)
+    const status = whyLeft(evidence)
+    return { status, at: evidence[status] } as const
   }
 
   /**
@@ -264,7 +299,8 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       happenedAt: at ?? mailing.sent_at ?? seenAt,
       exact: at !== null,
     })
-    if (!repeated) await tellApart(tx, contactId, mailingId, kind)
+    if (!repeated && (kind === 'bounced' || leavings.includes(kind)))
+      await tellApart(tx, contactId, mailingId, kind)
     return { ...nothing, contact: contactId, isNew: !repeated }
   }
 
@@ -298,8 +334,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     if (email !== null && list !== null && (type === 'contact.created' || type === 'contact.updated')) {
       const known = await people.byIdentity(tx, provider, contactId)
       const before = known && (await subscriptionOf(tx, list, known.contact_id))
-      const status =
-        event.status === null ? (before?.status as SubscriptionStatus | undefined) : statusOf(event.status)
+      const status = event.status === null ? before?.status : statusOf(event.status)
       const subscribedAt = before?.subscribed_at ?? at
       const contact = await people.subscriber(tx, {
         provider,
@@ -309,7 +344,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         email,
         name: nameOf((event.fields ?? {}) as OctopusContact['fields']),
         status: status ?? 'subscribed',
-        providerStatus: event.status ?? before?.provider_status ?? '',
+        providerStatus: wordOf(event.status) ?? before?.provider_status ?? '',
         source: provider,
         subscribedAt,
         unsubscribedAt: leftAt(status ?? 'subscribed', before?.unsubscribed_at ?? at),
@@ -338,8 +373,9 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
         status,
         at,
         exact,
-        providerStatus: status,
+        providerStatus: wordOf(status)!,
       })
+    if (list !== null && status !== undefined) await insist(tx, { listId: list, contact, status, at })
     const kind = kindOfEvent[type]
     if (kind === undefined) return { ...nothing, contact }
     const mailingId = event.campaignId === null ? null : await mailings.find(tx, provider, event.campaignId)
@@ -349,7 +385,8 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       happenedAt: at,
       exact,
     })
-    if (mailingId !== null) await tellApart(tx, contact, mailingId, kind)
+    if (!repeated && mailingId !== null) await tellApart(tx, contact, mailingId, kind)
+    else if (!repeated && list !== null) await tellApartOf(tx, list, contact, kind)
     return { ...nothing, contact, id: mailingId, isNew: !repeated }
   }
 
@@ -361,46 +398,75 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
   ) => (list === null ? nothing : contactGone(tx, { contactId, listId: list, at, exact }))
 
   /** Who is called unsubscribed, and was not known to have bounced or opted out, may be told apart from now on. */
-  async function tellApart(tx: Db, contactId: number, mailingId: number, kind: string) {
-    if (kind !== 'bounced' && kind !== 'complained' && kind !== 'unsubscribed') return
-    for (const { list_id } of (await query.listsOfMailing(tx, { mailing_id: mailingId })).rows) {
-      const before = await subscriptionOf(tx, list_id, contactId)
-      if (before?.provider_status !== 'unsubscribed') continue
-      const evidence = await evidenceOf(tx, list_id, contactId)
-      const status = settled('unsubscribed', before.status, evidence)
-      if (status === before.status) continue
-      const at = evidence[status as keyof Evidence] ?? before.unsubscribed_at
-      await query.setStatus(tx, { list_id, contact_id: contactId, status, unsubscribed_at: at })
-      // What was told as one thing turns out to have been the other.
-      const pair = { list_id, contact_id: contactId }
-      await query.forgetChange(tx, { ...pair, status: before.status, changed_at: before.unsubscribed_at })
-      await query.putChange(tx, { ...pair, status, changed_at: at ?? 0 })
-      await people.summarise(tx, contactId)
-    }
+  async function tellApart(tx: Db, contactId: number, mailingId: number, kind: EngagementKind) {
+    for (const { list_id } of (await query.listsOfMailing(tx, { mailing_id: mailingId })).rows)
+      await tellApartOf(tx, list_id, contactId, kind)
+  }
+
+  async function tellApartOf(tx: Db, list_id: number, contact_id: number, kind: EngagementKind) {
+    const before = await subscriptionOf(tx, list_id, contact_id)
+    if (before?.provider_status.toLowerCase() !== 'unsubscribed' || !isSettled(before.status)) return
+    if (before.provider_status === leftByWebhook && kind !== 'complained') return
+    // Mail that came through tells of a bounce alone that it was a soft one.
+    if ((kind === 'opened' || kind === 'clicked') && before.status !== 'bounced') return
+    const { status, at } = await why(tx, list_id, contact_id, 0)
+    if (status === before.status) return
+    await turn(tx, { list_id, contact_id }, before, { status, at: at ?? before.unsubscribed_at ?? 0 })
+  }
+
+  /** What was told as one thing turns out to have been the other. */
+  async function turn(
+    tx: Db,
+    pair: { list_id: number; contact_id: number },
+    before: Subscription,
+    { status, at }: { status: SubscriptionStatus; at: number },
+  ) {
+    await query.setStatus(tx, { ...pair, status, unsubscribed_at: at })
+    await query.forgetChange(tx, { ...pair, status: before.status, changed_at: before.unsubscribed_at })
+    await query.putChange(tx, { ...pair, status, changed_at: at })
+    await people.summarise(tx, pair.contact_id)
+  }
+
+  /** A webhook that comes after the API has told of the same leaving says more exactly what it was. */
+  async function insist(
+    tx: Db,
+    {
+      listId: list_id,
+      contact: contact_id,
+      status,
+      at,
+    }: { listId: number; contact: number; status: SubscriptionStatus; at: number },
+  ) {
+    const pair = { list_id, contact_id }
+    const before = await subscriptionOf(tx, list_id, contact_id)
+    if (before?.provider_status !== 'unsubscribed' || !isSettled(before.status)) return
+    // A bounce that is newer took somebody off who had come back.
+    if (before.status !== 'unsubscribed' && at < (before.unsubscribed_at ?? 0)) return
+    if (before.status !== status) await turn(tx, pair, before, { status, at })
+    await query.setWord(tx, { ...pair, provider_status: wordOf(status)! })
   }
 
   const subscriptionOf = async (tx: Db, list_id: number, contact_id: number) =>
     (await query.subscription(tx, { list_id, contact_id })).rows[0] ?? null
 
-  /** When the contact did what of these first in a mailing to the list; null for never. */
-  async function evidenceOf(tx: Db, list_id: number, contact_id: number): Promise<Instants> {
-    const { rows } = await query.evidence(tx, { list_id, contact_id })
-    const instant = (kind: 'bounced' | 'complained' | 'unsubscribed') =>
-      rows.find((row) => row.kind === engagementNumber(kind))?.at ?? null
-    return {
-      bounced: instant('bounced'),
-      complained: instant('complained'),
-      unsubscribed: instant('unsubscribed'),
+  /**
+   * When the contact did what of these last, after an instant: in a mailing to the list, or in none that is known. Of
+   * which list somebody opted out without one, their subscription tells.
+   */
+  async function evidenceOf(tx: Db, list_id: number, contact_id: number, since: number): Promise<Evidence> {
+    const { rows } = await query.evidence(tx, { list_id, contact_id, since })
+    const last = (...kinds: EngagementKind[]) => {
+      const instants = rows.flatMap(({ kind, at }) =>
+        kinds.some((one) => engagementNumber(one) === kind) ? [at] : [],
+      )
+      return instants.length === 0 ? null : Math.max(...instants)
     }
-  }
-
-  /** What a webhook has told of more exactly is not undone by the one word that the API has for it. */
-  function settled(status: SubscriptionStatus, before: string | null, evidence: Instants) {
-    return apartFrom(status, {
-      complained: evidence.complained !== null || before === 'complained',
-      unsubscribed: evidence.unsubscribed !== null,
-      bounced: evidence.bounced !== null || before === 'bounced',
-    })
+    return {
+      bounced: last('bounced'),
+      complained: last('complained'),
+      unsubscribed: last('unsubscribed'),
+      reached: last('opened', 'clicked'),
+    }
   }
 
   const isKnown = async (tx: Db, contact_id: number, mailing_id: number, kind: EngagementKind) =>
@@ -416,8 +482,24 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
   return { record, forget: () => mailings.forget() } satisfies Recorder<OctopusFact, OctopusReceipt>
 }
 
-type Instants = Record<keyof Evidence, number | null>
-const noEvidence: Instants = { complained: null, unsubscribed: null, bounced: null }
+type Subscription = Pick<
+  Row<'subscriptions'>,
+  'provider_status' | 'subscribed_at' | 'unsubscribed_at' | 'seen_at'
+> & { status: SubscriptionStatus }
+
+/** Milliseconds that a bounce may take until the contact is taken off for it, and by which clocks differ. */
+const settling = 10 * 60_000
+
+/** Has somebody who stands so left, for a reason that is known? */
+const isSettled = (status: SubscriptionStatus) =>
+  status === 'unsubscribed' || status === 'complained' || status === 'bounced'
+
+/** What a subscription keeps of a webhook's word. */
+const wordOf = (word: string | null) => (word === 'unsubscribed' ? leftByWebhook : word)
+
+/** What a webhook has told of a leaving stands as long as the API tells of no other. */
+const hasLeftByWebhook = (told: OctopusContact, before: Subscription | null) =>
+  told.status === 'unsubscribed' && before?.provider_status === leftByWebhook
 
 /** EmailOctopus tells neither link nor address nor browser. */
 const engagementOf = (providerId: string | null, contactId: number, mailingId: number | null) => ({
@@ -432,6 +514,10 @@ const engagementOf = (providerId: string | null, contactId: number, mailingId: n
   browser: null,
   metadata: null,
 })
+
+/** These say something of an address, whatever list it was written to for. */
+const deedsWithoutMailing: EngagementKind[] = ['bounced', 'opened', 'clicked']
+const leavings: EngagementKind[] = ['complained', 'unsubscribed']
 
 function queries(db: Db) {
   type Pair = { list_id: number; contact_id: number }
@@ -458,18 +544,10 @@ function queries(db: Db) {
     listsOfMailing: compiled<{ mailing_id: number }, { list_id: number }>((value) =>
       db.selectFrom('mailing_lists').select('list_id').where('mailing_id', '=', value('mailing_id')),
     ),
-    subscription: compiled<
-      Pair,
-      {
-        status: string
-        provider_status: string
-        subscribed_at: number | null
-        unsubscribed_at: number | null
-      }
-    >((value) =>
+    subscription: compiled<Pair, Subscription>((value) =>
       db
         .selectFrom('subscriptions')
-        .select(['status', 'provider_status', 'subscribed_at', 'unsubscribed_at'])
+        .select(['status', 'provider_status', 'subscribed_at', 'unsubscribed_at', 'seen_at'])
         .where('list_id', '=', value('list_id'))
         .where('contact_id', '=', value('contact_id')),
     ),
@@ -479,6 +557,16 @@ function queries(db: Db) {
         .set({ status: value('status'), unsubscribed_at: value('unsubscribed_at') })
         .where('list_id', '=', value('list_id'))
         .where('contact_id', '=', value('contact_id')),
+    ),
+    setWord: compiled<Pair & { provider_status: string }>((value) =>
+      db
+        .updateTable('subscriptions')
+        .set({ provider_status: value('provider_status') })
+        .where('list_id', '=', value('list_id'))
+        .where('contact_id', '=', value('contact_id')),
+    ),
+    walkedAt: compiled<{ id: number }, { walked_at: number | null }>((value) =>
+      db.selectFrom('lists').select('walked_at').where('id', '=', value('id')),
     ),
     forgetChange: compiled<Pair & { status: string; changed_at: number | null }>((value) =>
       db
@@ -499,14 +587,31 @@ function queries(db: Db) {
         })
         .onConflict((conflict) => conflict.doNothing()),
     ),
-    evidence: compiled<Pair, { kind: number; at: number }>((value) =>
+    evidence: compiled<Pair & { since: number }, { kind: number; at: number }>((value) =>
       db
         .selectFrom('engagements')
-        .innerJoin('mailing_lists', 'mailing_lists.mailing_id', 'engagements.mailing_id')
-        .select(({ fn }) => ['kind', fn.min<number>('happened_at').as('at')])
+        .select(({ fn }) => ['kind', fn.max<number>('happened_at').as('at')])
         .where('contact_id', '=', value('contact_id'))
-        .where('list_id', '=', value('list_id'))
-        .where('kind', 'in', (['bounced', 'complained', 'unsubscribed'] as const).map(engagementNumber))
+        .where('provider', '=', provider)
+        .where('happened_at', '>', value('since'))
+        .where(({ and, eb, or }) =>
+          or([
+            and([
+              eb('mailing_id', 'in', (lists) =>
+                lists
+                  .selectFrom('mailing_lists')
+                  .select('mailing_id')
+                  .where('list_id', '=', value('list_id')),
+              ),
+              eb(
+                unindexed(eb.ref('kind')),
+                'in',
+                [...deedsWithoutMailing, ...leavings].map(engagementNumber),
+              ),
+            ]),
+            and([eb('mailing_id', 'is', null), eb('kind', 'in', deedsWithoutMailing.map(engagementNumber))]),
+          ]),
+        )
         .groupBy('kind'),
     ),
     known: compiled<{ contact_id: number; mailing_id: number; kind: number }, { id: number }>((value) =>

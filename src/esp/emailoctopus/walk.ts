@@ -326,7 +326,10 @@ export function emailOctopusWalk({ db, record, api, now }: Needs) {
         .execute()
       const rows = [
         ...known,
-        ...erased.map(({ provider_status, count }) => ({ status: statusOf(provider_status), count })),
+        ...erased.map(({ provider_status, count }) => ({
+          status: statusOf(provider_status.toLowerCase()),
+          count,
+        })),
       ]
       const count = (...statuses: string[]) =>
         rows.reduce((sum, row) => sum + (statuses.includes(row.status) ? row.count : 0), 0)

@@ -393,3 +393,10 @@ describe('the pages of EmailOctopus', () => {
     }
   })
 })
+
+it('tries a key within the one limit of everything that calls', async () => {
+  const app = await aConnectedOctopus()
+  app.standIn.weather.limit = { capacity: 3, perSecond: 1 }
+  await app.emailOctopus.tryKey(app.standIn.key)
+  expect((await app.emailOctopus.api())!.remaining).toBe(2)
+})
