@@ -232,7 +232,7 @@ describe('a restore', () => {
     expect(existsSync(join(app.dataDir, 'restore-check'))).toBe(false)
     rmSync(app.backups.folder, { recursive: true })
     await expect(app.jobs.perform('try-restore')).rejects.toThrow(/There is no backup in/)
-  })
+  }, 300_000) // two processes that have to be started from their sources
 })
 
 describe('a remote store', () => {
