@@ -334,6 +334,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     onlyGenuine,
     audit,
   )
+  app.use(showLastEvent({ db }))
   app.use(
     operationsPage({
       db,
@@ -351,7 +352,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
   app.use(privacyPage({ db, retention }))
   app.use(auditPage({ db }))
-  app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
   app.use(
     settingsPages({
