@@ -507,6 +507,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     onlyGenuine,
     audit,
   )
+  app.use(showLastEvent({ db }))
   app.use(
     operationsPage({
       db,
@@ -524,7 +525,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(alertPage({ alerts, settings: alertsKept, mailIsSet: mailer.isSet }))
   app.use(privacyPage({ db, retention }))
   app.use(auditPage({ db }))
-  app.use(showLastEvent({ db }))
   app.use(logoutPages({ db, now }))
   app.use(
     settingsPages({

@@ -22,7 +22,17 @@ async function furnished() {
 
 /** Doors for machines answer without a session; a token guards the rest of the API. */
 const isPage = (path: string) => !/^\/(api|webhooks|go|healthz|readyz|metrics|static|t\.js)\b/.test(path)
-const open = new Set(['/login', '/login/code', '/setup', '/docs', '/docs/:name'])
+const open = new Set([
+  '/login',
+  '/login/code',
+  '/setup',
+  '/docs',
+  '/docs/:name',
+  // A report that was shared is open to whoever has its link.
+  '/r/:token',
+  '/r/:token/look.css',
+  '/r/:token/logo',
+])
 
 const pagesOf = (app: Pick<TestApp, 'app'>, method: string) => [
   ...new Set(

@@ -3,6 +3,7 @@ import { type Response, Router } from 'express'
 import { ConfigError } from '../config.js'
 import type { Db } from '../database/open.js'
 import { csrfToken, formBodies, formErrors, isGenuine } from '../web/forms.js'
+import { addressOf, writeAudit } from './audit.js'
 import { createFirstAccount } from './commands.js'
 import { AccountForm } from './forms.js'
 import { logIn } from './login.js'
@@ -62,6 +63,13 @@ export function setupPages({ db, now, link }: Deps & { link: SetupLink }) {
     const account = await createFirstAccount(db, form.data, now())
     if (!account) return res.redirect(303, '/login')
     await logIn(req, { db, now, account, remember: false })
+    await writeAudit(db, {
+      at: now(),
+      action: 'account',
+      account,
+      address: addressOf(req),
+      subject: 'the first account, by the setup link',
+    })
     res.redirect(303, '/')
   })
   return routes
@@ -106,5 +114,12 @@ export async function createAccountFromConfig(
     )
   }
   const account = await createFirstAccount(db, form.data, now())
-  return account?.username ?? null
+  if (!account) return null
+  await writeAudit(db, {
+    at: now(),
+    action: 'account',
+    actor: 'the environment',
+    subject: `create ${account.username}`,
+  })
+  return account.username
 }

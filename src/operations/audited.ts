@@ -17,7 +17,7 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   // Two-factor login writes itself down.
   { method: 'POST', path: /^\/settings(?!\/two-factor)(\/|$)/, action: 'settings' },
   { method: 'POST', path: /^\/providers\//, action: 'provider' },
-  { method: 'POST', path: /^\/operations\//, action: 'operations' },
+  { method: 'POST', path: /^\/(operations|api\/v1\/jobs)\//, action: 'operations' },
 ]
 
 /** @returns what a request is written down as; null for one that is not */

@@ -8,7 +8,7 @@ import { expectCountsToHold } from '../support/recount.js'
 
 const day = 86_400_000
 
-const tracesOf = async ({ db }: TestApp, table: 'events' | 'promo_clicks') =>
+const tracesOf = async ({ db }: TestApp, table: 'events') =>
   (await db.selectFrom(table).select(['address', 'user_agent_id']).orderBy('id').execute()).map(
     ({ address, user_agent_id }) => address !== null && user_agent_id !== null,
   )
@@ -61,12 +61,15 @@ describe('retention', () => {
     const facts = async () =>
       app.db.selectFrom('events').select(['id', 'kind', 'device', 'country', 'verdict', 'reasons']).execute()
     const before = await facts()
+    const clicks = () => app.db.selectFrom('promo_clicks').selectAll().orderBy('id').execute()
+    const [oldClick, youngClick] = await clicks()
+    expect(oldClick!.user_agent_id).not.toBeNull()
     expect(await app.retention.wouldGo()).toEqual({ traces: 6, inbox: 0, audit: 0 })
 
     expect(await app.retention.run()).toEqual({ traces: 6, inbox: 0, audit: 0 })
 
     expect(await tracesOf(app, 'events')).toEqual([false, false, false, false, false, true])
-    expect(await tracesOf(app, 'promo_clicks')).toEqual([false, true])
+    expect(await clicks()).toEqual([{ ...oldClick!, address: null, user_agent_id: null }, youngClick])
     expect(await facts()).toEqual(before)
     expect(before.map(({ verdict }) => verdict)).toContain(2)
     await expectCountsToHold(app.db)
