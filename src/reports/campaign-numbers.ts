@@ -1,4 +1,5 @@
 import { domainToUnicode } from 'node:url'
+import { engagementNumber } from '../audience/engagement-kinds.js'
 import { kindOf } from '../campaigns/kinds.js'
 import { conversionRate, type Steps } from '../campaigns/metrics.js'
 import { campaignStats, listDomainStats } from '../campaigns/statistics.js'
@@ -222,5 +223,26 @@ export async function readPlaces(readers: Readers, campaigns: readonly Named[]) 
       .execute()
   if (campaigns.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('device')])
+  return { countries, devices }
+}
+
+/** The same of the clicks in mailings, as events tell of them: countries, and the systems they were made with. */
+export async function readMailingPlaces(readers: Readers, mailings: readonly { id: number }[]) {
+  const by = (column: 'country' | 'os') =>
+    readers
+      .selectFrom('engagements')
+      .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
+      .where(
+        'mailing_id',
+        'in',
+        mailings.map(({ id }) => id),
+      )
+      .where('kind', '=', engagementNumber('clicked'))
+      .where('verdict', '<', 2)
+      .groupBy(column)
+      .orderBy('clicks', 'desc')
+      .execute()
+  if (mailings.length === 0) return { countries: [], devices: [] }
+  const [countries, devices] = await Promise.all([by('country'), by('os')])
   return { countries, devices }
 }

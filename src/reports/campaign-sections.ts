@@ -5,6 +5,7 @@ import {
   type DomainNumbers,
   readDays,
   readFirstHours,
+  readMailingPlaces,
   readPlaces,
 } from './campaign-numbers.js'
 import { type Section, section, type Table } from './data.js'
@@ -259,8 +260,13 @@ const shownPlaces = 8
 
 /** Countries and devices of email clicks, where they are known. */
 export async function placesSection({ readers, found, f }: Making): Promise<Section | null> {
-  if (found.campaigns.length === 0 || found.contacts !== null || !found.isWhole) return null
-  const { countries, devices } = await readPlaces(readers, found.campaigns)
+  if (found.contacts !== null) return null
+  // Of a part of the time the events of a campaign are not told apart by place; its mailings are whole.
+  const byTracker = found.campaigns.length > 0 && found.isWhole
+  if (!byTracker && found.mailings.length === 0) return null
+  const { countries, devices } = byTracker
+    ? await readPlaces(readers, found.campaigns)
+    : await readMailingPlaces(readers, found.mailings)
   const all = countries.reduce((sum, { clicks }) => sum + clicks, 0)
   const known = countries.filter(({ name }) => name !== null)
   if (all === 0 || (known.length === 0 && devices.every(({ name }) => name === null)))
@@ -297,8 +303,8 @@ export async function placesSection({ readers, found, f }: Making): Promise<Sect
           ...(rest > 0 ? [{ name: 'all others', clicks: rest }] : []),
         ]),
         table(
-          'Devices, most clicks first',
-          'Device',
+          byTracker ? 'Devices, most clicks first' : 'Systems, most clicks first',
+          byTracker ? 'Device' : 'System',
           devices.map(({ name, clicks }) => ({ name: name === null ? 'not known' : capital(name), clicks })),
         ),
       ],

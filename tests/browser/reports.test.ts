@@ -1,0 +1,173 @@
+import type { Browser } from 'puppeteer-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { launchBrowser } from '../support/browser.js'
+import { aCampaign, anEvent } from '../support/builders.js'
+import { aMailedYear } from '../support/mailings.js'
+import { aPng } from '../support/partners.js'
+import { aReportOf, everySection } from '../support/reports.js'
+import { accessibilityFaults, aSite, aWindow, logIn, scrollsSideways } from '../support/site.js'
+
+let browser: Browser
+beforeAll(async () => {
+  browser = await launchBrowser()
+})
+afterAll(() => browser.close())
+
+/** A report with all there is, rendered, and one that nobody has rendered. */
+async function aReportedSite() {
+  const site = await aSite()
+  const { project, letter, ours } = await aMailedYear(site)
+  const campaign = await aCampaign(site)
+  for (const event of ['email_click', 'landing_click', 'conversion'])
+    await anEvent(site, { cid: campaign.id, event })
+  await site.db
+    .updateTable('partners')
+    .set({ logo: aPng({ width: 240, height: 60 }), logo_type: 'image/png' })
+    .execute()
+  const { partner_id } = await site.db
+    .selectFrom('projects')
+    .select('partner_id')
+    .where('id', '=', project)
+    .executeTakeFirstOrThrow()
+  const report = await aReportOf(site, {
+    title: 'A report with-a-name-that-goes-on-and-on-without-any-break-in-it-for-as-long-as-it-may',
+    preparedBy: 'Maren',
+    partner: partner_id,
+    subjects: {
+      project,
+      mailings: ours.slice(-2).map(({ id }) => id),
+      campaigns: [campaign.id],
+      lists: [letter.id],
+    },
+    commentary: 'One line.\nAnother line.',
+    nextSteps: 'Do this.\nThen that.',
+    sections: everySection,
+  })
+  await site.reports.render(report.id, {})
+  const bare = await aReportOf(site, { title: 'Bare' })
+  return { site, report, bare, project }
+}
+
+describe('the pages of reports', () => {
+  it.each([
+    ['light', 1440],
+    ['dark', 1440],
+    ['light', 360],
+    ['dark', 360],
+  ] as const)(
+    'pass axe, keep the console quiet and stay within the window, %s at %i px',
+    async (scheme, width) => {
+      const { site, report, bare } = await aReportedSite()
+      const window = await aWindow(browser, site, { scheme, width })
+      await logIn(window)
+      await window.visit(`/reports/${report.id}`)
+      await window.page.select('#days', '7')
+      await Promise.all([
+        window.page.waitForNavigation(),
+        window.page.$eval('#new-link', (form) => (form as unknown as { submit(): void }).submit()),
+      ])
+      const live = await window.page.$eval('.live-links a', (link) => link.getAttribute('href')!)
+      const faults: string[] = []
+      for (const path of [
+        '/reports',
+        '/reports/new',
+        '/reports/new?template=list',
+        `/reports/${report.id}`,
+        `/reports/${report.id}/edit`,
+        `/reports/${report.id}/renderings/1`,
+        `/reports/${bare.id}`,
+        `/reports/${bare.id}/edit`,
+        new URL(live).pathname,
+      ]) {
+        await window.visit(path)
+        for (const fault of await accessibilityFaults(window)) faults.push(`${path}: ${fault}`)
+        if (await scrollsSideways(window.page)) faults.push(`${path}: scrolls sideways`)
+        for (const complaint of window.complaints.splice(0)) faults.push(`${path}: ${complaint}`)
+      }
+      expect(faults).toEqual([])
+    },
+    // Nine pages, each looked at by axe.
+    180_000,
+  )
+})
+
+describe('the builder', () => {
+  it('shows a choice in the preview without loading the page again', async () => {
+    const { site, bare } = await aReportedSite()
+    const window = await aWindow(browser, site)
+    await logIn(window)
+    await window.visit(`/reports/${bare.id}/edit`)
+    const loads = window.loads()
+
+    await window.page.focus('#title')
+    await window.page.keyboard.press('End')
+    await window.page.keyboard.type(' winter')
+    await window.page.waitForFunction('document.querySelector("#preview h1").textContent === "Bare winter"')
+    await window.page.select('#project', '1')
+    await window.page.waitForFunction(
+      'document.querySelector("#preview .partner").textContent.includes("Paperboat")',
+    )
+    expect(await window.page.$eval('#preview', (part) => part.textContent)).toContain('mailings')
+    await window.page.click('[name="on"][value="verdict"]')
+    await window.page.waitForFunction('!document.querySelector("#preview .report-tiles")')
+
+    expect(window.loads()).toBe(loads)
+    expect(window.complaints).toEqual([])
+    expect(await window.page.$eval('#title', (field) => (field as unknown as { value: string }).value)).toBe(
+      'Bare winter',
+    )
+  })
+
+  it('moves a section by keyboard, keeps the focus and saves the order', async () => {
+    const { site, bare } = await aReportedSite()
+    const window = await aWindow(browser, site)
+    await logIn(window)
+    await window.visit(`/reports/${bare.id}/edit`)
+    const { page } = window
+    const order = () =>
+      page.$$eval('[name="order"]', (fields) => fields.map((field) => field.getAttribute('value')))
+    const before = await order()
+    const third = before[3]!
+    const loads = window.loads()
+    await page.focus(`[value="up:${third}"]`)
+
+    await page.keyboard.press('Enter')
+    await page.keyboard.press('Enter')
+
+    // The first two stay on page 1: a second step up finds nowhere to go.
+    expect((await order()).slice(0, 4)).toEqual([before[0], before[1], third, before[2]])
+    expect(await page.evaluate('document.activeElement.value')).toBe(`up:${third}`)
+    expect(await page.$eval('[data-arranged]', (status) => status.textContent)).toContain('is number 3 of')
+    expect(window.loads()).toBe(loads)
+    await page.focus('.form__actions [value="save"]')
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
+    await window.visit(`/reports/${bare.id}/edit`)
+    expect((await order())[2]).toBe(third)
+  })
+
+  it('finds things by a part of their name, and keeps what was ticked', async () => {
+    const { site, bare } = await aReportedSite()
+    const window = await aWindow(browser, site)
+    await logIn(window)
+    await window.visit(`/reports/${bare.id}/edit`)
+    const { page } = window
+    await page.click('.builder__group summary')
+    // The newest is a draft, of which there is nothing to tell.
+    await page.click('#things-mailing label:nth-of-type(2) input')
+    const ticked = await page.$eval('#things-mailing input:checked', (box) => box.getAttribute('value'))
+    await page.type('[name="find_mailing"]', 'Paperboat 7')
+    await page.waitForFunction('document.querySelectorAll("#things-mailing input").length === 2')
+    expect(await page.$eval('#things-mailing input:checked', (box) => box.getAttribute('value'))).toBe(ticked)
+    await page.waitForFunction('document.querySelector("#preview").textContent.includes("one mailing")')
+  })
+
+  it('saves and renders without JavaScript', async () => {
+    const { site, project } = await aReportedSite()
+    const window = await aWindow(browser, site, { script: false })
+    await logIn(window)
+    await window.visit(`/reports/new?template=campaign&project=${project}`)
+    await Promise.all([window.page.waitForNavigation(), window.page.click('.form__actions [value="render"]')])
+    expect(window.page.url()).toMatch(/\/reports\/3\/renderings\/1$/)
+    expect(await window.page.$eval('h1', (title) => title.textContent)).toBe('Autumn')
+  })
+})
