@@ -42,6 +42,9 @@ export default defineConfig({
         'src/cli/*.js',
         // It runs in worker threads, where coverage does not look.
         'src/database/worker.js',
+        'src/database/{backup,archive}-worker.js',
+        // A process of its own.
+        'src/operations/restore-process.ts',
       ],
       reporter: ['text', 'html', 'json-summary'],
       reportsDirectory: 'coverage',
