@@ -39,6 +39,7 @@ function routesOf(stack: Layer[]): string[] {
 const openPaths = [
   '/api/event',
   '/healthz',
+  '/readyz',
   '/api/v1/auth/token',
   '/api/v1/promo/select-random',
   '/api/v1/promo/track-impression',
@@ -85,6 +86,8 @@ describe('the OpenAPI document', () => {
     expect(described.filter((name) => !name.includes('/api/v1/'))).toEqual([
       'get /api/event',
       'get /healthz',
+      'get /metrics',
+      'get /readyz',
       'post /api/event',
     ])
   })
