@@ -72,6 +72,7 @@ import { auditPage } from './operations/audit-page.js'
 import { auditing } from './operations/audited.js'
 import { backupPages } from './operations/backup-pages.js'
 import { backupSection, openBackups } from './operations/backups.js'
+import { backupFacts, jobFacts } from './operations/care-facts.js'
 import { noteSize } from './operations/disk.js'
 import { OperationsFacts } from './operations/facts.js'
 import { Faults } from './operations/faults.js'
@@ -382,6 +383,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
   })
   const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
+  operations.enter(jobFacts({ db, jobs }))
+  operations.enter(backupFacts({ db, backups, settings: alertsKept, startedAt: now(), now }))
   const alerts = openAlerts({
     db,
     facts: operations,
