@@ -106,7 +106,7 @@ const Environment = z.object({
       error: 'fatal, error, warn, info, debug, trace or silent',
     })
     .default('info'),
-  LOG_REQUESTS: z.enum(['all', 'pages', 'none'], { error: 'all, pages or none' }).default('all'),
+  LOG_REQUESTS: z.enum(['all', 'pages', 'none'], { error: 'all, pages or none' }).default('pages'),
   METRICS_TOKEN: z.string().min(16, 'at least 16 characters').optional(),
   ADMIN_USERNAME: z.string().optional(),
   ADMIN_PASSWORD: z.string().optional(),

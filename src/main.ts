@@ -118,7 +118,7 @@ async function start() {
   })
   backups.use(archive)
   const jobsBegun = jobs.start()
-  await jobsBegun
+  await Promise.race([jobsBegun, ended])
 
   const [signal] = await ended
   log.info({ signal }, 'shutting down')

@@ -162,7 +162,9 @@ export class Jobs {
   async takeOver() {
     const { db, now, log } = this.#needs
     for (const state of await listJobStates(db)) this.#states.set(state.name, state)
-    for (const name of await buryRuns(db, now())) {
+    // The doors are open already: a database that somebody else holds must not end the process.
+    const dead = await this.#steadily(() => buryRuns(db, now()), { patience: Number.POSITIVE_INFINITY })
+    for (const name of dead) {
       log.warn({ job: name }, 'a run died with the process')
       const job = this.#jobs.get(name)
       if (job) await this.#failed(job, 'The process ended while it ran.')
@@ -173,6 +175,7 @@ export class Jobs {
   async start() {
     const { now, timeZone } = this.#needs
     await this.takeOver()
+    if (this.#stopped) return
     const missed: Job[] = []
     for (const job of this.#jobs.values()) {
       const task = cron.schedule(job.schedule, () => this.#due(job), {
@@ -430,13 +433,16 @@ export class Jobs {
     await this.#steadily(() => keepJobState(this.#needs.db, state))
   }
 
-  /** While the database is busy with something else, what is to be noted waits, for a quarter of a minute at the most. */
-  async #steadily<Result>(note: () => Promise<Result>): Promise<Result> {
+  /**
+   * While the database is busy with something else, what is to be noted waits.
+   * @param patience for how many tries, three in a second
+   */
+  async #steadily<Result>(note: () => Promise<Result>, { patience = 50 } = {}): Promise<Result> {
     for (let tries = 1; ; tries++) {
       try {
         return await note()
       } catch (error) {
-        if (!isUnavailable(error) || tries >= 50) throw error
+        if (!isUnavailable(error) || tries >= (this.#stopped ? 50 : patience)) throw error
         await pause(300)
       }
     }

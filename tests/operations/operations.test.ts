@@ -111,13 +111,13 @@ describe('/metrics', () => {
 describe('/readyz', () => {
   it('says a word for each thing to strangers, and nothing else', async () => {
     const { http } = await testApp()
-    await http.get('/readyz').expect(200, { status: 'ok', database: 'ok', queue: 'ok', disk: 'ok' })
+    await http.get('/readyz').expect(200, { status: 'ok', database: 'ok', queue: 'ok', disk: 'ok', jobs: 'ok' })
   })
 
   it('answers 503 while something is not well, and looks again after a second', async () => {
     const { http, operations, clock } = await testApp()
     let isWell = false
-    operations.enter({ ready: { name: 'jobs', isWell: async () => isWell } })
+    operations.enter({ ready: { name: 'tea', isWell: async () => isWell } })
     operations.enter({ ready: { name: 'broken', isWell: async () => Promise.reject(new Error('no')) } })
     const { body } = await http.get('/readyz').expect(503)
     expect(body).toEqual({
@@ -125,13 +125,14 @@ describe('/readyz', () => {
       database: 'ok',
       queue: 'ok',
       disk: 'ok',
-      jobs: 'unavailable',
+      jobs: 'ok',
+      tea: 'unavailable',
       broken: 'unavailable',
     })
     isWell = true
-    expect((await http.get('/readyz').expect(503)).body.jobs).toBe('unavailable')
+    expect((await http.get('/readyz').expect(503)).body.tea).toBe('unavailable')
     clock.pass(1000)
-    expect((await http.get('/readyz').expect(503)).body.jobs).toBe('ok')
+    expect((await http.get('/readyz').expect(503)).body.tea).toBe('ok')
   })
 })
 
