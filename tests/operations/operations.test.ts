@@ -111,7 +111,9 @@ describe('/metrics', () => {
 describe('/readyz', () => {
   it('says a word for each thing to strangers, and nothing else', async () => {
     const { http } = await testApp()
-    await http.get('/readyz').expect(200, { status: 'ok', database: 'ok', queue: 'ok', disk: 'ok', jobs: 'ok' })
+    await http
+      .get('/readyz')
+      .expect(200, { status: 'ok', database: 'ok', queue: 'ok', disk: 'ok', jobs: 'ok' })
   })
 
   it('answers 503 while something is not well, and looks again after a second', async () => {
@@ -214,7 +216,7 @@ describe('the log', () => {
 
   it('has a line for each request, with an id and a route, and nothing that was asked for', async () => {
     const { log, lines, written } = aLog()
-    const app = await testApp({ log })
+    const app = await testApp({ log, env: { LOG_REQUESTS: 'all' } })
     const { id: cid } = await aCampaign(app)
     await anEvent(app, { cid, email: 'bo@fernmail.example', link: 'https://paperboat.example/secret' })
     await app.http.get('/bo@fernmail.example?token=tl_secret').set('Authorization', 'Bearer tl_secret')
@@ -242,6 +244,7 @@ describe('the log', () => {
   })
 
   it.each([
+    ['all', ['/api/event', '/healthz', '/login']],
     ['pages', ['/login']],
     ['none', []],
   ])('leaves out what LOG_REQUESTS=%s says', async (which, routes) => {

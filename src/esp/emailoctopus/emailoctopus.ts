@@ -9,6 +9,7 @@ import { realClock } from '../clock.js'
 import { connectedProvider } from '../connected-provider.js'
 import { inboxRecorder } from '../inbox.js'
 import { providerKey } from '../keys.js'
+import { ProviderError } from '../provider-error.js'
 import { lastRun } from '../runs.js'
 import { EmailOctopusClient, Limit } from './client.js'
 import { octopusDeliveryReader } from './deliveries.js'
@@ -113,10 +114,20 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     /** How many requests EmailOctopus takes at once after a rest, and each second; null for no limit. */
     limit: options.limit,
     /** Asks EmailOctopus whether it knows this key, without keeping it. @throws ProviderError */
-    tryKey: (key: string) =>
-      new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }, { limit }).checkKey({
-        priority: 'urgent',
-      }),
+    async tryKey(key: string) {
+      const client = new EmailOctopusClient({ ...options, ...whileSomebodyWaits, key }, { limit })
+      const urgent = { priority: 'urgent' as const }
+      await client.checkKey(urgent)
+      const known = await db
+        .selectFrom('lists')
+        .select('provider_id')
+        .where('provider', '=', provider)
+        .where('gone_at', 'is', null)
+        .orderBy('id')
+        .limit(1)
+        .executeTakeFirst()
+      if (known?.provider_id) await client.list(known.provider_id, urgent).catch(refuseAnotherAccount)
+    },
     period,
     savePeriod: (wanted: Period) => writeSetting(db, periodSetting, wanted),
     nextAt,
@@ -127,4 +138,16 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     },
   }
 }
+
+/** A sync with the key of another account would find everything gone. A list that is gone by now says nothing. */
+function refuseAnotherAccount(error: unknown) {
+  if (!(error instanceof ProviderError) || error.kind === 'not-found') return
+  if (error.kind !== 'missing-permission') throw error
+  throw new ProviderError(
+    'missing-permission',
+    'This key belongs to another account than the lists that are here. One installation follows one account.',
+    error.status,
+  )
+}
+
 export type EmailOctopus = ReturnType<typeof openEmailOctopus>

@@ -96,6 +96,18 @@ describe('the API key', () => {
     expect(await app.db.selectFrom('sync_runs').select('id').execute()).toEqual([])
   })
 
+  it('is not kept when it belongs to another account, whose sync would find every list gone', async () => {
+    const app = await beforeConnecting()
+    const { list } = fill(app)
+    await app.saveKey()
+    await app.ended()
+    app.world.foreign.add(list.id)
+    const refused = await app.person.send(`${home}/key`, { api_key: app.standIn.key }).expect(422)
+    expect(words(refused.text)).toContain('This key belongs to another account than the lists that are here.')
+    app.world.foreign.delete(list.id)
+    await app.saveKey()
+  })
+
   it('can be tried whenever somebody doubts it', async () => {
     const app = await beforeConnecting()
     await app.person.send(`${home}/key/trial`, {}).expect(303)
