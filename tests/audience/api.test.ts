@@ -178,6 +178,8 @@ describe('tags, lists and engagement', () => {
         double_opt_in: null,
         subscribed: 1,
         engaged: 1,
+        engaged_by_machines: 0,
+        engaged_unjudged: 0,
         engagement_rate: 100,
         joined: 0,
         left: 0,
