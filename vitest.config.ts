@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // Machines are noisy: a limit is there to end what hangs, not to judge what is slow.
-const patience = { testTimeout: 180_000, hookTimeout: 180_000, teardownTimeout: 30_000 }
+const patience = { testTimeout: 300_000, hookTimeout: 400_000, teardownTimeout: 30_000 }
 
 export default defineConfig({
   test: {

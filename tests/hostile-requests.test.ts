@@ -93,7 +93,7 @@ describe('every page', () => {
       }
     }
     expect(faults).toEqual([])
-  }, 300_000)
+  }, 400_000)
 })
 
 describe('every change', () => {
@@ -144,7 +144,7 @@ describe('every change', () => {
     }
     expect(faults).toEqual([])
     expect(Object.keys(Object.prototype)).toEqual([])
-  }, 300_000)
+  }, 400_000)
 })
 
 /** What the forms of all pages call their fields. */

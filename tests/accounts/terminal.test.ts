@@ -168,5 +168,5 @@ describe('the commands themselves', () => {
     const { out, code } = await run('token', ['create', 'script'])
     expect(out).toMatch(/^tl_[\w-]{43}\n$/)
     expect(code).toBe(0)
-  }, 30_000)
+  }, 400_000)
 })

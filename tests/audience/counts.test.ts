@@ -151,7 +151,7 @@ it('counts equal the facts after any sequence of tellings, tags, merges and eras
     ),
     { numRuns: 200 },
   )
-}, 180_000)
+}, 400_000)
 
 async function threePeople(app: TestApp) {
   const ids: number[] = []

@@ -156,4 +156,4 @@ it('counts equal the facts after any sequence of events, duplicates and new verd
     }),
     { numRuns: 60 },
   )
-}, 120_000)
+}, 400_000)

@@ -275,7 +275,7 @@ it('makes the same data for the same seed and instant, in place of what was ther
     .selectAll()
     .execute()
   expect(left).toEqual([])
-}, 180_000)
+}, 400_000)
 
 it('goes on telling events through the door', async () => {
   const app = await testApp()

@@ -140,7 +140,7 @@ describe('npm run sync', () => {
     const again = await sync(here).ended
     expect(again).toMatchObject({ code: 0 })
     expect(again.printed).toMatch(/^By hand done in .*\. Nothing changed\.$/m)
-  }, 90_000)
+  }, 400_000)
 
   it('is cancelled by ctrl-C, and the next one goes on from there', async () => {
     const here = await anInstallation({ subscribers: 240 })
@@ -158,7 +158,7 @@ describe('npm run sync', () => {
     })
     expect((await sync(here).ended).printed).toContain('240 new contacts')
     expect(await countOf(db, 'engagements')).toBe(240)
-  }, 60_000)
+  }, 400_000)
 
   it('goes on where a process was that was killed', async () => {
     const here = await anInstallation({ subscribers: 240 })
@@ -174,7 +174,7 @@ describe('npm run sync', () => {
     expect(await countOf(db, 'contacts')).toBe(240)
     expect(await countOf(db, 'engagements')).toBe(240)
     expect(await db.selectFrom('sync_runs').select('state').execute()).toEqual([{ state: 'done' }])
-  }, 60_000)
+  }, 400_000)
 
   it('hands over to a server that runs, and shows how far that is', async () => {
     const here = await anInstallation()
@@ -200,7 +200,7 @@ describe('npm run sync', () => {
     release()
     expect((await first.ended).printed).toContain('Nothing changed.')
     await stop(server)
-  }, 90_000)
+  }, 400_000)
 
   it('says in a sentence what is wrong, and ends with 1', async () => {
     const here = await anInstallation({ subscribers: 1 })
@@ -222,7 +222,7 @@ describe('npm run sync', () => {
       /^Usage:\n {2}npm run sync -- buttondown .*\n {2}npm run sync -- emailoctopus /,
     )
     expect((await withEnv({}, ['buttondown', 'emailoctopus'])).printed).toMatch(/^Usage:/)
-  }, 60_000)
+  }, 400_000)
 })
 
 describe('npm run sync -- emailoctopus', () => {
@@ -246,7 +246,7 @@ describe('npm run sync -- emailoctopus', () => {
     const again = await sync(here, octopus).ended
     expect(again).toMatchObject({ code: 0 })
     expect(again.printed).toMatch(/^By hand done in .*\. Nothing changed\.$/m)
-  }, 90_000)
+  }, 400_000)
 
   it('goes on where a process was that was killed', async () => {
     const here = await anOctopusInstallation({ contacts: 420 })
@@ -263,7 +263,7 @@ describe('npm run sync -- emailoctopus', () => {
     expect(await countOf(db, 'contacts')).toBe(420)
     expect(await countOf(db, 'engagements')).toBe(420)
     expect(await db.selectFrom('sync_runs').select('state').execute()).toEqual([{ state: 'done' }])
-  }, 60_000)
+  }, 400_000)
 
   it('hands over to a server that runs, which can be left to itself', async () => {
     const here = await anOctopusInstallation()
@@ -287,7 +287,7 @@ describe('npm run sync -- emailoctopus', () => {
     expect(printed).toMatch(everything)
     expect(code).toBe(0)
     await stop(server)
-  }, 90_000)
+  }, 400_000)
 
   it('says in a sentence what is wrong, and ends with 1', async () => {
     const here = await anOctopusInstallation({ contacts: 1 })
@@ -300,7 +300,7 @@ describe('npm run sync -- emailoctopus', () => {
     const refused = await withKey('eo_of-nobody')
     expect(refused.printed).toMatch(/^The key was refused: keys made before October 2024 do not work/)
     expect(refused.code).toBe(1)
-  }, 60_000)
+  }, 400_000)
 })
 
 describe('how far a sync is', () => {

@@ -106,7 +106,7 @@ describe('the archive of the log', () => {
     const { rows } = whole.prepare('select count(*) as rows from facts').get() as { rows: number }
     expect(rows).toBeGreaterThanOrEqual(acknowledged)
     expect(statSync(join(folder, 'a.db')).size).toBeGreaterThan(4096)
-  }, 240_000)
+  }, 400_000)
 
   /** A database with an archive that works only when asked. */
   async function archived() {

@@ -154,4 +154,4 @@ it('keeps every acknowledged delivery once and finishes its backfill, whenever i
   expect(engagements.length).toBe(standIn.world.events.rows.length + sent)
   expect(engagements.filter(({ exact }) => exact === 0).length).toBe(sent)
   await expectCountsToHold(app.db, { score: () => app.scoring.run() })
-}, 120_000)
+}, 400_000)

@@ -107,7 +107,7 @@ describe('the process', () => {
     for (const [eid, id] of acknowledged) expect(found.get(eid)).toBe(id)
     const counts = await db.selectFrom('campaign_counts').selectAll().executeTakeFirstOrThrow()
     expect(counts.email_clicks + counts.machine_email_clicks).toBe(rows.length)
-  }, 180_000)
+  }, 400_000)
 
   it('answers what is no HTTP, and will not share its data', async () => {
     const { dataDir } = await dataWithCampaign()
@@ -130,7 +130,7 @@ describe('the process', () => {
     expect(kept?.status).toBe(400) // read, and refused for its campaign alone
 
     await expect(aServer(dataDir)).rejects.toThrow(/another one is already running on/)
-  }, 60_000)
+  }, 400_000)
 
   it('answers all that is under way before it ends at SIGTERM', async () => {
     const { dataDir, cid } = await dataWithCampaign()
@@ -155,5 +155,5 @@ describe('the process', () => {
     const kept = new Set((await db.selectFrom('events').select('id').execute()).map((event) => event.id))
     expect(acknowledged.length).toBeGreaterThan(0)
     for (const answer of acknowledged) expect(kept).toContain(answer!.id)
-  }, 60_000)
+  }, 400_000)
 })

@@ -90,4 +90,4 @@ it('finishes its first sync with no row doubled or missing, whenever it is kille
   expect(count('opened')).toBe((issues * people) / 2)
   expect(count('clicked')).toBe(issues * Math.ceil(people / 7))
   await expectCountsToHold(app.db, { score: () => app.scoring.run() })
-}, 180_000)
+}, 400_000)

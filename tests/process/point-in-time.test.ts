@@ -113,4 +113,4 @@ it('brings back what was acknowledged and sealed, up to the instant that is aske
     }
     expect(ids.size).toBeGreaterThan(20)
   }
-}, 240_000)
+}, 400_000)

@@ -239,4 +239,4 @@ it('loses nothing that was acknowledged when it is killed, and counts it once', 
   const before = await db.selectFrom('promo_variation_counts').selectAll().execute()
   await rebuildPromoCounts(db, calendar('UTC'))
   expect(await db.selectFrom('promo_variation_counts').selectAll().execute()).toEqual(before)
-}, 120_000)
+}, 400_000)

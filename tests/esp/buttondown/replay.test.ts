@@ -213,7 +213,7 @@ it('comes to the same state in whatever order, and however often, deliveries arr
     ),
     { numRuns: 25 },
   )
-}, 300_000)
+}, 400_000)
 
 const shapes = [
   { email: true, metadata: 'nested' },
