@@ -74,7 +74,8 @@ const pagesOf = (site: Site) =>
     ...new Set(
       routesOf(site)
         .filter(
-          ({ method, path }) => method === 'GET' && isPage(path) && !/\.(csv|json|pdf|js|css|png)$/.test(path),
+          ({ method, path }) =>
+            method === 'GET' && isPage(path) && !/\.(csv|json|pdf|js|css|png)$/.test(path),
         )
         .map(({ path }) => pathWith(path, '1')),
     ),
