@@ -2,12 +2,13 @@ import { sql } from 'kysely'
 import { rebuildAudienceCounts } from '../audience/rebuild.js'
 import { rebuildCounts } from '../campaigns/rebuild.js'
 import type { Db } from '../database/open.js'
+import type { Tables } from '../database/schema.js'
 import { checkReferences, checkTable, tableNames } from '../database/upkeep.js'
 import { rebuildPromoCounts } from '../promos/rebuild.js'
 import { calendar } from '../web/calendar.js'
 
-/** Tables of counts, each of which comes from facts alone. */
-const derived = [
+/** Tables of counts, each of which comes from facts alone: those that the rebuilds of the rooms make anew. */
+export const countTables = [
   'receptions',
   'mailing_counts',
   'engagement_hours',
@@ -24,13 +25,13 @@ const derived = [
   'promo_offer_counts',
   'promo_variation_counts',
   'promo_days',
-  'promo_hours',
+  'promo_quarters',
   'promo_devices',
   'promo_send_counts',
-]
+] as const satisfies readonly (keyof Tables)[]
 
 /** Of a table of counts, the sum of every column that counts; rows at nought say nothing. */
-async function sumsOf(db: Db, table: string): Promise<string> {
+async function sumsOf(db: Db, table: (typeof countTables)[number]): Promise<string> {
   const { rows: columns } = await sql<{ name: string; type: string }>`
     select name, type from pragma_table_info(${table}) where pk = 0`.execute(db)
   const counting = columns.filter(
@@ -60,13 +61,13 @@ export async function prove(
   if (found.length > 0) throw new Error(`The restored database is damaged: ${found[0]}.`)
   say('Every page and every reference is right.')
   const before = new Map<string, string>()
-  for (const table of derived) before.set(table, await sumsOf(db, table))
+  for (const table of countTables) before.set(table, await sumsOf(db, table))
   const days = calendar(timeZone)
   await rebuildCounts(db, days)
   await rebuildAudienceCounts(db, days)
   await rebuildPromoCounts(db, days)
   const wrong: string[] = []
-  for (const table of derived) if ((await sumsOf(db, table)) !== before.get(table)) wrong.push(table)
+  for (const table of countTables) if ((await sumsOf(db, table)) !== before.get(table)) wrong.push(table)
   say(
     wrong.length === 0
       ? 'Every count equals its facts.'

@@ -145,6 +145,23 @@ describe('a restore', () => {
     expect(readdirSync(folder).filter((name) => name.startsWith('restoring'))).toEqual([])
   })
 
+  it('counts anew what does not equal its facts, and says which counts those were', async () => {
+    const app = await testApp()
+    const wrong = { impressions: 0, clicks: 7, repeated_clicks: 0, machine_clicks: 0 }
+    await app.db
+      .insertInto('promo_quarters')
+      .values({ offer_id: 1, quarter_at: 0, ...wrong })
+      .execute()
+    await app.db
+      .insertInto('promo_offer_counts')
+      .values({ offer_id: 1, ...wrong })
+      .execute()
+    await app.jobs.perform('back-up')
+    await app.stop()
+    const restored = await restoring({ config: { ...app.config, DATA_DIR: aFolder() } })
+    expect([...restored.corrected].sort()).toEqual(['promo_offer_counts', 'promo_quarters'])
+  })
+
   it('leaves a newer database alone, unless it is forced, and keeps it aside then', async () => {
     const { app, cid } = await backedUp()
     app.clock.at = Date.now() + day
