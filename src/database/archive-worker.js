@@ -12,8 +12,10 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -124,10 +126,17 @@ function begin() {
       if (place.frames !== frames || place.sum1 !== sum1 || place.sum2 !== sum2)
         return beginChain('other log')
     } else if (!follows(head.start)) return beginChain('other log')
+    removeUnfinished(position.chain)
     tell({ stage: 'chain', chain: position.chain, why: 'goes on' })
   } finally {
     wal?.close()
   }
+}
+
+/** A process that was killed while it sealed leaves a part of a segment, which is sealed anew. @param {string} chain */
+function removeUnfinished(chain) {
+  for (const name of readdirSync(join(folder, chain)))
+    if (name.endsWith('.part')) rmSync(join(folder, chain, name), { force: true })
 }
 
 /** Has the log begun anew just once since all of it was sealed? @param {Place} start */

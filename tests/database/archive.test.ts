@@ -18,11 +18,12 @@ interface Base {
   packed: string
 }
 
+/** The last of its number: a process killed between a segment and its note of it leaves one behind that the next replaces. */
 const segmentFile = (folder: string, chain: string, number: number) => {
-  const found = readdirSync(join(folder, 'segments', chain)).find((name) =>
-    name.startsWith(`${String(number).padStart(8, '0')}-`),
-  )
-  return found && !found.endsWith('.part') ? join(folder, 'segments', chain, found) : null
+  const found = readdirSync(join(folder, 'segments', chain))
+    .sort()
+    .findLast((name) => name.startsWith(`${String(number).padStart(8, '0')}-`) && name.endsWith('.wal.gz'))
+  return found === undefined ? null : join(folder, 'segments', chain, found)
 }
 
 /** What a base and its segments up to a number hold: as many rows, each what it has to be, and the count of them. */
@@ -192,6 +193,24 @@ describe('the archive of the log', () => {
     expect((await archive.seal()).chain).not.toBe(chain)
     await archive.stop()
     expect(chains).toEqual(['first', 'overwritten'])
+  })
+
+  it('replaces what a process left that was killed while it sealed', async () => {
+    const { folder, begin, add } = await archived()
+    let archive = begin()
+    const { chain } = await archive.seal()
+    add()
+    await archive.stop()
+    const inChain = (name: string) => join(folder, 'segments', chain, name)
+    writeFileSync(inChain('00000002-20000101T000000000Z.wal.gz.part'), 'half of it')
+    writeFileSync(inChain('00000002-20000101T000000000Z.wal.gz'), 'whole, and not noted')
+    archive = begin()
+    add()
+    expect(await archive.seal()).toEqual({ chain, number: 2 })
+    await archive.stop()
+    expect(readdirSync(join(folder, 'segments', chain)).filter((name) => name.endsWith('.part'))).toEqual([])
+    const { head } = readSegment(segmentFile(folder, chain, 2)!)
+    expect(head.previous).toBe(readSegment(segmentFile(folder, chain, 1)!).sha256)
   })
 
   it('does not let the log begin anew as long as something of it is not sealed', async () => {
