@@ -3,8 +3,9 @@
 //
 // No connection checkpoints by itself (`wal_autocheckpoint = 0`). What lets SQLite write over the log is a checkpoint of all
 // of it; that happens here alone, under the write lock, after the last frame is sealed. So no commit is ever written over
-// that no segment holds. Before that, a checkpoint without the lock does most of the work: a reader that stays at the last
-// sealed commit keeps it from going further, and keeps the log from beginning anew meanwhile.
+// that no segment holds. Before that, two rounds without the lock do most of the work: a reader that stays at a sealed
+// commit keeps a checkpoint from going further, and keeps the log from beginning anew meanwhile. What is left to do while
+// everybody waits is a few pages, written as they are and brought to the disk afterwards.
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -21,25 +22,29 @@ import {
 import { join } from 'node:path'
 import { parentPort, workerData } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
-import { writeSegment } from './segment.js'
+import { readSegment, writeSegment } from './segment.js'
 import { Wal } from './wal.js'
 
 const { path, folder, segmentEvery, look, largest, idle } = workerData
 const positionPath = join(folder, 'position.json')
 
-const open = () => {
-  const file = new Sqlite(path, { timeout: 20 })
+const open = (timeout = 20) => {
+  const file = new Sqlite(path, { timeout })
   file.pragma('wal_autocheckpoint = 0')
   return file
 }
-const holder = open()
-const reader = open()
+const holder = open(200)
+const [first, second] = [open(), open()]
 const copier = open()
 
 /** @typedef {import('./wal.js').Place} Place */
-/** @typedef {{ chain: string, number: number, sha256: string, place: Place, isWhole: boolean }} Position */
+/** @typedef {{ chain: string, number: number, sha256: string, place: Place, isWhole: boolean, isSure: boolean }} Position */
 
-/** What is sealed. `isWhole`: all of the log is, and is in the database: it may have begun anew. @type {Position} */
+/**
+ * What is sealed. `isWhole`: all of the log is, and is in the database: it may have begun anew. `isSure`: the last segment
+ * survives a power cut.
+ * @type {Position}
+ */
 let position
 /** How far the log has been read, to a commit. @type {Place} */
 let seen
@@ -58,18 +63,19 @@ const nowhere = { salt1: null, salt2: 0, sequence: 0, frames: 0, sum1: 0, sum2: 
 /** @param {object} message */
 const tell = (message) => parentPort?.postMessage(message)
 
-/** @param {string} name @param {string} text */
-function writeSafely(name, text) {
-  const file = openSync(`${name}.part`, 'w', 0o600)
-  writeFileSync(file, text)
+/** @param {string} name of a file or a folder */
+function bringToDisk(name) {
+  const file = openSync(name, 'r')
   fsyncSync(file)
   closeSync(file)
-  renameSync(`${name}.part`, name)
 }
 /** @param {Partial<Position>} change */
 function keep(change) {
   position = { ...position, ...change }
-  writeSafely(positionPath, JSON.stringify(position))
+  const part = `${positionPath}.part`
+  writeFileSync(part, JSON.stringify(position), { mode: 0o600 })
+  if (position.isSure) bringToDisk(part)
+  renameSync(part, positionPath)
 }
 
 /** A chain begins: whatever is in the log by now belongs to the base that has to be taken next. @param {string} why */
@@ -88,7 +94,7 @@ function beginChain(why) {
     })
   }
   wal?.close()
-  position = { chain, number: 0, sha256: '', place: seen, isWhole: false }
+  position = { chain, number: 0, sha256: '', place: seen, isWhole: false, isSure: true }
   keep({})
   tell({ stage: 'chain', chain, why })
 }
@@ -108,6 +114,7 @@ function begin() {
   const head = wal?.head()
   try {
     if (!wal || !head || !existsSync(join(folder, kept.chain))) return beginChain('log gone')
+    if (!kept.isSure && !isOnDisk(kept)) return beginChain('segment lost')
     position = kept
     seen = kept.place
     pageSize = head.pageSize
@@ -132,6 +139,20 @@ function begin() {
     wal?.close()
   }
 }
+
+/** @param {Position} kept */
+function isOnDisk({ chain, number, sha256 }) {
+  const name = readdirSync(join(folder, chain))
+    .sort()
+    .findLast((each) => each.startsWith(`${numbered(number)}-`) && each.endsWith('.wal.gz'))
+  try {
+    return name !== undefined && readSegment(join(folder, chain, name)).sha256 === sha256
+  } catch {
+    return false
+  }
+}
+/** @param {number} number */
+const numbered = (number) => String(number).padStart(8, '0')
 
 /** A process that was killed while it sealed leaves a part of a segment, which is sealed anew. @param {string} chain */
 function removeUnfinished(chain) {
@@ -173,26 +194,28 @@ function read(wal) {
   notBefore = open.size > 0 ? performance.now() + 10 * (performance.now() - from) : 0
 }
 
-/** Seals all that is committed by now. */
-function seal() {
+/**
+ * Seals all that is committed by now.
+ * @param {{ isHurried?: boolean }} [how] hurried: others wait, so it is not packed, and the disk is waited for afterwards
+ * @returns {string | null} the segment, null where there was nothing to seal
+ */
+function seal({ isHurried = false } = {}) {
   const at = Date.now()
   const wal = Wal.open(path)
-  if (!wal) return
+  if (!wal) return null
   try {
     read(wal)
-    if (pages.size === 0) return
+    if (pages.size === 0) return null
     const { chain } = position
     const number = position.number + 1
     const stamp = new Date(at).toISOString().replace(/[-:.]/g, '')
-    const name = `${String(number).padStart(8, '0')}-${stamp}.wal.gz`
-    const file = join(folder, chain, name)
+    const file = join(folder, chain, `${numbered(number)}-${stamp}.wal.gz`)
     const target = openSync(`${file}.part`, 'w', 0o600)
-    const head = /** @type {const} */ ({ format: 1 })
     const sha256 = writeSegment({
       target,
       source: wal.file,
       head: {
-        ...head,
+        format: 1,
         chain,
         number,
         sealed_at: at,
@@ -202,16 +225,16 @@ function seal() {
         previous: position.sha256,
       },
       pages,
+      level: isHurried ? 0 : 4,
     })
-    fsyncSync(target)
+    if (!isHurried) fsyncSync(target)
     closeSync(target)
     renameSync(`${file}.part`, file)
-    const directory = openSync(join(folder, chain), 'r')
-    fsyncSync(directory)
-    closeSync(directory)
+    if (!isHurried) bringToDisk(join(folder, chain))
     pages = new Map()
-    keep({ number, sha256, place: seen, isWhole: false })
-    tell({ stage: 'sealed', chain, number, at })
+    keep({ number, sha256, place: seen, isWhole: false, isSure: !isHurried })
+    if (!isHurried) tell({ stage: 'sealed', chain, number, at })
+    return file
   } finally {
     wal.close()
     sealedAt = Date.now()
@@ -220,19 +243,21 @@ function seal() {
 
 /** Brings the log back into the database, so that it may begin anew. */
 function checkpoint() {
+  /** @type {string | null} */
+  let last = null
   try {
-    reader.exec('begin')
-    reader.prepare('select count(*) from sqlite_master').get()
+    stay(first)
     seal()
-    copier.pragma('wal_checkpoint(passive)')
+    bringBack()
+    stay(second)
+    seal()
+    first.exec('commit')
+    bringBack()
     holder.exec('begin immediate')
     try {
-      seal()
-      reader.exec('commit')
-      const [{ log, checkpointed }] = /** @type {[{ log: number, checkpointed: number }]} */ (
-        copier.pragma('wal_checkpoint(passive)')
-      )
-      if (log >= 0 && log === checkpointed && pages.size === 0) keep({ isWhole: true })
+      last = seal({ isHurried: true })
+      second.exec('commit')
+      bringBack()
       framesAtCheckpoint = seen.frames
     } finally {
       holder.exec('rollback')
@@ -241,9 +266,27 @@ function checkpoint() {
     // Somebody holds a lock: the next turn tries again.
     if (!/^SQLITE_BUSY/.test(/** @type {{ code?: string }} */ (error).code ?? '')) throw error
   } finally {
-    if (reader.inTransaction) reader.exec('rollback')
+    for (const reader of [first, second]) if (reader.inTransaction) reader.exec('rollback')
     checkpointedAt = Date.now()
+    if (last !== null) {
+      bringToDisk(last)
+      bringToDisk(join(folder, position.chain))
+      keep({ isSure: true })
+      tell({ stage: 'sealed', chain: position.chain, number: position.number, at: sealedAt })
+    }
   }
+}
+/** Brings sealed commits into the database, as far as no reader needs what stands there. Is that the whole log, it may begin anew. */
+function bringBack() {
+  const [{ log, checkpointed }] = /** @type {[{ log: number, checkpointed: number }]} */ (
+    copier.pragma('wal_checkpoint(passive)')
+  )
+  if (log >= 0 && log === checkpointed && log === seen.frames && pages.size === 0) keep({ isWhole: true })
+}
+/** @param {Sqlite.Database} reader */
+function stay(reader) {
+  reader.exec('begin')
+  reader.prepare('select count(*) from sqlite_master').get()
 }
 
 function turn() {
@@ -274,7 +317,7 @@ parentPort?.on('message', ({ ask, id }) => {
     if (ask === 'stop') {
       clearInterval(timer)
       seal()
-      for (const file of [holder, reader, copier]) file.close()
+      for (const file of [holder, first, second, copier]) file.close()
       parentPort?.close()
     }
     tell({ stage: 'answer', id, chain: position.chain, number: position.number })

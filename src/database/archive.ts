@@ -34,7 +34,7 @@ export function startArchive({
   sealed,
   trouble,
   look = 500,
-  largest = 8 << 20,
+  largest = 32 << 20,
   idle = 30_000,
 }: Options) {
   const worker = new Worker(new URL('./archive-worker.js', import.meta.url), {

@@ -26,16 +26,16 @@ import { constants, gunzipSync, gzipSync } from 'node:zlib'
 const together = 512
 
 /**
- * @param {{ target: number, source: number, head: SegmentHead, pages: Map<number, number> }} given two open files, and where
- *   each page begins in the source
+ * @param {{ target: number, source: number, head: SegmentHead, pages: Map<number, number>, level?: number }} given two open
+ *   files, where each page begins in the source, and how hard to pack it (0 to 9, as zlib has it)
  * @returns {string} its SHA-256
  */
-export function writeSegment({ target, source, head, pages }) {
+export function writeSegment({ target, source, head, pages, level = 4 }) {
   const hash = createHash('sha256')
   /** @type {Buffer[]} */
   let waiting = []
   const flush = () => {
-    if (waiting.length > 0) writeSync(target, gzipSync(Buffer.concat(waiting), { level: 4 }))
+    if (waiting.length > 0) writeSync(target, gzipSync(Buffer.concat(waiting), { level }))
     waiting = []
   }
   /** @param {Buffer} bytes */
