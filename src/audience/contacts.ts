@@ -41,10 +41,17 @@ export function contactBook({ db, erasures }: { db: Db; erasures: ErasureBook })
   const alias = compiled<{ email: string }, { id: number }>((value) =>
     db.selectFrom('contact_aliases').select('contact_id as id').where('email', '=', value('email')),
   )
-  const insert = compiled<{ email: string; at: number; source: string }, { id: number }>((value) =>
+  type New = { email: string; at: number; source: string; name: string; name_folded: string }
+  const insert = compiled<New, { id: number }>((value) =>
     db
       .insertInto('contacts')
-      .values({ email: value('email'), created_at: value('at'), source: value('source') })
+      .values({
+        email: value('email'),
+        created_at: value('at'),
+        source: value('source'),
+        name: value('name'),
+        name_folded: value('name_folded'),
+      })
       .returning('id'),
   )
 
@@ -71,16 +78,18 @@ export function contactBook({ db, erasures }: { db: Db; erasures: ErasureBook })
     /**
      * @param at when the person was first heard of
      * @param source who told of them: `tracker`, a provider, `csv`
+     * @param name of somebody who is new; whoever is known keeps theirs
      */
     async findOrAdd(
       tx: Db,
       email: string,
       at: number,
       source = 'tracker',
+      name = '',
     ): Promise<{ id: number; isNew: boolean }> {
       const found = await find(tx, email)
       if (found !== null) return { id: found, isNew: false }
-      const { id } = (await insert(tx, { email, at, source })).rows[0]!
+      const { id } = (await insert(tx, { email, at, source, name, name_folded: foldName(name) })).rows[0]!
       known.set(email, id)
       return { id, isNew: true }
     },

@@ -179,7 +179,10 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
     const list_id = fact.isIdOfList ? fact.listId : null
     if (!known) await freeAlias(tx, { provider, list_id }, email)
     const isNews = !known || seenAt >= known.seen_at
-    let contact = known?.contact_id ?? (await contacts.findOrAdd(tx, email, fact.subscribedAt, provider)).id
+    const found = known
+      ? { id: known.contact_id, isNew: false }
+      : await contacts.findOrAdd(tx, email, fact.subscribedAt, provider, nameAsKept(fact.name))
+    let contact = found.id
     // An old address that one list or provider goes on telling does not undo a change that another one told.
     if (known && isNews && known.email !== email) contact = await follow(tx, contact, email)
     const identity = { provider, provider_id: providerId, contact_id: contact }
@@ -189,7 +192,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       await putChange(tx, { list_id: fact.listId, contact_id: contact, changed_at: at, exact: 1, status })
     if (!isNews) return contact
 
-    if (fact.name !== '') await rename(tx, contact, fact.name, { isOurs: false })
+    if (fact.name !== '' && !found.isNew) await rename(tx, contact, fact.name, { isOurs: false })
     await putSubscription(tx, {
       list_id: fact.listId,
       contact_id: contact,
@@ -385,7 +388,7 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   /** @param isOurs a name that was given here stays, whatever a provider says later */
   async function rename(tx: Db, contact: number, given: string, { isOurs }: { isOurs: boolean }) {
-    const name = given.trim().slice(0, 200)
+    const name = nameAsKept(given)
     const named = { id: contact, name, name_folded: foldName(name) }
     const changed = (await (isOurs ? query.nameForGood : query.name)(tx, named)).rows[0]
     if (changed) await indexAgain(tx, contact)
@@ -706,6 +709,8 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 /** See src/audience/record.ts: a delivery comes up to so much later than what it tells. */
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
+
+const nameAsKept = (given: string) => given.trim().slice(0, 200)
 
 /** The first name of these that is one, with whose it is. */
 function nameOf(people: Pick<Row<'contacts'>, 'name' | 'name_folded' | 'name_is_ours'>[]) {

@@ -23,7 +23,7 @@ import { constants, gunzipSync, gzipSync } from 'node:zlib'
  */
 
 /** Pages packed at a time; each time makes a member of its own in the gzip file. */
-const together = 512
+const together = 128
 
 /**
  * @param {{ target: number, source: number, head: SegmentHead, pages: Map<number, number>, level?: number }} given two open

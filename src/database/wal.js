@@ -34,6 +34,9 @@ function checksum(bytes, sum1, sum2, isBig) {
   return [sum1, sum2]
 }
 
+/** What is read at a time, by one walk after another; a frame is smaller than that, as pages have 64 KB at the most. */
+const window = Buffer.alloc(1 << 18)
+
 /** A log that is open for reading. Close it after use. */
 export class Wal {
   /** @param {string} path of the database */
@@ -87,8 +90,7 @@ export class Wal {
   walk(from, { pageSize, isBig }, see, most = Number.POSITIVE_INFINITY) {
     const length = frameHead + pageSize
     const size = fstatSync(this.file).size
-    const many = Math.max(1, Math.floor((1 << 20) / length))
-    const bytes = Buffer.alloc(many * length)
+    const bytes = window.subarray(0, Math.max(1, Math.floor(window.length / length)) * length)
     let { frames, sum1, sum2 } = from
     for (let seen = 0; seen < most; ) {
       const at = headLength + frames * length

@@ -2,10 +2,13 @@ import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
 import { pause, realClock } from './clock.js'
 import { isDatabaseBusy } from './inbox.js'
-import { addFailure, keepRun, type Run } from './runs.js'
+import { addFailure, isUnderWay, keepRun, type Run } from './runs.js'
 
 /** Facts that wait for one commit: a door waits for no more than these. */
 const chunkSize = 100
+
+/** Milliseconds from one note of how far a run is to the next: each waits for the disk, and a crash costs what came since. */
+const keepEvery = 250
 
 /** A run stops here because somebody asked for it. */
 export class Cancelled extends Error {}
@@ -33,6 +36,7 @@ export class RunUnderWay<Checkpoint extends object> {
   readonly #progress: Run['progress']
   readonly #changes: Run['changes']
   readonly #needs: Needs
+  #keptAt = Number.NEGATIVE_INFINITY
 
   constructor(run: Run, needs: Needs) {
     this.id = run.id
@@ -58,7 +62,7 @@ export class RunUnderWay<Checkpoint extends object> {
     this.checkpoint = checkpoint
     this.#progress.stage = stage
     this.#progress.since = { at: this.#needs.now(), done: this.doneOf(stage) }
-    await this.keep()
+    await this.#keepNow()
   }
   /** Counts what was changed, by name. */
   add(name: string, count = 1) {
@@ -76,29 +80,30 @@ export class RunUnderWay<Checkpoint extends object> {
     this.#progress.remaining = count
   }
 
-  /** Keeps how far it is. @throws Cancelled when somebody has cancelled it meanwhile */
+  /** Keeps how far it is, unless that was done a moment ago. @throws Cancelled when somebody has cancelled it meanwhile */
   async keep() {
-    const { db, now, stopping } = this.#needs
     this.signal.throwIfAborted()
-    const { id, kind, checkpoint } = this
-    const run = {
-      id,
-      kind,
-      checkpoint: { ...checkpoint } as Record<string, unknown>,
-      progress: this.#progress,
-      changes: this.#changes,
-    }
-    if (await this.steadfastly(() => keepRun(db, run, now()))) return
-    stopping.abort()
+    if (performance.now() - this.#keptAt >= keepEvery) return this.#keepNow()
+    if (!(await isUnderWay(this.#needs.db, this.id))) this.#breakOff()
+  }
+  async #keepNow() {
+    if (!(await this.steadfastly(() => this.keepLast()))) this.#breakOff()
+  }
+  #breakOff() {
+    this.#needs.stopping.abort()
     throw new Cancelled()
   }
 
-  /** Keeps how far it is when the process ends. */
-  async keepLast() {
+  /**
+   * Keeps how far it is, whatever was kept a moment ago: the run ends here, or the process does.
+   * @returns false when somebody has cancelled it meanwhile
+   */
+  async keepLast(): Promise<boolean> {
     const { db, now } = this.#needs
+    this.#keptAt = performance.now()
     const { id, kind, checkpoint } = this
     const run = { id, kind, checkpoint: { ...checkpoint } as Record<string, unknown> }
-    await keepRun(db, { ...run, progress: this.#progress, changes: this.#changes }, now())
+    return keepRun(db, { ...run, progress: this.#progress, changes: this.#changes }, now())
   }
 
   /**

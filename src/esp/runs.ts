@@ -172,6 +172,17 @@ export async function resumeRuns(db: Db, provider: string): Promise<number> {
   return Number(numUpdatedRows)
 }
 
+/** Has nobody cancelled it? */
+export async function isUnderWay(db: Db, id: number): Promise<boolean> {
+  const run = await db
+    .selectFrom('sync_runs')
+    .select('id')
+    .where('id', '=', id)
+    .where('state', 'in', ['waiting', 'running'])
+    .executeTakeFirst()
+  return run !== undefined
+}
+
 /**
  * Where a run has been raised meanwhile to one that brings more, its checkpoint stays at the beginning.
  * @returns false when it was cancelled meanwhile

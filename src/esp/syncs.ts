@@ -35,6 +35,7 @@ export function providerSyncs<Checkpoint extends object>({
 }: Needs<Checkpoint>) {
   let stopping: AbortController | null = null
   let performing: Promise<void> | null = null
+  let underWay: RunUnderWay<Checkpoint> | null = null
   let stopped = false
   let begun = false
 
@@ -42,27 +43,34 @@ export function providerSyncs<Checkpoint extends object>({
   async function perform(waiting: Run) {
     stopping = new AbortController()
     const { signal } = stopping
-    let run = new RunUnderWay<Checkpoint>(waiting, { db, log, now, stopping })
+    const begin = (run: Run) => {
+      underWay = new RunUnderWay<Checkpoint>(run, { db, log, now, stopping: stopping! })
+      return underWay
+    }
+    let run = begin(waiting)
     try {
       if (!(await keepRun(db, waiting, now()))) return
       await walk(run)
+      await run.keepLast()
       while (!(await endRun(db, run.id, { state: 'done', error: null, now: now(), kind: run.kind }))) {
         const raised = await currentRun(db, provider)
         if (raised?.id !== run.id) return // it was cancelled
-        run = new RunUnderWay<Checkpoint>(raised, { db, log, now, stopping })
+        run = begin(raised)
         await walk(run)
+        await run.keepLast()
       }
       log.info({ run: run.id, kind: run.kind, ...run.changes }, `synced with ${name}`)
       await ended()
     } catch (error) {
       if (error instanceof Cancelled) return
       // The process ends: the run goes on from its checkpoint at the next start.
-      if (signal.aborted) return run.keepLast()
+      if (signal.aborted) return void (await run.keepLast())
       const reason =
         error instanceof ProviderError
           ? error.message
           : 'Something went wrong here; the log has the details. What came in until then is kept.'
       if (!(error instanceof ProviderError)) log.error({ err: error, run: run.id }, 'sync failed')
+      await run.keepLast()
       await endRun(db, run.id, { state: 'failed', error: reason, now: now() })
     }
   }
@@ -126,6 +134,7 @@ export function providerSyncs<Checkpoint extends object>({
     async cancel() {
       const run = await currentRun(db, provider)
       if (!run) return
+      if (underWay?.id === run.id) await underWay.keepLast()
       await endRun(db, run.id, { state: 'cancelled', error: null, now: now() })
       const ended = await findRun(db, run.id)
       if (ended?.state === 'cancelled') stopping?.abort()

@@ -258,7 +258,7 @@ export class Ledger {
       if (waiting.patient) {
         const now = performance.now()
         const isBusy = now - this.#lastAtDoor < doorRest
-        until ??= now + this.#patientShare * (isBusy ? 1 : 7)
+        until ??= now + this.#patientShare * (isBusy ? 1 : 12)
         if (now > until) return
       }
       yield waiting

@@ -52,7 +52,7 @@ const changesEvery = 23.5 * 3_600_000
 /** After so many units in a row that cannot be had, what always works is asked for: if that fails too, nothing can be had. */
 const mostInARow = 3
 
-/** Brings in what EmailOctopus knows, so that a crash costs one page and a second look doubles nothing. */
+/** Brings in what EmailOctopus knows, so that a crash costs a moment and a second look doubles nothing. */
 export function emailOctopusWalk({ db, record, api, now }: Needs) {
   return async function walk(run: Under) {
     const found = await api()

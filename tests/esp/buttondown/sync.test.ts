@@ -493,12 +493,12 @@ describe('a run that does not come to its end', () => {
     const steps = oneByOne(first)
     void first.sync()
     await steps.until(count)
-    const before = await lastRun(first)
-    expect(before.state).toBe('running')
+    expect((await lastRun(first)).state).toBe('running')
     await first.stop()
     steps.all()
 
     const app = await aConnectedApp({ standIn, dataDir })
+    const before = await lastRun(app)
     const asked = standIn.requests.length
     await app.buttondown.sync.performWaiting()
     const run = await lastRun(app)
