@@ -64,7 +64,7 @@ A few events a minute go on coming in. Press Ctrl-C to stop; the next start begi
 /** Deliveries lie in the inbox as if the webhook had let them in, for which there is no key here; the server reads them. */
 function openInbox(path: string) {
   const db = openDatabase(path)
-  const receive = new Ledger({ db }).register(inboxRecorder(db))
+  const receive = new Ledger({ db }).register(inboxRecorder(db, null))
   return (told: Told) => receive(deliveryOf(told, Date.now())).catch(() => null) // shutting down
 }
 

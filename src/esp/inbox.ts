@@ -1,8 +1,10 @@
+import type { ErasureBook } from '../audience/erasures.js'
 import { compiled } from '../database/compiled.js'
 import { isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { LedgerFull, LedgerUnavailable, type Recorder } from '../ledger/ledger.js'
+import { forgetErased } from './deliveries-room.js'
 
 /** A delivery as it came in, before anybody has read more than its envelope. */
 export interface DeliveryFact {
@@ -20,8 +22,11 @@ export interface DeliveryReceipt {
   repeated: boolean
 }
 
-/** The recorder of the inbox: what providers deliver is on disk before they are answered, and read afterwards. */
-export function inboxRecorder(db: Db): Recorder<DeliveryFact, DeliveryReceipt> {
+/**
+ * The recorder of the inbox: what providers deliver is on disk before they are answered, and read afterwards.
+ * @param erasures whose addresses may not stay in a delivery that nobody reads; null where nobody was erased
+ */
+export function inboxRecorder(db: Db, erasures: ErasureBook | null): Recorder<DeliveryFact, DeliveryReceipt> {
   const insert = compiled<
     Omit<Row<'inbox'>, 'id' | 'tries' | 'contact_id' | 'reason' | 'settled_at'>,
     { id: number }
@@ -51,7 +56,9 @@ export function inboxRecorder(db: Db): Recorder<DeliveryFact, DeliveryReceipt> {
         state: kept ? 'kept' : 'waiting',
         try_at: kept ? null : receivedAt,
       })
-      return { repeated: rows.length === 0 }
+      const [added] = rows
+      if (added && kept && erasures) await forgetErased(tx, erasures, added.id)
+      return { repeated: added === undefined }
     },
   }
 }

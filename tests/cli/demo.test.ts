@@ -223,7 +223,7 @@ it('has something to show on every page', async () => {
 
 it('goes on telling of the newsletter as its webhook would', async () => {
   const { app: _, db, made, ledger, buttondown, clock } = await aDemo()
-  const receive = ledger.register(inboxRecorder(db))
+  const receive = ledger.register(inboxRecorder(db, null))
   const last = made.engagements
   const asleep: (() => void)[] = []
   const sleep = () => new Promise<void>((wake) => asleep.push(wake))

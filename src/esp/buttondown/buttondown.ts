@@ -49,7 +49,7 @@ export function openButtondown({ db, ledger, audience, config, secret, score, no
     webhookUrl,
     now,
   })
-  const receive = ledger.register(inboxRecorder(db))
+  const receive = ledger.register(inboxRecorder(db, audience.erasures))
   const record = ledger.register(buttondownRecorder({ db, audience }), { patient: true })
   const { api, listId, nameList } = connection
   const deliveries = deliveryReader({ db, record, api, listId, now, log })

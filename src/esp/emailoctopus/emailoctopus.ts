@@ -75,7 +75,7 @@ export function openEmailOctopus({ db, ledger, audience, config, secret, score, 
     return client.api
   }
 
-  const receive = ledger.register(inboxRecorder(db))
+  const receive = ledger.register(inboxRecorder(db, audience.erasures))
   const record = ledger.register(octopusRecorder({ db, audience }), { patient: true })
   const deliveries = octopusDeliveryReader({ db, record, api, now, log })
   const connected = connectedProvider({

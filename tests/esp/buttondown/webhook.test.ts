@@ -194,6 +194,24 @@ describe('the door', () => {
     ])
   })
 
+  it('keeps no address of somebody who was erased in what nobody here reads', async () => {
+    const app = await testApp({ env: withKey })
+    const { id: cid } = await aCampaign(app)
+    await anEvent(app, { cid, email: 'ada@fernmail.example' })
+    const { id } = await app.db.selectFrom('contacts').select('id').executeTakeFirstOrThrow()
+    await app.audience.erase(id)
+    for (const email of ['Ada@fernmail.example', 'ben@fernmail.example']) {
+      const body = JSON.stringify({ event_type: 'a.type.of.tomorrow', data: { email, plan: 'gold' } })
+      await post(app, body, await sign(body)).expect(200)
+    }
+    const bodies = (await app.db.selectFrom('inbox').select('body').orderBy('id').execute()).map(({ body }) =>
+      Buffer.from(body!).toString(),
+    )
+    expect(bodies[0]!.toLowerCase()).not.toContain('"email":"ada')
+    expect(bodies[0]).toContain('gold')
+    expect(bodies[1]).toContain('ben@fernmail.example')
+  })
+
   it('acknowledges nothing while too much waits to be written', async () => {
     const app = await testApp({ env: withKey, ledger: { capacity: 0 } })
     const answer = await post(app, vector.body, vector.header).expect(503)
