@@ -129,6 +129,8 @@ export async function curveSection({ found, curves, now, f }: Making): Promise<S
   const end = ownShares.findLastIndex((value) => value !== null)
   const all = sumsOf(told)
   const whole = drawn === 'clicks' ? all.rates.click : all.rates.open
+  // They clicked, and nobody knows when: what a provider told of old mailings in one sum has no hours.
+  if (end < 1 && whole !== null && whole > 0) return null
   const at72 = ownShares[72] ?? null
   const heading =
     at72 !== null && whole !== null && whole > 0
