@@ -34,7 +34,7 @@ const one = <T extends z.ZodType>(type: T) =>
 const id = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about the activity. A filter never fails: nonsense falls back to the default. */
-export const ActivityView = z.object({
+const ActivityView = z.object({
   /** Part of an address or name, or the id of a contact. */
   contact: one(z.string().trim().max(255).catch('')),
   mailing: id,
@@ -55,7 +55,7 @@ export const ActivityView = z.object({
   /** How many stand above this page. */
   offset: id,
 })
-export type ActivityView = z.infer<typeof ActivityView>
+type ActivityView = z.infer<typeof ActivityView>
 const defaults: ActivityView = ActivityView.parse({})
 const firstPage = { before: 0, id: 0, offset: 0 }
 

@@ -38,7 +38,7 @@ const one = <T extends z.ZodType>(type: T) =>
 const count = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about a contact. A filter never fails: nonsense falls back to the default. */
-export const ContactView = z.object({
+const ContactView = z.object({
   machines: one(
     z
       .enum(['0', '1'])
@@ -55,7 +55,7 @@ export const ContactView = z.object({
   /** How many stand above this page. */
   offset: count,
 })
-export type ContactView = z.infer<typeof ContactView>
+type ContactView = z.infer<typeof ContactView>
 const defaults: ContactView = ContactView.parse({})
 const firstPage = { before: 0, id: '', offset: 0 }
 

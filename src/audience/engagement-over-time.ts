@@ -70,7 +70,7 @@ function pointOf(found: Found, on: string) {
 }
 
 /** The first day with an engagement; today where there is none. */
-export async function firstDay(readers: Readers, today: string) {
+async function firstDay(readers: Readers, today: string) {
   const row = await readers
     .selectFrom('engagement_days')
     .select(({ fn }) => fn.min('day_on').as('day'))

@@ -32,7 +32,7 @@ export interface Growth {
 }
 
 /** Churn = subscriptions that ended ÷ subscriptions at the beginning; null where there was none. */
-export const churnRate = (left: number, subscribedBefore: number) =>
+const churnRate = (left: number, subscribedBefore: number) =>
   subscribedBefore > 0 ? left / subscribedBefore : null
 
 /** Every time zone's offset is a multiple of this: a day begins with one. */

@@ -55,7 +55,7 @@ const flag = (otherwise: boolean) =>
 const count = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about a campaign. A filter never fails: nonsense falls back to the default. */
-export const CampaignView = z.object({
+const CampaignView = z.object({
   machines: flag(false),
   /** Unsaid: what {@link usualRange} finds. */
   range: one(z.enum([...ranges, '']).catch('')),
@@ -76,7 +76,7 @@ export const CampaignView = z.object({
   after: count,
   open: count,
 })
-export type CampaignView = z.infer<typeof CampaignView>
+type CampaignView = z.infer<typeof CampaignView>
 
 /** What stands in the address only when it is not the default. */
 const defaults: CampaignView = CampaignView.parse({})

@@ -45,7 +45,7 @@ interface Waiting {
 type Outcome = { receipt: unknown } | { error: unknown }
 
 /** What a ledger has done since the start: plain numbers, counted by batch and not by fact. */
-export class LedgerTally {
+class LedgerTally {
   written = 0
   /** By a recorder, such as a campaign that was deleted meanwhile. */
   refused = 0

@@ -210,7 +210,7 @@ export function seriesOf(
 }
 
 /** So many parts of a window, for a picture the size of a word. */
-export const sparkParts = 12
+const sparkParts = 12
 
 /** A total in equal parts of a window, oldest first. */
 export function totalByPart(

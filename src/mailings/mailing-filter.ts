@@ -17,7 +17,7 @@ const sortNames = Object.keys(mailingSorts) as MailingSort[]
 /** Days up to today; 0: of all time. */
 export const dayRanges = [30, 90, 365, 0] as const
 /** What changes are measured over where the numbers are of all time. */
-export const usualDays = 90
+const usualDays = 90
 
 /** Bounds of numbers, in their own unit: people, events, or per cent. */
 export type Bounds = Partial<Record<NumberName, number>>

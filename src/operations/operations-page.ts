@@ -32,7 +32,7 @@ const day = 86_400_000
 const deliveriesLookedAt = 10_000
 
 /** How the newest deliveries of thirty days ended: those that are read, and those that could not be. */
-export async function webhookSuccess(db: Db, provider: string, { now }: { now: number }) {
+async function webhookSuccess(db: Db, provider: string, { now }: { now: number }) {
   const rows = await db
     .selectFrom((query) =>
       query
@@ -54,7 +54,7 @@ export async function webhookSuccess(db: Db, provider: string, { now }: { now: n
 }
 
 /** The slowest routes of people since the start: those that answered at least three times, by what one in twenty exceeds. */
-export function slowestPages(traffic: Traffic) {
+function slowestPages(traffic: Traffic) {
   return traffic
     .list()
     .filter(

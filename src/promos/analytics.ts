@@ -132,7 +132,7 @@ interface Needs {
 }
 
 /** What `GET /api/v1/promo/analytics` answers. Impressions are as they were reported. */
-export async function readAnalytics({ readers, directory, calendar, now }: Needs, query: AnalyticsQuery) {
+async function readAnalytics({ readers, directory, calendar, now }: Needs, query: AnalyticsQuery) {
   const at = now()
   const range = await rangeOf(readers, calendar, { days: query.days, now: at })
   const one = { offerId: query.offer_id, variationId: query.variation_id }

@@ -120,10 +120,9 @@ export const OfferForm = z
   .transform((form) => ({ ...form, slug: form.slug || slugOf(form.name) }))
 export type OfferForm = z.infer<typeof OfferForm>
 
-export const lengthCategories = ['short', 'medium', 'long'] as const
+const lengthCategories = ['short', 'medium', 'long'] as const
 /** What a text is when nobody says: up to 80 characters short, up to 200 medium. */
-export const lengthOf = (text: string) =>
-  text.length <= 80 ? 'short' : text.length <= 200 ? 'medium' : 'long'
+const lengthOf = (text: string) => (text.length <= 80 ? 'short' : text.length <= 200 ? 'medium' : 'long')
 
 /** What a person, or a line of a file, says of a text. */
 export const VariationForm = z

@@ -242,7 +242,7 @@ export async function dailySection({ found, curves, f }: Making): Promise<Sectio
 }
 
 /** So many links stand in the report itself; all of them in the appendix. */
-export const shownLinks = 10
+const shownLinks = 10
 
 export interface ReportLink {
   url: string | null

@@ -45,7 +45,7 @@ export interface Found {
  * The first and the last day of a period.
  * @param first the first day of which there is anything
  */
-export function daysOf(
+function daysOf(
   { kind, days, from, to }: Period,
   { calendar, now, first }: { calendar: Calendar; now: number; first: string },
 ): { from: string; to: string } {
@@ -209,7 +209,7 @@ export async function findSubjects(
 }
 
 /** What a report is narrowed to, in words. */
-export async function narrowedWords(db: Db, { narrowing }: Pick<ReportDefinition, 'narrowing'>) {
+async function narrowedWords(db: Db, { narrowing }: Pick<ReportDefinition, 'narrowing'>) {
   const words: string[] = []
   if (narrowing.tag !== '') words.push(`the tag ${narrowing.tag}`)
   if (narrowing.segment > 0) {
