@@ -35,6 +35,10 @@ export class LedgerUnavailable extends HttpError {
   }
 }
 
+/** Is nothing wrong with the fact itself, and the queue only full or the database busy? Then it can be written later. */
+export const isDatabaseBusy = (error: unknown) =>
+  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
+
 interface Waiting {
   recorder: Recorder<unknown, unknown>
   patient: boolean

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { type Calendar, dayLength } from '../web/calendar.js'
+import { one } from '../web/forms.js'
 import { type NumberName, numberKinds, numberNames } from './mailing-numbers.js'
 import type { Window } from './statistics.js'
 
@@ -49,9 +50,6 @@ export interface MailingChoice {
   order: Direction
 }
 
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const text = (most: number) =>
   one(
     z

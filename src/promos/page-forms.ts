@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { one } from '../web/forms.js'
 import { holdsMailbox } from './click-traces.js'
 import { strategies } from './strategies.js'
 
@@ -159,10 +160,6 @@ export const GroupForm = z.object({
     .transform((text) => (text === '' ? null : Number(text))),
 })
 export type GroupForm = z.infer<typeof GroupForm>
-
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 
 export const ranges = ['7', '30', '90', 'all'] as const
 export const OverviewView = z.object({

@@ -1,4 +1,4 @@
-import { type Calendar, weekdayOf } from '../web/calendar.js'
+import { type Calendar, weekdayOf, weekdays } from '../web/calendar.js'
 
 // When a schedule is due. Pure arithmetic on the calendar of the reporting time zone: days and the clock as people there
 // see them, daylight-saving changes included.
@@ -93,8 +93,6 @@ export function nextDue(
   }
   return null
 }
-
-export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
 
 /** 08:30 */
 export const clockWords = (minute: number) =>

@@ -11,6 +11,16 @@ export interface Calendar {
 
 export const hourLength = 3_600_000
 export const dayLength = 24 * hourLength
+/** As {@link weekdayOf} numbers them, from 1 on. */
+export const weekdays = [
+  'Monday',
+  'Tuesday',
+  'Wednesday',
+  'Thursday',
+  'Friday',
+  'Saturday',
+  'Sunday',
+] as const
 /** Which day of the week a day (`YYYY-MM-DD`) is: 1 is Monday, 7 is Sunday. */
 export const weekdayOf = (day: string) => ((new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7) + 1
 /** The Monday, `YYYY-MM-DD`, of the week in which a day falls. */
