@@ -1,5 +1,5 @@
-import { number, percent, plural } from '../web/formats.js'
 import { weekdays } from '../web/calendar.js'
+import { number, percent, plural } from '../web/formats.js'
 import { type Heat, heatDays, type Slot } from './best-hour.js'
 
 /** The density of a share of one: 0 for none, else 1 to 9. */

@@ -1,6 +1,5 @@
 import type { Readers } from '../database/readers.js'
-import { type Calendar, weekdays } from '../web/calendar.js'
-import { dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength, weekdays } from '../web/calendar.js'
 import { number, plural } from '../web/formats.js'
 
 /** Clicks on an offer by weekday (0 is Monday) and hour of the reporting time zone, since an instant. */

@@ -27,7 +27,19 @@ export function bytes(count: number) {
 }
 
 /** Small numbers as a sentence has them, by their value. */
-export const numberWords = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
+export const numberWords = [
+  'no',
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+  'ten',
+]
 
 /** A word with its number: 1 person, 2 people. */
 export const plural = (count: number, one: string, many: string) =>
