@@ -12,11 +12,11 @@ import type { LoginThrottle } from './throttle.js'
 import { requireToken } from './tokens.js'
 import type { TwoFactor } from './two-factor.js'
 
-export const accessTokenAlgorithms = ['HS256', 'EdDSA'] as const
+const accessTokenAlgorithms = ['HS256', 'EdDSA'] as const
 export type AccessTokenAlgorithm = (typeof accessTokenAlgorithms)[number]
 
 /** Seconds for which an access token holds. */
-export const accessTokenLife = 3600
+const accessTokenLife = 3600
 
 interface Needs {
   db: Db

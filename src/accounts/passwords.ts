@@ -4,8 +4,8 @@ import { commonPasswords, commonWords } from './common-passwords.js'
 /** argon2id with the least that OWASP asks for: 19 MiB, two passes. Some 40 ms on a small machine. */
 const cost = { type: argon2.argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const
 
-export const shortestPassword = 10
-export const longestPassword = 200
+const shortestPassword = 10
+const longestPassword = 200
 
 /** The same characters may arrive composed or not, depending on the keyboard. */
 const normalised = (password: string) => password.normalize('NFKC')

@@ -6,9 +6,9 @@ const minute = 60_000
 /** So many wrong passwords … */
 export const patience = 10
 /** … within so long slow the next tries down, for as long again … */
-export const slowTime = 15 * minute
+const slowTime = 15 * minute
 /** … to one in this time. */
-export const slowStep = 30_000
+const slowStep = 30_000
 
 /** A try that may be checked. It counts as wrong until it is forgiven, so that many at once cannot slip through. */
 interface Try {

@@ -7,7 +7,7 @@ import type { sealer } from '../secret.js'
 const step = 30
 /** Milliseconds in which a second factor that was begun has to be confirmed. */
 const confirmTime = 3600_000
-export const recoveryCodeCount = 10
+const recoveryCodeCount = 10
 
 /** No letters that are read for another: 16 of these 32 are 80 bits, which a plain SHA-256 keeps. */
 const alphabet = 'abcdefghjkmnpqrstuvwxyz023456789'

@@ -7,6 +7,7 @@ import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
+import { one } from '../web/forms.js'
 import { isRefresh, render, renderFragment, wantsFragment } from '../web/render.js'
 import {
   type ActivityFilter,
@@ -29,12 +30,10 @@ interface Needs {
   now: () => number
 }
 
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const id = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about the activity. A filter never fails: nonsense falls back to the default. */
-export const ActivityView = z.object({
+const ActivityView = z.object({
   /** Part of an address or name, or the id of a contact. */
   contact: one(z.string().trim().max(255).catch('')),
   mailing: id,
@@ -55,7 +54,7 @@ export const ActivityView = z.object({
   /** How many stand above this page. */
   offset: id,
 })
-export type ActivityView = z.infer<typeof ActivityView>
+type ActivityView = z.infer<typeof ActivityView>
 const defaults: ActivityView = ActivityView.parse({})
 const firstPage = { before: 0, id: 0, offset: 0 }
 

@@ -15,6 +15,7 @@ import {
   usualAnswers,
   yesOrNo,
 } from '../web/json-api.js'
+import { inPercent } from '../web/shares.js'
 import { bands, ContactFilter, contactSorts } from './contact-filter.js'
 import { type ContactRow, conditionsOf, contactRows, countContacts, listContacts } from './contact-list.js'
 import { type Counting, clicksOf, opensOf } from './counting.js'
@@ -455,8 +456,6 @@ export function audienceApi({ db, readers, calendar, now }: Needs) {
 
   return { routes: api.close(), operations: api.operations }
 }
-
-const inPercent = (share: number | null) => (share === null ? null : Math.round(share * 10_000) / 100)
 
 function contactAnswer(row: ContactRow, { machines }: Counting): z.input<typeof ContactAnswer> {
   const last = machines

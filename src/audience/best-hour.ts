@@ -1,18 +1,9 @@
 import type { Readers } from '../database/readers.js'
 import type { EngagementCounts } from '../database/schema.js'
-import { type Calendar, dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength, weekdays } from '../web/calendar.js'
 import { type Counting, clicksOf, opensOf } from './counting.js'
 import { engagementColumns } from './receptions.js'
 
-export const weekdays = [
-  'Monday',
-  'Tuesday',
-  'Wednesday',
-  'Thursday',
-  'Friday',
-  'Saturday',
-  'Sunday',
-] as const
 /** So many days back, today left out: it has seen only some of its hours. */
 export const heatDays = 90
 

@@ -34,10 +34,9 @@ export async function readCohorts(
   calendar: Calendar,
   { tag, list, machines, now }: Whose & Counting & { now: number },
 ): Promise<Cohort[]> {
-  const thisMonth = startIn(calendar, calendar.dayOf(now), 'month')
+  const thisMonth = startIn(calendar.dayOf(now), 'month')
   const months = [thisMonth]
-  while (months.length < cohortMonths)
-    months.unshift(startIn(calendar, calendar.shift(months[0]!, -1), 'month'))
+  while (months.length < cohortMonths) months.unshift(startIn(calendar.shift(months[0]!, -1), 'month'))
   const beginnings = [...months, nextPeriod(calendar, thisMonth, 'month')].map((day) => calendar.startOf(day))
 
   const sizes = months.map(() => 0)

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { one } from '../web/forms.js'
 import { subscriptionStatuses } from './subscriptions.js'
 
 export const bands = ['champion', 'active', 'passive', 'fading', 'dormant', 'new'] as const
@@ -21,9 +22,6 @@ const sortNames = Object.keys(contactSorts) as ContactSort[]
 /** The most tags of one filter. */
 const mostTags = 20
 
-/** The last one wins where an address says something twice: the hidden "no" before the box that is checked. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const text = (most: number) =>
   one(
     z

@@ -10,7 +10,7 @@ import type { Calendar } from '../web/calendar.js'
 import { change } from '../web/changes.js'
 import { HttpError, NotFound } from '../web/errors.js'
 import { type DateFormats, number, percent, plural } from '../web/formats.js'
-import { type FormErrors, formErrors } from '../web/forms.js'
+import { type FormErrors, formErrors, one } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
 import { readArithmetic } from './arithmetic.js'
 import type { Retag } from './audience-page.js'
@@ -33,12 +33,10 @@ interface Needs {
   now: () => number
 }
 
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const count = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about a contact. A filter never fails: nonsense falls back to the default. */
-export const ContactView = z.object({
+const ContactView = z.object({
   machines: one(
     z
       .enum(['0', '1'])
@@ -55,7 +53,7 @@ export const ContactView = z.object({
   /** How many stand above this page. */
   offset: count,
 })
-export type ContactView = z.infer<typeof ContactView>
+type ContactView = z.infer<typeof ContactView>
 const defaults: ContactView = ContactView.parse({})
 const firstPage = { before: 0, id: '', offset: 0 }
 

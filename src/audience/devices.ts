@@ -29,7 +29,7 @@ export const isMachine = (userAgent: string) =>
   isBot(userAgent) || library.test(userAgent) || (crawler.test(userAgent) && !browser.test(userAgent))
 
 /** Which sort of device a browser runs on; null for machines and for what does not say. */
-export function deviceOf(userAgent: string): Device | null {
+function deviceOf(userAgent: string): Device | null {
   if (isMachine(userAgent)) return null
   const { device, os } = new UAParser(userAgent).getResult()
   if (device.type === 'tablet') return 'tablet'

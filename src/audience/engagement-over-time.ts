@@ -51,7 +51,7 @@ export async function engagementOverTime(
   const { unit, starts } = periods
   const found = new Map<string, Omit<EngagementPoint, 'on' | 'at'>>()
   const isEverybody = whose.tag === 0 && whose.list === 0
-  if (isEverybody) await addSums(readers, calendar, periods, found)
+  if (isEverybody) await addSums(readers, periods, found)
   if (isEverybody && unit === 'day') await addPeopleOfDays(readers, periods, found, { machines })
   else await walkContacts(readers, periods, { ...whose, machines }, found, { sums: !isEverybody })
   return {
@@ -70,7 +70,7 @@ function pointOf(found: Found, on: string) {
 }
 
 /** The first day with an engagement; today where there is none. */
-export async function firstDay(readers: Readers, today: string) {
+async function firstDay(readers: Readers, today: string) {
   const row = await readers
     .selectFrom('engagement_days')
     .select(({ fn }) => fn.min('day_on').as('day'))
@@ -78,14 +78,14 @@ export async function firstDay(readers: Readers, today: string) {
   return row?.day ?? today
 }
 
-async function addSums(readers: Readers, calendar: Calendar, { unit, starts }: Periods, found: Found) {
+async function addSums(readers: Readers, { unit, starts }: Periods, found: Found) {
   const rows = await readers
     .selectFrom('engagement_days')
     .select(['day_on', ...engagementColumns])
     .where('day_on', '>=', starts[0]!)
     .execute()
   for (const row of rows) {
-    const point = pointOf(found, startOfPeriod(calendar, row.day_on, unit))
+    const point = pointOf(found, startOfPeriod(row.day_on, unit))
     for (const column of engagementColumns) point[column] += row[column]
   }
 }

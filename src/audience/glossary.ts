@@ -1,3 +1,4 @@
+import { dayLength } from '../web/calendar.js'
 import type { Chapter } from '../web/glossary.js'
 import { heatDays } from './best-hour.js'
 import { cohortMonths } from './cohorts.js'
@@ -25,7 +26,7 @@ import {
 import { leaveDays, long, replyDays, swing, trendDays, worthwhile } from './words.js'
 
 const seconds = (milliseconds: number) => `${milliseconds / 1000} seconds`
-const days = (milliseconds: number) => `${milliseconds / 86_400_000} days`
+const days = (milliseconds: number) => `${milliseconds / dayLength} days`
 const sentence = (text: string) => `${text[0]!.toUpperCase()}${text.slice(1)}.`
 
 /** What the numbers about readers mean. Limits come from the code that applies them. */
@@ -120,7 +121,7 @@ export const audienceChapters: Chapter[] = [
       {
         id: 'score',
         term: 'Engagement score',
-        formula: `100 × (Σ best × ½^(age ÷ ${halfLife / 86_400_000}) + ${priorMailings * fullPoints} × average) ÷ (Σ ${fullPoints} × ½^(age ÷ ${halfLife / 86_400_000}) + ${priorMailings * fullPoints})`,
+        formula: `100 × (Σ best × ½^(age ÷ ${halfLife / dayLength}) + ${priorMailings * fullPoints} × average) ÷ (Σ ${fullPoints} × ½^(age ÷ ${halfLife / dayLength}) + ${priorMailings * fullPoints})`,
         text: [
           `From 0 to 100, over all delivered mailings; age is in days. The best event of a mailing counts: an open ${deedPoints.opened}, a click ${deedPoints.clicked}, a landing ${deedPoints.landed}, a reply ${deedPoints.replied}, a conversion ${deedPoints.converted}. A mailing weighs half after ${days(halfLife)}.`,
           `${fullPoints} points for each delivered mailing make 100. The average of everybody has the weight of ${priorMailings} mailings, so that one click makes no champion. More than 100 is 100.`,

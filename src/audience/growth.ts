@@ -32,7 +32,7 @@ export interface Growth {
 }
 
 /** Churn = subscriptions that ended ÷ subscriptions at the beginning; null where there was none. */
-export const churnRate = (left: number, subscribedBefore: number) =>
+const churnRate = (left: number, subscribedBefore: number) =>
   subscribedBefore > 0 ? left / subscribedBefore : null
 
 /** Every time zone's offset is a multiple of this: a day begins with one. */
@@ -49,9 +49,7 @@ export async function growthOverTime(
 ): Promise<Growth> {
   const today = calendar.dayOf(now)
   const since =
-    range === 'all'
-      ? 0
-      : calendar.startOf(startOfPeriod(calendar, calendar.shift(today, 1 - Number(range)), by))
+    range === 'all' ? 0 : calendar.startOf(startOfPeriod(calendar.shift(today, 1 - Number(range)), by))
   const [slots, subscribed] = await Promise.all([
     changesIn(readers, whose, since),
     subscribedNow(readers, whose),
@@ -61,7 +59,7 @@ export async function growthOverTime(
   const { unit, starts } = periodsOf(calendar, { range, by, today, earliest })
   const found = new Map<string, { joined: number; left: number }>()
   for (const { on, joined, left } of days) {
-    const start = startOfPeriod(calendar, on, unit)
+    const start = startOfPeriod(on, unit)
     const sum = found.get(start) ?? { joined: 0, left: 0 }
     found.set(start, { joined: sum.joined + joined, left: sum.left + left })
   }

@@ -1,5 +1,6 @@
+import { weekdays } from '../web/calendar.js'
 import { number, percent, plural } from '../web/formats.js'
-import { type Heat, heatDays, type Slot, weekdays } from './best-hour.js'
+import { type Heat, heatDays, type Slot } from './best-hour.js'
 
 /** The density of a share of one: 0 for none, else 1 to 9. */
 export const level = (share: number) => (share <= 0 ? 0 : Math.min(9, Math.max(1, Math.ceil(share * 9))))

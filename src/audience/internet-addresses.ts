@@ -83,7 +83,8 @@ async function destroySalts(tx: Db, { before }: { before: string }) {
   await tx.deleteFrom('salts').where('purpose', '=', 'addresses').where('month', '<', before).execute()
 }
 
-function monthBefore(month: string) {
+/** The month, `YYYY-MM`, before one. */
+export function monthBefore(month: string) {
   const [year, number] = month.split('-').map(Number) as [number, number]
   return new Date(Date.UTC(year, number - 2)).toISOString().slice(0, 7)
 }

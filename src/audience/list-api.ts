@@ -13,6 +13,7 @@ import {
   usualAnswers,
   yesOrNo,
 } from '../web/json-api.js'
+import { inPercent } from '../web/shares.js'
 import type { Counting } from './counting.js'
 import { growthOverTime } from './growth.js'
 import {
@@ -40,7 +41,6 @@ const count = z.int().min(0)
 const machines = yesOrNo.meta({ description: '1 counts machines and mail proxies in.' })
 const told = z.int().min(0).nullable()
 const rate = z.number().nullable().meta({ description: 'In per cent with two decimals, or null.' })
-const inPercent = (share: number | null) => (share === null ? null : Math.round(share * 10_000) / 100)
 
 const Numbers = {
   pending: told,

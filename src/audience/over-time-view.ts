@@ -1,11 +1,8 @@
 import * as z from 'zod'
 import type { Db } from '../database/open.js'
+import { one } from '../web/forms.js'
 import type { Whose } from './engagement-over-time.js'
 import { ranges, type Unit, units, unitsOf } from './periods.js'
-
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 
 /** What the address bar may say about engagement over time. Nonsense falls back to the default. */
 export const OverTimeView = z.object({

@@ -1,4 +1,4 @@
-import { type Calendar, dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength, mondayOf } from '../web/calendar.js'
 import type { DateFormats } from '../web/formats.js'
 
 export const units = ['day', 'week', 'month'] as const
@@ -21,16 +21,16 @@ export const unitsOf = {
 const mostPeriods = 400
 
 /** The first day of the week or month in which a day falls, or the day itself. */
-export function startOfPeriod(calendar: Calendar, day: string, unit: Unit): string {
+export function startOfPeriod(day: string, unit: Unit): string {
   if (unit === 'day') return day
   if (unit === 'month') return `${day.slice(0, 7)}-01`
-  return calendar.shift(day, -((new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7))
+  return mondayOf(day)
 }
 
 /** The first day of the period after the one that begins on this day. */
 export function nextPeriod(calendar: Calendar, start: string, unit: Unit): string {
   if (unit !== 'month') return calendar.shift(start, unit === 'day' ? 1 : 7)
-  return startOfPeriod(calendar, calendar.shift(start, 31), 'month')
+  return startOfPeriod(calendar.shift(start, 31), 'month')
 }
 
 export interface Periods {
@@ -52,7 +52,7 @@ export function periodsOf(
   const days = (Date.parse(today) - Date.parse(first)) / dayLength
   const unit = by === 'week' && days / 7 > mostPeriods ? 'month' : by
   const starts: string[] = []
-  let start = startOfPeriod(calendar, first < today ? first : today, unit)
+  let start = startOfPeriod(first < today ? first : today, unit)
   // A date of long ago is a mistake of somebody's; it must not make the page endless.
   for (; start <= today && starts.length < 3 * mostPeriods; start = nextPeriod(calendar, start, unit))
     starts.push(start)

@@ -1,3 +1,4 @@
+import { dayLength } from '../web/calendar.js'
 import type { Band } from './contact-filter.js'
 import type { Signal } from './rooms.js'
 
@@ -5,27 +6,26 @@ import type { Signal } from './rooms.js'
 export const deedPoints = { opened: 1, clicked: 5, landed: 6, replied: 8, converted: 15 } as const
 export type DeedKind = keyof typeof deedPoints
 
-const day = 86_400_000
 /** Points that each delivered mailing is measured by: a reader who clicks in every one has the full score. */
 export const fullPoints = 5
 /** Milliseconds after which a mailing weighs half. */
-export const halfLife = 60 * day
+export const halfLife = 60 * dayLength
 /** The average of everybody weighs as much as this many mailings of today: a first click makes no champion. */
 export const priorMailings = 5
 /** With fewer delivered mailings a contact is new. */
 export const newBelow = 5
 /** Milliseconds without a deed after which a contact is dormant. */
-export const dormantAfter = 90 * day
+export const dormantAfter = 90 * dayLength
 /** Milliseconds between the score and the one that the trend compares it with. */
-export const trendSpan = 30 * day
+export const trendSpan = 30 * dayLength
 /**
  * Milliseconds after a delivery in which a landing or a conversion counts for that mailing. The tracker knows no
  * mailings: the last one that was delivered before has the best claim, and after a month none has.
  */
-export const attributionSpan = 30 * day
+export const attributionSpan = 30 * dayLength
 
 /** Best first; the score from which on. */
-export const bandThresholds = [
+const bandThresholds = [
   ['champion', 60],
   ['active', 35],
   ['passive', 15],
@@ -236,7 +236,7 @@ function lineOf({ mailingId, deliveredAt, deeds }: ScoredMailing, now: number): 
     deliveredAt,
     best: best?.kind ?? null,
     at: best?.at ?? null,
-    ageDays: ageOf(deliveredAt, now) / day,
+    ageDays: ageOf(deliveredAt, now) / dayLength,
     points: best ? deedPoints[best.kind] * weight : 0,
     of: fullPoints * weight,
   }

@@ -6,7 +6,9 @@ import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import { type DateFormats, number, percent } from '../web/formats.js'
+import { one } from '../web/forms.js'
 import { isRefresh, render, renderFragment, wantsFragment } from '../web/render.js'
+import { share } from '../web/shares.js'
 import { sendCsv } from './exports.js'
 import { hostOf } from './forms.js'
 import {
@@ -18,7 +20,7 @@ import {
   listJourneys,
 } from './journey-list.js'
 import { kindOf } from './kinds.js'
-import { conversionRate, landingRate, orderRate, share, sumOf } from './metrics.js'
+import { conversionRate, landingRate, orderRate, sumOf } from './metrics.js'
 import { getCampaign } from './queries.js'
 import {
   type CampaignStats,
@@ -42,9 +44,6 @@ interface Needs {
   now: () => number
 }
 
-/** The last one wins where a form says something twice: the hidden "no" before the box that is checked. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const flag = (otherwise: boolean) =>
   one(
     z
@@ -55,7 +54,7 @@ const flag = (otherwise: boolean) =>
 const count = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 
 /** What the address bar may say about a campaign. A filter never fails: nonsense falls back to the default. */
-export const CampaignView = z.object({
+const CampaignView = z.object({
   machines: flag(false),
   /** Unsaid: what {@link usualRange} finds. */
   range: one(z.enum([...ranges, '']).catch('')),
@@ -76,7 +75,7 @@ export const CampaignView = z.object({
   after: count,
   open: count,
 })
-export type CampaignView = z.infer<typeof CampaignView>
+type CampaignView = z.infer<typeof CampaignView>
 
 /** What stands in the address only when it is not the default. */
 const defaults: CampaignView = CampaignView.parse({})

@@ -80,7 +80,7 @@ export async function listJourneys(
 }
 
 /** How many journeys a domain and an event let through (`email` is not looked at), from the counts. */
-export async function countJourneys(
+async function countJourneys(
   db: Db,
   campaignId: number,
   { domainId, event, machines }: Omit<JourneyFilter, 'email'>,

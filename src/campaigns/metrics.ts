@@ -1,4 +1,5 @@
 import type { EventCounts, PeopleCounts } from '../database/schema.js'
+import { share } from '../web/shares.js'
 
 /** Events, or unique people, at the three steps of a reader's way. */
 export interface Steps {
@@ -6,9 +7,6 @@ export interface Steps {
   landing_clicks: number
   conversions: number
 }
-
-/** A part of a whole as a share of one; null ("no value") where there is no whole. */
-export const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
 
 /** Conversion rate = conversions ÷ email clicks, both as events (or both as people, where people are given). */
 export const conversionRate = (steps: Pick<Steps, 'email_clicks' | 'conversions'>) =>
@@ -19,9 +17,6 @@ export const landingRate = (steps: Steps) => share(steps.landing_clicks, steps.e
 
 /** Order rate = conversions ÷ landing clicks. */
 export const orderRate = (steps: Steps) => share(steps.conversions, steps.landing_clicks)
-
-/** A share of one as JSON tells it: in per cent with two decimals, or null. */
-export const inPercent = (share: number | null) => (share === null ? null : Math.round(share * 10_000) / 100)
 
 /** The events that count; with `machines` those of machines as well. */
 export const eventSteps = (row: EventCounts, { machines }: { machines: boolean }): Steps => ({

@@ -23,7 +23,7 @@ export const states = ['active', 'archived', 'all'] as const
 /** The periods to choose from, in days; null is all time. */
 export const periods = [null, 7, 30, 90] as const
 /** The days that sparklines and changes look at when the numbers are of all time. */
-export const usualDays = 30
+const usualDays = 30
 /** A rate of one day jumps about: its sparkline shows, at each day, the rate of so many days up to it. */
 const rateWindow = 7
 /** The most campaigns of one table: `show=all` gives the rest. */

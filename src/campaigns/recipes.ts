@@ -30,7 +30,7 @@ export interface Ingredients {
   writeKey: string | null
 }
 
-export class Marked {
+class Marked {
   constructor(
     readonly kind: 'value' | 'note',
     readonly text: string,

@@ -1,7 +1,7 @@
 import { domainToUnicode } from 'node:url'
 import type { Db } from '../database/open.js'
 import type { EventCounts } from '../database/schema.js'
-import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
+import { type Calendar, dayLength, hourLength, mondayOf } from '../web/calendar.js'
 import { eventColumns } from './counts.js'
 import {
   conversionRate,
@@ -218,11 +218,11 @@ export async function readSeries(
 function gather(calendar: Calendar, days: Map<string, EventCounts>, today: string, machines: boolean) {
   const weekAgo = calendar.shift(today, -6)
   const earliest = [...days.keys()].reduce((first, day) => (day < first ? day : first), weekAgo)
-  const length = Math.round((Date.parse(today) - Date.parse(earliest)) / 86_400_000) + 1
+  const length = Math.round((Date.parse(today) - Date.parse(earliest)) / dayLength) + 1
   const unit: Unit = length <= mostDays ? 'day' : length <= 7 * mostWeeks ? 'week' : 'month'
   const starts = {
     day: (on: string) => on,
-    week: (on: string) => calendar.shift(on, -((new Date(`${on}T00:00:00Z`).getUTCDay() + 6) % 7)),
+    week: mondayOf,
     month: (on: string) => `${on.slice(0, 7)}-01`,
   }
   const sums = new Map<string, Steps>()

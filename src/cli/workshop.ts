@@ -31,7 +31,9 @@ export async function openWorkshop() {
         app.emailOctopus.stop(),
         app.scoring.stop(),
         app.remover.stop(),
+        app.deliveries.stop(),
       ])
+      await app.press.close() // a browser that printed a report would keep the command alive
       await ledger.close()
       await app.promos.stop()
       await readers.destroy()

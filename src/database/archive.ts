@@ -87,4 +87,3 @@ export function startArchive({
     },
   }
 }
-export type Archive = ReturnType<typeof startArchive>

@@ -1,12 +1,7 @@
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
-import {
-  type DeliveryOutcome,
-  type DueDelivery,
-  dueDeliveries,
-  isDatabaseBusy,
-  tryAgainAfter,
-} from './inbox.js'
+import { isDatabaseBusy } from '../ledger/ledger.js'
+import { type DeliveryOutcome, type DueDelivery, dueDeliveries, tryAgainAfter } from './inbox.js'
 import { ProviderError } from './provider-error.js'
 
 /** A delivery that is being read. */

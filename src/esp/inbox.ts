@@ -1,9 +1,8 @@
 import type { ErasureBook } from '../audience/erasures.js'
 import { compiled } from '../database/compiled.js'
-import { isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
-import { LedgerFull, LedgerUnavailable, type Recorder } from '../ledger/ledger.js'
+import type { Recorder } from '../ledger/ledger.js'
 import { forgetErased } from './deliveries-room.js'
 
 /** A delivery as it came in, before anybody has read more than its envelope. */
@@ -158,7 +157,3 @@ export async function tryAgain(db: Db, provider: string, { id, now }: { id: numb
     .executeTakeFirstOrThrow()
   return Number(numUpdatedRows)
 }
-
-/** Is it only that the database is busy or full? Then the same can be done a moment later. */
-export const isDatabaseBusy = (error: unknown) =>
-  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)

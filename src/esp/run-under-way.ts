@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
+import { isDatabaseBusy } from '../ledger/ledger.js'
 import { pause, realClock } from './clock.js'
-import { isDatabaseBusy } from './inbox.js'
 import { addFailure, isUnderWay, keepRun, type Run } from './runs.js'
 
 /** Facts that wait for one commit: a door waits for no more than these. */

@@ -1,5 +1,6 @@
 import { wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
+import { dayLength } from '../web/calendar.js'
 
 /** How deliveries of a provider come in. */
 export interface Deliveries {
@@ -15,7 +16,7 @@ const fewest = 20
 /** Milliseconds that are never called silence: people sleep. */
 const shortestSilence = 3_600_000
 /** Milliseconds after which it is silence where too few have come to know what is usual: newsletters come once a week. */
-const longestSilence = 10 * 86_400_000
+const longestSilence = 10 * dayLength
 const hour = 3_600_000
 
 /**
@@ -49,7 +50,7 @@ export async function deliveriesOf(db: Db, provider: string, now: number): Promi
   const count = hours.reduce((sum, each) => sum + each.count, 0)
   const gaps = hours.slice(1).map(({ last }, index) => hours[index]!.first - last)
   const usualGap = count < fewest || gaps.length === 0 ? null : Math.max(...gaps)
-  const isBurst = usualGap === null || lastAt - hours[hours.length - 1]!.first < 2 * 86_400_000
+  const isBurst = usualGap === null || lastAt - hours[hours.length - 1]!.first < 2 * dayLength
   if (isBurst) return { lastAt, usualGap, isSilent: silence > longestSilence }
   return { lastAt, usualGap, isSilent: silence > Math.max(shortestSilence, 1.25 * usualGap!) }
 }

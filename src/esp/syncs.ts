@@ -147,4 +147,3 @@ export function providerSyncs<Checkpoint extends object>({
     },
   }
 }
-export type ProviderSyncs = ReturnType<typeof providerSyncs>

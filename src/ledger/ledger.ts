@@ -35,6 +35,10 @@ export class LedgerUnavailable extends HttpError {
   }
 }
 
+/** Is nothing wrong with the fact itself, and the queue only full or the database busy? Then it can be written later. */
+export const isDatabaseBusy = (error: unknown) =>
+  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
+
 interface Waiting {
   recorder: Recorder<unknown, unknown>
   patient: boolean
@@ -45,7 +49,7 @@ interface Waiting {
 type Outcome = { receipt: unknown } | { error: unknown }
 
 /** What a ledger has done since the start: plain numbers, counted by batch and not by fact. */
-export class LedgerTally {
+class LedgerTally {
   written = 0
   /** By a recorder, such as a campaign that was deleted meanwhile. */
   refused = 0

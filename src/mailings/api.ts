@@ -15,6 +15,7 @@ import {
   usualAnswers,
   yesOrNo,
 } from '../web/json-api.js'
+import { inPercent } from '../web/shares.js'
 import {
   bookOf,
   rateFields,
@@ -40,7 +41,6 @@ import {
 import { readLinks } from './mailing-links.js'
 import { chosenMailings, inOrder, type ListedMailing, listAllMailings, pageOf } from './mailing-list.js'
 import { deliveredBasis, type NumberName, numberKinds } from './mailing-numbers.js'
-import { inPercent } from './metrics.js'
 import { getMailing, listSnapshots, type Mailing } from './queries.js'
 import { reportNumbers } from './record.js'
 import { trend } from './statistics.js'

@@ -4,6 +4,7 @@ import { originName } from '../audience/origins.js'
 import type { Readers } from '../database/readers.js'
 import { NotFound } from '../web/errors.js'
 import { type DateFormats, duration, percent, plural } from '../web/formats.js'
+import { one } from '../web/forms.js'
 import { fewest, hoursOf, lastBefore, most } from './comparison.js'
 import { curvePicture, plot } from './curve-picture.js'
 import { align, type Curve } from './curves.js'
@@ -21,9 +22,6 @@ interface Needs {
   now: () => number
 }
 
-/** The last one wins where an address says something twice, except for `m`. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const CompareView = z.object({
   /** Mailings by their ids, once each, in the order in which they stand side by side. */
   m: z.preprocess(

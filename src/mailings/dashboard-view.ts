@@ -163,7 +163,7 @@ export function chipsOf(filter: MailingFilter, choices: Choices, dates: DateForm
 }
 
 /** What [+ Filter] asks for one part of the filter. */
-export function fieldFor(add: Adding | '', filter: MailingFilter, choices: Choices) {
+function fieldFor(add: Adding | '', filter: MailingFilter, choices: Choices) {
   if (add === '') return null
   const label = adders[add]
   if (add === 'dates') return { name: add, label, kind: 'dates' as const, from: filter.from, to: filter.to }
@@ -380,7 +380,7 @@ export function describeSums(
 }
 
 /** Whose the numbers of many mailings are, in a sentence. */
-export function basisWords({ ours, provider }: Summary['basis']) {
+function basisWords({ ours, provider }: Summary['basis']) {
   if (provider === 0) return ours === 0 ? '' : 'All by our own numbers.'
   if (ours === 0)
     return 'All by the providers’ own numbers, in which machines and mail proxies are among the people.'

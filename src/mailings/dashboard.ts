@@ -168,17 +168,13 @@ export function seriesOf(
   const asked = by || (days > mostDaysByWeek ? 'month' : 'week')
   const unit = asked === 'week' && days / 7 > mostPeriods ? 'month' : asked
   const starts: string[] = []
-  for (
-    let start = startOfPeriod(calendar, first, unit);
-    start <= last;
-    start = nextPeriod(calendar, start, unit)
-  )
+  for (let start = startOfPeriod(first, unit); start <= last; start = nextPeriod(calendar, start, unit))
     starts.push(start)
   const slotOf = new Map(starts.map((start, slot) => [start, slot]))
   const slotsOfDays = new Map<string, number>()
   /** Many mailings share a day. */
   const slotOfDay = (day: string) => {
-    const slot = slotsOfDays.get(day) ?? slotOf.get(startOfPeriod(calendar, day, unit)) ?? -1
+    const slot = slotsOfDays.get(day) ?? slotOf.get(startOfPeriod(day, unit)) ?? -1
     slotsOfDays.set(day, slot)
     return slot
   }
@@ -210,7 +206,7 @@ export function seriesOf(
 }
 
 /** So many parts of a window, for a picture the size of a word. */
-export const sparkParts = 12
+const sparkParts = 12
 
 /** A total in equal parts of a window, oldest first. */
 export function totalByPart(

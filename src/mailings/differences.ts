@@ -1,7 +1,7 @@
 import { duration, number, plural } from '../web/formats.js'
 
 /** What a provider reports of a mailing, and what events tell of it here. */
-export const measures = [
+const measures = [
   'delivered',
   'opened',
   'clicked',

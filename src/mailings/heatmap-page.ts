@@ -12,6 +12,7 @@ import { wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { type Calendar, hourLength } from '../web/calendar.js'
+import { one } from '../web/forms.js'
 import { getMailing } from './queries.js'
 
 interface Needs {
@@ -20,10 +21,6 @@ interface Needs {
   calendar: Calendar
   now: () => number
 }
-
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 
 /** What the address bar may say about the heatmap. Nonsense falls back to the default. */
 const HeatView = z.object({

@@ -12,7 +12,7 @@ import type { Mailing } from './queries.js'
 import { known } from './statistics.js'
 
 /** "5 h after", "3 days after": how long after sending, in words. @param since milliseconds */
-export function sinceWords(since: number) {
+function sinceWords(since: number) {
   const hours = since / hourLength
   if (hours < 1) return `${Math.max(0, Math.round(hours * 60))} min after`
   if (hours < 96) return `${Math.round(hours)} h after`

@@ -1,7 +1,7 @@
 import { stringify } from 'csv-stringify/sync'
+import { inPercent } from '../web/shares.js'
 import type { ListedMailing } from './mailing-list.js'
 import { deliveredBasis, isUntold, numberKinds, numberNames, numberOf } from './mailing-numbers.js'
-import { inPercent } from './metrics.js'
 
 /** By this mark spreadsheets know that the file is UTF-8. */
 const byteOrderMark = '\uFEFF'

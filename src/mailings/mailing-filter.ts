@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { type Calendar, dayLength } from '../web/calendar.js'
+import { one } from '../web/forms.js'
 import { type NumberName, numberKinds, numberNames } from './mailing-numbers.js'
 import type { Window } from './statistics.js'
 
@@ -17,7 +18,7 @@ const sortNames = Object.keys(mailingSorts) as MailingSort[]
 /** Days up to today; 0: of all time. */
 export const dayRanges = [30, 90, 365, 0] as const
 /** What changes are measured over where the numbers are of all time. */
-export const usualDays = 90
+const usualDays = 90
 
 /** Bounds of numbers, in their own unit: people, events, or per cent. */
 export type Bounds = Partial<Record<NumberName, number>>
@@ -49,9 +50,6 @@ export interface MailingChoice {
   order: Direction
 }
 
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const text = (most: number) =>
   one(
     z

@@ -14,7 +14,7 @@ export interface MailingLink {
 }
 
 /** A mailing with more links shows its most clicked ones. */
-export const mostLinks = 100
+const mostLinks = 100
 
 /**
  * The links of a mailing that were followed, the most clicked first. It looks at every click of the mailing: remember

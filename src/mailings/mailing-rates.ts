@@ -5,7 +5,7 @@ import type { Mailing } from './queries.js'
 import { betterRate, type RateName } from './statistics.js'
 
 /** How each rate is called and told: with its formula, and where the glossary says more. */
-export const shownRates: {
+const shownRates: {
   rate: RateName
   id: string
   label: string

@@ -182,10 +182,10 @@ export interface DayPoint {
   clicksAverage: number | null
 }
 
-export const shownDays = 30
+const shownDays = 30
 
 /** Day by day, as far as days are over. @param days what each of the first days added; NaN where that is unknown */
-export function daysOf(sentAt: number, days: { opens: Column; clicks: Column }, until: number): DayPoint[] {
+function daysOf(sentAt: number, days: { opens: Column; clicks: Column }, until: number): DayPoint[] {
   const [opensAverage, clicksAverage] = [movingAverage(days.opens), movingAverage(days.clicks)]
   const over = Math.max(0, Math.min(days.opens.length, Math.floor((until - sentAt) / dayLength)))
   return Array.from({ length: over }, (_, index) => ({

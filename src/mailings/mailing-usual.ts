@@ -15,7 +15,7 @@ export const usualMailings = 20
 export const leastForBand = 5
 
 /** So many mailings are counted while a page waits. */
-export const fewToCount = 3
+const fewToCount = 3
 
 /** More are not looked at, to find {@link usualMailings} whose numbers are of the same kind. */
 const mostLookedAt = 100

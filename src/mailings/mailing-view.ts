@@ -1,10 +1,8 @@
 import * as z from 'zod'
+import { one } from '../web/forms.js'
 import { groups } from './mailing-people.js'
 import { spans } from './mailing-series.js'
 
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const id = one(z.coerce.number().int().min(0).max(1e15).catch(0))
 const yes = one(
   z

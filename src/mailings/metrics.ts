@@ -1,5 +1,6 @@
 import type { Counting } from '../audience/counting.js'
 import type { EngagementCounts, ReceptionCounts, ReportNumbers } from '../database/schema.js'
+import { share } from '../web/shares.js'
 
 /** What the provider itself says of a mailing; null where it does not say. */
 export type Report = ReportNumbers
@@ -34,9 +35,6 @@ export interface MailingPeople {
   unsubscribed: number
   complained: number
 }
-
-/** A part of a whole as a share of one; null ("no value") where there is no whole. */
-export const share = (part: number, whole: number): number | null => (whole === 0 ? null : part / whole)
 
 /**
  * Delivered = sent − bounced, in unique people. Before a backfill has told of all deliveries, the provider's own number
@@ -166,6 +164,3 @@ export const ratesOf = (people: MailingPeople, { untracked }: { untracked: boole
   complaint: complaintRate(people),
   reply: replyRate(people),
 })
-
-/** A share of one as JSON tells it: in per cent with two decimals, or null. */
-export const inPercent = (value: number | null) => (value === null ? null : Math.round(value * 10_000) / 100)

@@ -137,18 +137,6 @@ export async function getMailing(db: Db, id: string | number, counting: Counting
   return mailingOf(row, counting)
 }
 
-/** Is there a mailing that {@link listMailings} would show? */
-export async function hasMailings(db: Db): Promise<boolean> {
-  const row = await db
-    .selectFrom('mailings')
-    .leftJoin('mailing_counts', 'mailing_id', 'mailings.id')
-    .select('id')
-    .where(({ eb, or }) => or([eb('sent_at', 'is not', null), eb('mailing_id', 'is not', null)]))
-    .limit(1)
-    .executeTakeFirst()
-  return row !== undefined
-}
-
 /**
  * What a provider said of a mailing, whenever one of its numbers had changed; the oldest first.
  * @param options.after the snapshot that the page before ended with

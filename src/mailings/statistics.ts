@@ -1,4 +1,4 @@
-import { share } from './metrics.js'
+import { share } from '../web/shares.js'
 
 /**
  * A column of numbers, one for each mailing or snapshot. NaN stands for what is unknown; nothing here reads it as zero,

@@ -12,7 +12,7 @@ const AuditFilter = z.object({
 })
 
 /** A page of the audit log, the newest first, from before an entry on. */
-export async function listAudit(
+async function listAudit(
   db: Db,
   { action, before, limit }: { action: string; before?: number | undefined; limit: number },
 ) {

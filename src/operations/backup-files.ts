@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
-import { dayLength } from '../web/calendar.js'
+import { dayLength, mondayOf } from '../web/calendar.js'
 
 // A backup is two files in one folder: `throughline-20261121T023000Z.db.gz`, the database packed with gzip, and beside it
 // `throughline-20261121T023000Z.json`, which says what that is. The second is written last: without it there is no backup.
@@ -137,10 +137,4 @@ export function tooOld<Kept extends { madeAt: number }>(
   keepNewestOf(mondayOf, weekly)
   keepNewestOf((day) => day.slice(0, 7), monthly)
   return newestFirst.filter((backup) => !kept.has(backup))
-}
-
-function mondayOf(day: string): string {
-  const instant = Date.parse(`${day}T00:00:00Z`)
-  const back = (new Date(instant).getUTCDay() + 6) % 7
-  return new Date(instant - back * dayLength).toISOString().slice(0, 10)
 }

@@ -1,8 +1,9 @@
 import { Router } from 'express'
 import type { Config } from '../config.js'
 import type { Db } from '../database/open.js'
+import { bytes } from '../web/formats.js'
 import { render } from '../web/render.js'
-import { type Backups, bytesInWords } from './backups.js'
+import type { Backups } from './backups.js'
 import { listRuns } from './job-runs.js'
 import type { Jobs } from './jobs.js'
 import { lastProvenRestore } from './restore-check.js'
@@ -34,8 +35,8 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
         backups: backups.list().map(({ name, madeAt, manifest }) => ({
           name,
           madeAt,
-          size: bytesInWords(manifest.bytes),
-          databaseSize: bytesInWords(manifest.database_bytes),
+          size: bytes(manifest.bytes),
+          databaseSize: bytes(manifest.database_bytes),
           bytes: manifest.bytes,
           facts: manifest.facts,
           hasSecret: 'secret' in manifest.companions,

@@ -7,6 +7,7 @@ import { packCopy } from '../database/backup.js'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
+import { bytes } from '../web/formats.js'
 import { formErrors } from '../web/forms.js'
 import {
   type Backup,
@@ -44,14 +45,6 @@ const words: Record<string, string> = {
   verify: 'Reading it again',
 }
 
-/** 3.2 MB, as people read it. */
-export const bytesInWords = (bytes: number) =>
-  bytes < 1e6
-    ? `${Math.max(1, Math.round(bytes / 1e3))} kB`
-    : bytes < 1e9
-      ? `${(bytes / 1e6).toFixed(1)} MB`
-      : `${(bytes / 1e9).toFixed(2)} GB`
-
 /** What seals the write-ahead log, where that is done. */
 export interface Sealing {
   /** Seals what is committed by now. @returns the chain and the number of its last segment */
@@ -81,7 +74,7 @@ export function openBackups({ db, config, calendar }: Needs) {
     // The bare copy stands beside the packed one for a while.
     if (bavail * bsize < size * 1.5)
       throw new Error(
-        `There is no room for a backup: it needs ${bytesInWords(size * 1.5)} and ${folder} has ${bytesInWords(bavail * bsize)} left.`,
+        `There is no room for a backup: it needs ${bytes(size * 1.5)} and ${folder} has ${bytes(bavail * bsize)} left.`,
       )
     // A backup is made even where the log cannot be sealed; it then stands alone.
     const seal = () => sealing?.seal().catch(() => undefined)
@@ -118,7 +111,7 @@ export function openBackups({ db, config, calendar }: Needs) {
           : null,
     })
     log(
-      `${bytesInWords(copy.database_bytes)} packed to ${bytesInWords(copy.bytes)}, checked and read again: ${join(folder, packedName(name))}`,
+      `${bytes(copy.database_bytes)} packed to ${bytes(copy.bytes)}, checked and read again: ${join(folder, packedName(name))}`,
     )
     await removeOld(log)
     return join(folder, packedName(name))
@@ -163,7 +156,7 @@ export function openBackups({ db, config, calendar }: Needs) {
       for (const file of [packedName(name), manifestName(name)])
         await remote.put(file, join(folder, file), signal)
       signal.throwIfAborted()
-      log(`${bytesInWords(manifest.bytes)} brought to ${remote.title}: ${name}`)
+      log(`${bytes(manifest.bytes)} brought to ${remote.title}: ${name}`)
     }
     const held = new Set([...there.keys()].map((file) => file.replace(/\.(json|db\.gz)$/, '')))
     const whole = [...held, ...missing.map(({ name }) => name)].flatMap((name) => {
@@ -192,7 +185,7 @@ export function openBackups({ db, config, calendar }: Needs) {
       async run(run) {
         const path = await make(run)
         await upload(run)
-        return `${bytesInWords(statSync(path).size)}, checked: ${path}`
+        return `${bytes(statSync(path).size)}, checked: ${path}`
       },
     },
     ...(remote ? [segmentJob({ folder, remote })] : []),
@@ -214,10 +207,11 @@ export function openBackups({ db, config, calendar }: Needs) {
 }
 export type Backups = ReturnType<typeof openBackups>
 
-/** What a backup that was broken off has left. */
+/** What a backup that was broken off has left; the folder may hold files of somebody else's. */
 function removeParts(folder: string) {
   for (const name of readdirSync(folder))
-    if (name.includes('.part')) rmSync(join(folder, name), { force: true })
+    if (/^(under-way\.db(\.gz)?|throughline-\w+\.json)\.part/.test(name))
+      rmSync(join(folder, name), { force: true })
 }
 
 const count = (least: number, sentence: string) =>

@@ -1,8 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Db } from '../database/open.js'
 import { databaseSize } from '../database/size.js'
-
-const day = 86_400_000
+import { dayLength } from '../web/calendar.js'
 
 export interface Disk {
   /** Bytes that may still be written, and that there are at all. */
@@ -42,7 +41,7 @@ export async function growthOf(
   db: Db,
   { bytes, disk, now }: { bytes: number; disk: Disk; now: number },
 ): Promise<Growth | null> {
-  const since = new Date(now - 30 * day).toISOString().slice(0, 10)
+  const since = new Date(now - 30 * dayLength).toISOString().slice(0, 10)
   const first = await db
     .selectFrom('database_sizes')
     .selectAll()
@@ -51,9 +50,9 @@ export async function growthOf(
     .limit(1)
     .executeTakeFirst()
   if (!first) return null
-  const days = Math.floor((now - Date.parse(first.day_on)) / day)
+  const days = Math.floor((now - Date.parse(first.day_on)) / dayLength)
   if (days < 1) return null
   const perDay = (bytes - first.bytes) / days
   const left = perDay > 0 ? disk.free / perDay : Number.POSITIVE_INFINITY
-  return { perDay, days, fullAt: left < 3650 ? now + left * day : null }
+  return { perDay, days, fullAt: left < 3650 ? now + left * dayLength : null }
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { Db } from '../database/open.js'
+import { dayLength } from '../web/calendar.js'
 
 /** Kinds that are told apart; beyond, the rest are one. */
 const mostKinds = 200
@@ -43,7 +44,7 @@ export class Faults {
         .execute()
     await db
       .deleteFrom('error_groups')
-      .where('last_at', '<', this.#now() - 30 * 86_400_000)
+      .where('last_at', '<', this.#now() - 30 * dayLength)
       .execute()
   }
 }

@@ -35,7 +35,7 @@ export function metricsDoor({ db, now, facts, token }: Needs) {
 }
 
 /** Prometheus' text of these; those that have no value are left out. */
-export async function metricsText(metrics: Metric[]): Promise<string> {
+async function metricsText(metrics: Metric[]): Promise<string> {
   const registry = new Registry()
   // The registry asks each for its values and writes them: ours were counted elsewhere, at no cost to the doors.
   for (const metric of metrics)

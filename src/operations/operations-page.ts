@@ -5,6 +5,7 @@ import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { databaseSize } from '../database/size.js'
 import type { Ledger } from '../ledger/ledger.js'
+import { dayLength } from '../web/calendar.js'
 import { sparkline } from '../web/charts.js'
 import { bytes } from '../web/formats.js'
 import { render } from '../web/render.js'
@@ -27,19 +28,18 @@ interface Needs {
   now: () => number
 }
 
-const day = 86_400_000
 /** Deliveries by which success is told, the newest of thirty days. */
 const deliveriesLookedAt = 10_000
 
 /** How the newest deliveries of thirty days ended: those that are read, and those that could not be. */
-export async function webhookSuccess(db: Db, provider: string, { now }: { now: number }) {
+async function webhookSuccess(db: Db, provider: string, { now }: { now: number }) {
   const rows = await db
     .selectFrom((query) =>
       query
         .selectFrom('inbox')
         .select('state')
         .where('provider', '=', provider)
-        .where('received_at', '>=', now - 30 * day)
+        .where('received_at', '>=', now - 30 * dayLength)
         .orderBy('received_at', 'desc')
         .limit(deliveriesLookedAt)
         .as('newest'),
@@ -54,7 +54,7 @@ export async function webhookSuccess(db: Db, provider: string, { now }: { now: n
 }
 
 /** The slowest routes of people since the start: those that answered at least three times, by what one in twenty exceeds. */
-export function slowestPages(traffic: Traffic) {
+function slowestPages(traffic: Traffic) {
   return traffic
     .list()
     .filter(
@@ -85,7 +85,7 @@ export function operationsPage(needs: Needs) {
     const [size, disk, faults, lines, webhooks] = await Promise.all([
       databaseSize(db, path),
       diskOf(dataDir),
-      listFaults(db, { since: at - 7 * day }),
+      listFaults(db, { since: at - 7 * dayLength }),
       facts.lines(),
       Promise.all(
         providers.map(async ({ name, provider, isConnected }) =>

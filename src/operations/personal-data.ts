@@ -14,7 +14,7 @@ export const personalData: { what: string; where: string; howLong: string }[] = 
     what: 'Internet address and user agent of whoever came by an event or a click on a promo',
     where: 'events, promo_clicks',
     howLong:
-      'As set above. Addresses are hashes unless Settings, Privacy says raw; the salt of a month is destroyed two months later',
+      'As set above. Addresses are hashes unless Settings, Privacy says raw; the salt of a month is destroyed a month after its end',
   },
   {
     what: 'Internet address and user agent of opens and clicks of mailings',

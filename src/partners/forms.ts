@@ -51,7 +51,7 @@ const name = (what: string) =>
  * A colour may be typed (`colour`) or picked (`picker`). A picker always has a value, so the form also tells what both
  * were when it was shown, and whichever was changed counts; the typed one where both were.
  */
-export function chosenColour(typed: Record<string, string>): string {
+function chosenColour(typed: Record<string, string>): string {
   const { colour = '', picker = '', colour_before: before = '', picker_before: pickerBefore = '' } = typed
   return colour.trim() === before.trim() && picker !== pickerBefore ? picker : colour
 }

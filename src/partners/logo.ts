@@ -8,7 +8,7 @@ export type LogoType = 'image/png' | 'image/jpeg' | 'image/webp'
 /** Bytes. */
 export const longestLogo = 512 * 1024
 /** Pixels of a side: a small file can unpack to a picture that fills the memory of whoever draws it. */
-export const longestSide = 4096
+const longestSide = 4096
 
 /**
  * Looks at the bytes, and believes neither the name of a file nor the type that came with it.

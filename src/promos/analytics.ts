@@ -4,10 +4,11 @@ import type { Readers } from '../database/readers.js'
 import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { dayLength } from '../web/calendar.js'
+import { inPercent } from '../web/shares.js'
 import type { OfferDirectory } from './directory.js'
 import { readAudienceMark, readEvidence, type TextEvidence } from './evidence.js'
 import type { AnalyticsQuery } from './forms.js'
-import { countColumns, ctr, ctrInPercent, inPercent, noCounts } from './metrics.js'
+import { countColumns, ctr, ctrInPercent, noCounts } from './metrics.js'
 import { type Beta, credibleInterval, pooledPrior, posteriorOf } from './posterior.js'
 import { isComparable, type Judgement, judgeTexts, verdictWords } from './verdict.js'
 
@@ -132,7 +133,7 @@ interface Needs {
 }
 
 /** What `GET /api/v1/promo/analytics` answers. Impressions are as they were reported. */
-export async function readAnalytics({ readers, directory, calendar, now }: Needs, query: AnalyticsQuery) {
+async function readAnalytics({ readers, directory, calendar, now }: Needs, query: AnalyticsQuery) {
   const at = now()
   const range = await rangeOf(readers, calendar, { days: query.days, now: at })
   const one = { offerId: query.offer_id, variationId: query.variation_id }

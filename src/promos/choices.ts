@@ -1,7 +1,8 @@
 import type { Db } from '../database/open.js'
+import { dayLength } from '../web/calendar.js'
 
 /** Choices are explained for a year, in milliseconds. */
-const kept = 365 * 86_400_000
+const kept = 365 * dayLength
 
 /** Removes choices of more than a year ago, and what only they were made by. */
 export async function removeOldChoices(db: Db, now: number) {

@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto'
 import { isIP } from 'node:net'
+import { monthBefore } from '../audience/internet-addresses.js'
 import type { Db } from '../database/open.js'
 
 const purpose = 'promo_clicks'
@@ -16,11 +17,6 @@ function rememberedMonth() {
     }
     return known.month
   }
-}
-
-function monthBefore(month: string) {
-  const [year, number] = month.split('-').map(Number) as [number, number]
-  return new Date(Date.UTC(year, number - 2)).toISOString().slice(0, 7)
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
-import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { readEvidence } from './evidence.js'
 import type { Linked } from './link.js'
@@ -383,4 +382,3 @@ function beginsAnew(before: KnownOffer, { strategy, texts }: KnownOffer) {
 }
 
 /** What a page needs of the row behind an offer. */
-export type OfferRow = Row<'promo_offers'>

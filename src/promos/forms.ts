@@ -105,7 +105,7 @@ export const SelectionQuery = z.object({
   }),
 })
 
-export const analyticsDays = ['7', '30', '90', '365', 'all'] as const
+const analyticsDays = ['7', '30', '90', '365', 'all'] as const
 const flag = (usual: boolean) =>
   z
     .enum(['', '1', 'true', '0', 'false'], 'Say true or false.')

@@ -1,9 +1,6 @@
 import type { Readers } from '../database/readers.js'
-import type { Calendar } from '../web/calendar.js'
-import { dayLength } from '../web/calendar.js'
+import { type Calendar, dayLength, weekdays } from '../web/calendar.js'
 import { number, plural } from '../web/formats.js'
-
-export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
 
 /** Clicks on an offer by weekday (0 is Monday) and hour of the reporting time zone, since an instant. */
 export async function readHeat(readers: Readers, calendar: Calendar, offer: number, since: number) {

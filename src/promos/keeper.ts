@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { isUnavailable } from '../database/errors.js'
-import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
+import { isDatabaseBusy, LedgerFull } from '../ledger/ledger.js'
 import type { sealer } from '../secret.js'
 import type { ChoiceFact, PromoFact, PromoReceipt } from './record.js'
 import type { Spool } from './spool.js'
@@ -23,10 +22,6 @@ interface Needs {
   /** How many facts may wait in memory where neither the database nor the spool takes them. */
   holds?: number
 }
-
-/** Nothing is wrong with the fact: it cannot be written now. */
-const isForLater = (error: unknown) =>
-  error instanceof LedgerFull || error instanceof LedgerUnavailable || isUnavailable(error)
 
 /**
  * Sees to it that a fact is kept once, whatever the database does: what cannot be written soon goes to the spool under an
@@ -96,7 +91,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
       // A busy machine is slow, and takes others meanwhile; one that takes nobody is down.
       if (taken === before) goDown(`no commit within ${patience} ms`)
     } catch (error) {
-      if (!isForLater(error)) throw error
+      if (!isDatabaseBusy(error)) throw error
       if (!(error instanceof LedgerFull)) goDown((error as Error).message)
     }
     return toSpool(fact)
@@ -123,7 +118,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     try {
       await toLedger(fact)
     } catch (error) {
-      if (isForLater(error)) throw error
+      if (isDatabaseBusy(error)) throw error
       // It will never be taken: it must not stand in the way of the others.
       const { kind, offerId, variationId, happenedAt } = fact
       log.error(
@@ -162,7 +157,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
       isDown = false
       return facts
     } catch (error) {
-      if (!isForLater(error)) throw error
+      if (!isDatabaseBusy(error)) throw error
       isDown = true
       return 0
     }

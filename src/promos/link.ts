@@ -1,5 +1,5 @@
 /** The parameters by which an analytics program knows where a visitor came from. */
-export const utmNames = ['utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content'] as const
+const utmNames = ['utm_source', 'utm_medium', 'utm_campaign', 'utm_term', 'utm_content'] as const
 export type Utm = Record<(typeof utmNames)[number], string>
 
 export interface Linked extends Utm {

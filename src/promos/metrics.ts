@@ -1,11 +1,9 @@
 import type { PromoCounts } from '../database/schema.js'
+import { inPercent, share } from '../web/shares.js'
 
 /** Click-through rate as a share of one: clicks ÷ impressions; null ("no value") without impressions. */
 export const ctr = ({ impressions, clicks }: Pick<PromoCounts, 'impressions' | 'clicks'>): number | null =>
-  impressions === 0 ? null : clicks / impressions
-
-/** A share of one as JSON tells it: in per cent with two decimals, or null. */
-export const inPercent = (value: number | null) => (value === null ? null : Math.round(value * 10_000) / 100)
+  share(clicks, impressions)
 
 /** CTR = clicks ÷ impressions × 100, to two decimals; null without impressions. */
 export const ctrInPercent = (counts: Pick<PromoCounts, 'impressions' | 'clicks'>) => inPercent(ctr(counts))

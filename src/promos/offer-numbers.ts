@@ -26,7 +26,7 @@ export interface Shown {
  * Puts together what was counted with what is known of the issues it was counted in.
  * @param everything repeated clicks and those of machines are counted in
  */
-export function shownOf(
+function shownOf(
   meaning: ImpressionMeaning,
   counts: PromoCounts,
   evidence: readonly TextEvidence[],

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { one } from '../web/forms.js'
 import { holdsMailbox } from './click-traces.js'
 import { strategies } from './strategies.js'
 
@@ -120,10 +121,9 @@ export const OfferForm = z
   .transform((form) => ({ ...form, slug: form.slug || slugOf(form.name) }))
 export type OfferForm = z.infer<typeof OfferForm>
 
-export const lengthCategories = ['short', 'medium', 'long'] as const
+const lengthCategories = ['short', 'medium', 'long'] as const
 /** What a text is when nobody says: up to 80 characters short, up to 200 medium. */
-export const lengthOf = (text: string) =>
-  text.length <= 80 ? 'short' : text.length <= 200 ? 'medium' : 'long'
+const lengthOf = (text: string) => (text.length <= 80 ? 'short' : text.length <= 200 ? 'medium' : 'long')
 
 /** What a person, or a line of a file, says of a text. */
 export const VariationForm = z
@@ -160,10 +160,6 @@ export const GroupForm = z.object({
     .transform((text) => (text === '' ? null : Number(text))),
 })
 export type GroupForm = z.infer<typeof GroupForm>
-
-/** The last one wins where an address says something twice. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 
 export const ranges = ['7', '30', '90', 'all'] as const
 export const OverviewView = z.object({

@@ -10,7 +10,7 @@ export interface Seen {
 }
 
 /** How many impressions the pooled prior is worth. */
-export const priorWorth = 50
+const priorWorth = 50
 
 /**
  * What is believed of each text before its own clicks are looked at: the rate of all of them together, with the weight of

@@ -67,7 +67,7 @@ export interface PromoReceipt {
 const before: PromoReceipt = { repeated: true, counted: false }
 
 /** Milliseconds in which the same address on the same text is one reader. */
-export const repeatWindow = 600_000
+const repeatWindow = 600_000
 
 interface Needs {
   db: Db

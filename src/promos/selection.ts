@@ -7,7 +7,7 @@ import { isComparable } from './verdict.js'
 /** What is left to every approved text, whatever is believed of it. */
 export const floor = 0.05
 /** A new text is shown so often before it is compared. */
-export const newcomerImpressions = 100
+const newcomerImpressions = 100
 
 /** A text that may be chosen, with all that strategies look at. */
 export interface Candidate {

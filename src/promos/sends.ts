@@ -1,5 +1,6 @@
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
+import { dayLength } from '../web/calendar.js'
 
 /**
  * Finds the mailing that an issue is, where its generator calls the issue as the provider calls the mailing.
@@ -21,7 +22,7 @@ export function mailingOfSend(db: Db, canonicalId: (text: string) => string | nu
 }
 
 /** Issues older than this are no longer looked for. */
-const patience = 30 * 86_400_000
+const patience = 30 * dayLength
 
 /** Ties issues to mailings that came to be known after them, for a job. @returns how many were tied */
 export async function tieSends(

@@ -42,7 +42,7 @@ const View = OfferView.extend({
 const some = 100
 
 /** The belief about a rate by itself: Jeffreys' prior, half a click and half of none. */
-export const beliefOf = ({ basis }: Pick<Shown, 'basis'>): Beta | null =>
+const beliefOf = ({ basis }: Pick<Shown, 'basis'>): Beta | null =>
   basis.impressions > 0 && basis.clicks <= basis.impressions
     ? { a: basis.clicks + 0.5, b: basis.impressions - basis.clicks + 0.5 }
     : null

@@ -1,3 +1,4 @@
+import { numberWords } from '../web/formats.js'
 import { previewOf } from './analytics.js'
 import type { TextEvidence } from './evidence.js'
 import { clicksToWin, issuesToWin, type Judgement, winning } from './verdict.js'
@@ -11,7 +12,6 @@ export interface VerdictSentence {
   note: string
 }
 
-const numberWords = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
 const words = (count: number) => numberWords[count] ?? String(count)
 /** A probability in whole per cent, and never 100 while there is doubt. */
 export const probabilityWords = (share: number) =>

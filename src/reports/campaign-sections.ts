@@ -1,4 +1,4 @@
-import { conversionRate, orderRate } from '../campaigns/metrics.js'
+import { conversionRate } from '../campaigns/metrics.js'
 import { dayLength, hourLength } from '../web/calendar.js'
 import {
   type CampaignNumbers,
@@ -312,10 +312,3 @@ export async function placesSection({ readers, found, f }: Making): Promise<Sect
     },
   )
 }
-
-/** The steps after the click: landed and converted, in people. */
-export const campaignSteps = (people: { landing_clicks: number; conversions: number }) => ({
-  landed: people.landing_clicks,
-  converted: people.conversions,
-  rate: orderRate({ email_clicks: 0, ...people }),
-})

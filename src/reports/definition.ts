@@ -106,7 +106,7 @@ const Stored = z.object({
 /** @param json as the database keeps it */
 export const definitionOf = (json: string): ReportDefinition => Stored.parse(JSON.parse(json))
 
-export const noNarrowing: Narrowing = { tag: '', segment: 0, list: 0, field: '', value: '' }
+const noNarrowing: Narrowing = { tag: '', segment: 0, list: 0, field: '', value: '' }
 export const isNarrowed = ({ tag, segment, field }: Narrowing) => tag !== '' || segment > 0 || field !== ''
 
 /** A report that nobody has chosen anything of yet. */

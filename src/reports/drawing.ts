@@ -130,7 +130,7 @@ function drawFunnel({ steps, story }: NonNullable<Section['funnel']>, id: string
 }
 
 /** Steps of an axis that begins at zero: round numbers, three to five of them. */
-export function axisOf(most: number) {
+function axisOf(most: number) {
   if (most <= 0) return { end: 1, steps: [0, 1] }
   const rough = most / 4
   const power = 10 ** Math.floor(Math.log10(rough))
@@ -242,7 +242,7 @@ export const heatTable = ({ cells, days }: Heat): Table => ({
 })
 
 /** A cell in the words of the report. */
-export function cellWords(cell: Cell, as: CellKind, f: ReportFormats): string {
+function cellWords(cell: Cell, as: CellKind, f: ReportFormats): string {
   if (cell === null) return as === 'text' ? '' : noValue
   if (typeof cell === 'object') return `${f.percent(cell.low)} to ${f.percent(cell.high)}`
   if (typeof cell === 'string') return as === 'day' ? f.shortDay(cell) : cell

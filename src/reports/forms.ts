@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { isDay } from '../mailings/mailing-filter.js'
-import { type FormErrors, formErrors } from '../web/forms.js'
+import { type FormErrors, formErrors, one } from '../web/forms.js'
 import { papers, periodKinds, type ReportDefinition } from './definition.js'
 import { locales } from './locales.js'
 import {
@@ -14,9 +14,6 @@ import {
   templateNames,
 } from './templates.js'
 
-/** The last one wins where a form says something twice: the hidden "no" before the box that is checked. */
-const one = <T extends z.ZodType>(type: T) =>
-  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)
 const several = (value: unknown) => (Array.isArray(value) ? value : value === undefined ? [] : [value])
 const text = (most: number, tooLong: string) => one(z.string().trim().max(most, tooLong).default(''))
 const ids = z.preprocess(

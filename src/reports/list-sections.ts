@@ -166,7 +166,7 @@ export async function cohortSection({ readers, calendar, now, found, f }: Making
 }
 
 /** So many people are named. */
-export const namedPeople = 10
+const namedPeople = 10
 
 /** The highest scores on the report's lists. Who they are is told apart from the rest, see src/reports/archive.ts. */
 export async function engagedSection({ readers, now, found, f }: Making) {

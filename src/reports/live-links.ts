@@ -12,7 +12,7 @@ type Seals = ReturnType<typeof sealer>
 
 /** How long a link may hold: days. */
 export const linkDays = [7, 30, 90, 365] as const
-export const shortestLinkPassword = 8
+const shortestLinkPassword = 8
 
 /** What a person may send to make a link. */
 export const LinkForm = z.object({

@@ -1,7 +1,7 @@
 import type { Paper } from './definition.js'
 
 /** The ink of reports whose partner chose no colour. */
-export const usualInk = '#1f3fae'
+const usualInk = '#1f3fae'
 
 /** A colour as a style sheet may have it: what is none becomes the usual ink, so that nothing else can get in. */
 export const safeInk = (text: string) => (/^#[0-9a-f]{6}$/.test(text) ? text : usualInk)

@@ -1,4 +1,4 @@
-import { type HourCounts, heatOf, weekdays } from '../audience/best-hour.js'
+import { type HourCounts, heatOf } from '../audience/best-hour.js'
 import { originName } from '../audience/origins.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
@@ -10,7 +10,7 @@ import type { curveBook } from '../mailings/mailing-usual.js'
 import { leastForBand, usualMailings } from '../mailings/mailing-usual.js'
 import type { Mailing } from '../mailings/queries.js'
 import { known, type RateName } from '../mailings/statistics.js'
-import { type Calendar, hourLength } from '../web/calendar.js'
+import { type Calendar, hourLength, weekdays } from '../web/calendar.js'
 import { type Chart, type Section, section, type Table, type TableRow } from './data.js'
 import type { ReportFormats } from './locales.js'
 import { type MailingSums, sumsOf } from './mailing-numbers.js'
@@ -129,6 +129,8 @@ export async function curveSection({ found, curves, now, f }: Making): Promise<S
   const end = ownShares.findLastIndex((value) => value !== null)
   const all = sumsOf(told)
   const whole = drawn === 'clicks' ? all.rates.click : all.rates.open
+  // They clicked, and nobody knows when: what a provider told of old mailings in one sum has no hours.
+  if (end < 1 && whole !== null && whole > 0) return null
   const at72 = ownShares[72] ?? null
   const heading =
     at72 !== null && whole !== null && whole > 0
@@ -240,7 +242,7 @@ export async function dailySection({ found, curves, f }: Making): Promise<Sectio
 }
 
 /** So many links stand in the report itself; all of them in the appendix. */
-export const shownLinks = 10
+const shownLinks = 10
 
 export interface ReportLink {
   url: string | null

@@ -48,7 +48,6 @@ export async function listReports(db: Db | Readers) {
       other.id - one.id,
   )
 }
-export type ReportLine = Awaited<ReturnType<typeof listReports>>[number]
 
 /** Templates that people made, by name. */
 export const listOwnTemplates = (db: Db | Readers) =>

@@ -247,7 +247,7 @@ export const addressOf = ({ reportId, number }: Pick<Rendering, 'reportId' | 'nu
   `/reports/${reportId}/renderings/${number}`
 
 /** A file with a name in any script, as RFC 6266 and RFC 8187 write it. */
-export const dispositionOf = (name: string) =>
+const dispositionOf = (name: string) =>
   `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"; filename*=UTF-8''${encodeURIComponent(name)}`
 
 /** Bytes that somebody uploaded: whatever is in them, a browser takes them for a picture, or for nothing. */

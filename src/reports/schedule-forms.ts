@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { isMailAddress } from '../mail/addresses.js'
-import { type Rule, weekdays } from './schedule-rules.js'
+import { weekdays } from '../web/calendar.js'
+import type { Rule } from './schedule-rules.js'
 import type { ScheduleChoice } from './schedules.js'
 
 const mostRecipients = 20

@@ -1,4 +1,4 @@
-import type { Calendar } from '../web/calendar.js'
+import { type Calendar, weekdayOf, weekdays } from '../web/calendar.js'
 
 // When a schedule is due. Pure arithmetic on the calendar of the reporting time zone: days and the clock as people there
 // see them, daylight-saving changes included.
@@ -37,7 +37,6 @@ export function instantOf(calendar: Calendar, day: string, minute: number): numb
 }
 
 const dayOfMonth = (day: string) => Number(day.slice(8))
-const weekdayOf = (day: string) => ((new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7) + 1
 const isLastOfMonth = (calendar: Calendar, day: string) => dayOfMonth(calendar.shift(day, 1)) === 1
 
 /** Does a rule of the calendar fall on this day? The 31st of a shorter month is its last day. */
@@ -94,8 +93,6 @@ export function nextDue(
   }
   return null
 }
-
-export const weekdays = ['Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday', 'Sunday']
 
 /** 08:30 */
 export const clockWords = (minute: number) =>

@@ -4,7 +4,7 @@ import { type ListedMailing, listAllMailings } from '../mailings/mailing-list.js
 import { usualMailings } from '../mailings/mailing-usual.js'
 import type { Mailing } from '../mailings/queries.js'
 import type { KindName, TiedKinds } from '../partners/kinds.js'
-import type { Calendar } from '../web/calendar.js'
+import { type Calendar, mondayOf } from '../web/calendar.js'
 import { plural } from '../web/formats.js'
 import { isNarrowed, type Period, type ReportDefinition } from './definition.js'
 import { narrowedIds, narrowMailings } from './people.js'
@@ -45,7 +45,7 @@ export interface Found {
  * The first and the last day of a period.
  * @param first the first day of which there is anything
  */
-export function daysOf(
+function daysOf(
   { kind, days, from, to }: Period,
   { calendar, now, first }: { calendar: Calendar; now: number; first: string },
 ): { from: string; to: string } {
@@ -53,7 +53,7 @@ export function daysOf(
   if (kind === 'days') return { from: calendar.shift(today, 1 - days), to: today }
   if (kind === 'dates') return { from: from || first, to: to || today }
   if (kind === 'week') {
-    const monday = calendar.shift(today, -((new Date(`${today}T00:00:00Z`).getUTCDay() + 6) % 7))
+    const monday = mondayOf(today)
     return { from: calendar.shift(monday, -7), to: calendar.shift(monday, -1) }
   }
   if (kind === 'month') {
@@ -209,7 +209,7 @@ export async function findSubjects(
 }
 
 /** What a report is narrowed to, in words. */
-export async function narrowedWords(db: Db, { narrowing }: Pick<ReportDefinition, 'narrowing'>) {
+async function narrowedWords(db: Db, { narrowing }: Pick<ReportDefinition, 'narrowing'>) {
   const words: string[] = []
   if (narrowing.tag !== '') words.push(`the tag ${narrowing.tag}`)
   if (narrowing.segment > 0) {

@@ -1,6 +1,7 @@
-const small = ['no', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine', 'ten']
+import { numberWords } from '../web/formats.js'
+
 /** Up to ten in words, as a sentence has it. */
-export const countWord = (count: number, format: (count: number) => string) => small[count] ?? format(count)
+const countWord = (count: number, format: (count: number) => string) => numberWords[count] ?? format(count)
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 /** nine mailings, 12 mailings, one mailing */
 export const counted = (count: number, one: string, many: string, format: (count: number) => string) =>
@@ -9,15 +10,6 @@ export const counted = (count: number, one: string, many: string, format: (count
 /** A, B and C */
 export const listed = (words: readonly string[]) =>
   words.length < 2 ? (words[0] ?? '') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
-
-/** How much more or less one number is than another, in words; empty where that cannot be told. */
-export function ratioWords(now: number | null, before: number | null, percent: (share: number) => string) {
-  if (now === null || before === null || before === 0) return ''
-  const ratio = (now - before) / before
-  if (Math.abs(ratio) < 0.05) return 'about as much as'
-  if (ratio >= 1) return `${(now / before).toFixed(1)} times as much as`
-  return `${percent(Math.abs(ratio))} ${ratio > 0 ? 'more' : 'less'} than`
-}
 
 /** Quoted, and shortened where it is long: a name in a sentence. */
 export const quoted = (name: string) => {

@@ -11,6 +11,21 @@ export interface Calendar {
 
 export const hourLength = 3_600_000
 export const dayLength = 24 * hourLength
+/** As {@link weekdayOf} numbers them, from 1 on. */
+export const weekdays = [
+  'Monday',
+  'Tuesday',
+  'Wednesday',
+  'Thursday',
+  'Friday',
+  'Saturday',
+  'Sunday',
+] as const
+/** Which day of the week a day (`YYYY-MM-DD`) is: 1 is Monday, 7 is Sunday. */
+export const weekdayOf = (day: string) => ((new Date(`${day}T00:00:00Z`).getUTCDay() + 6) % 7) + 1
+/** The Monday, `YYYY-MM-DD`, of the week in which a day falls. */
+export const mondayOf = (day: string) =>
+  new Date(Date.parse(`${day}T00:00:00Z`) - (weekdayOf(day) - 1) * dayLength).toISOString().slice(0, 10)
 /** Every zone's offset is a multiple of this, so neither a day nor an hour changes within one. */
 export const quarterLength = 900_000
 const quarter = quarterLength

@@ -26,6 +26,21 @@ export function bytes(count: number) {
   return `${unit > 0 && value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
 }
 
+/** Small numbers as a sentence has them, by their value. */
+export const numberWords = [
+  'no',
+  'one',
+  'two',
+  'three',
+  'four',
+  'five',
+  'six',
+  'seven',
+  'eight',
+  'nine',
+  'ten',
+]
+
 /** A word with its number: 1 person, 2 people. */
 export const plural = (count: number, one: string, many: string) =>
   `${number(count)} ${count === 1 ? one : many}`

@@ -1,6 +1,6 @@
 import { csrfSync } from 'csrf-sync'
 import express, { type NextFunction, type Request, type Response } from 'express'
-import type { ZodError } from 'zod'
+import * as z from 'zod'
 import { HttpError } from './errors.js'
 
 /** Reads what a form sends, as plain fields. */
@@ -32,8 +32,12 @@ export function onlyGenuine(req: Request, _res: Response, next: NextFunction) {
 export type FormErrors = { first: string } & Record<string, string>
 
 /** What zod found, as forms show it. A field that is wrong in several ways is told its first. */
-export function formErrors(error: ZodError): FormErrors {
+export function formErrors(error: z.ZodError): FormErrors {
   const errors: Record<string, string> = {}
   for (const { path, message } of error.issues) errors[String(path[0] ?? 'form')] ??= message
   return { ...errors, first: Object.keys(errors)[0] ?? 'form' }
 }
+
+/** A field of a form or an address. The last one wins where it is said twice: the hidden "no" before the box that is checked. */
+export const one = <T extends z.ZodType>(type: T) =>
+  z.preprocess((value) => (Array.isArray(value) ? value.at(-1) : value), type)

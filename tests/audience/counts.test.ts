@@ -4,43 +4,15 @@ import { normaliseEmail } from '../../src/audience/contacts.js'
 import { engagementKinds } from '../../src/audience/engagement-kinds.js'
 import { rebuildAudienceCounts } from '../../src/audience/rebuild.js'
 import type { Db } from '../../src/database/open.js'
+import { countTables } from '../../src/operations/proof.js'
 import { calendar } from '../../src/web/calendar.js'
 import { type TestApp, testApp, testStart } from '../support/app.js'
 import { aList, aMailing, anEngagement } from '../support/audience.js'
-
-const derived = [
-  'receptions',
-  'mailing_counts',
-  'engagement_hours',
-  'engagement_days',
-  'contact_days',
-  'active_days',
-  'tag_counts',
-] as const
-
-/** All counts as text; rows that have gone back to nothing say nothing. */
-async function countsIn(db: Db) {
-  const all: Record<string, string[]> = {}
-  for (const table of derived) {
-    const rows = await db.selectFrom(table).selectAll().execute()
-    all[table] = rows
-      .filter(
-        (row) =>
-          Object.entries(row).some(
-            ([name, value]) => !/_id$|_on$|_at$/.test(name) && typeof value === 'number' && value !== 0,
-          ) || table === 'receptions',
-      )
-      .map((row) => JSON.stringify(row))
-      .sort()
-  }
-  const contacts = await db.selectFrom('contacts').selectAll().orderBy('id').execute()
-  all.contacts = contacts.map((row) => JSON.stringify(row))
-  return all
-}
+import { countsIn } from '../support/recount.js'
 
 const wipe = async (db: Db) => {
   for (const table of [
-    ...derived,
+    ...countTables,
     'engagements',
     'contact_tags',
     'tags',

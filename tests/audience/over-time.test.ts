@@ -312,8 +312,8 @@ describe('the best hour', () => {
 describe('periods', () => {
   const days = calendar('UTC')
   it('begin on Mondays and on the first of months', () => {
-    expect(startOfPeriod(days, '2026-11-22', 'week')).toBe('2026-11-16')
-    expect(startOfPeriod(days, '2026-11-16', 'week')).toBe('2026-11-16')
+    expect(startOfPeriod('2026-11-22', 'week')).toBe('2026-11-16')
+    expect(startOfPeriod('2026-11-16', 'week')).toBe('2026-11-16')
     expect(nextPeriod(days, '2026-12-01', 'month')).toBe('2027-01-01')
     expect(nextPeriod(days, '2026-01-01', 'month')).toBe('2026-02-01')
   })

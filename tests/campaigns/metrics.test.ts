@@ -1,12 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import {
-  conversionRate,
-  inPercent,
-  landingRate,
-  orderRate,
-  share,
-  silence,
-} from '../../src/campaigns/metrics.js'
+import { conversionRate, landingRate, orderRate, silence } from '../../src/campaigns/metrics.js'
+import { inPercent, share } from '../../src/web/shares.js'
 
 const minute = 60_000
 const hour = 60 * minute

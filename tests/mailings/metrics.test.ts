@@ -3,8 +3,9 @@ import { noEngagements, receptionColumns } from '../../src/audience/receptions.j
 import type { ReceptionCounts } from '../../src/database/schema.js'
 import { explain } from '../../src/mailings/differences.js'
 import { funnelOf } from '../../src/mailings/funnel.js'
-import { basisOf, inPercent, peopleOfMailing, ratesOf, trackingMayBeOff } from '../../src/mailings/metrics.js'
+import { basisOf, peopleOfMailing, ratesOf, trackingMayBeOff } from '../../src/mailings/metrics.js'
 import { noNumbers } from '../../src/mailings/record.js'
+import { inPercent } from '../../src/web/shares.js'
 
 const nobody = Object.fromEntries(receptionColumns.map((column) => [column, 0])) as unknown as ReceptionCounts
 const rates = (counts: Partial<ReceptionCounts>, machines = false) =>

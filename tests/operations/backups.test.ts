@@ -71,6 +71,16 @@ describe('a backup', () => {
     expect(run!.progress.words).toBe('Reading it again')
   })
 
+  it('takes away what an earlier one left half done, and no file of anybody else', async () => {
+    const { app } = await backedUp()
+    const folder = join(app.dataDir, 'backups')
+    const halves = ['under-way.db.part', 'under-way.db.part-wal', 'under-way.db.gz.part']
+    for (const name of [...halves, 'throughline-20261120T023000Z.json.part', 'holiday.part1.rar'])
+      writeFileSync(join(folder, name), 'half')
+    await app.jobs.perform('back-up')
+    expect(readdirSync(folder).filter((name) => name.includes('.part'))).toEqual(['holiday.part1.rar'])
+  })
+
   it('holds the secret only where that is asked for', async () => {
     const { app } = await backedUp()
     expect(app.backups.last()!.manifest.companions).not.toHaveProperty('secret')

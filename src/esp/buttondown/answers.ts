@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { instant, listOf, OptionalInstant, OptionalNumber, OptionalText, Text } from '../lenient.js'
 import { canonicalId } from './ids.js'
 
 // What Buttondown's answers mean to us. They are read leniently: its documents and its answers have differed before, so
@@ -141,20 +142,6 @@ export interface WebhookAttempt {
   duration: number | null
 }
 
-/**
- * Reads a timestamp as Buttondown writes it: ISO 8601 with `Z`, with an offset, or with no zone, which means UTC.
- * @returns UTC milliseconds (finer digits are cut off), or null for what is no timestamp
- */
-export function instant(text: string): number | null {
-  const parts = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?)\s*(Z|[+-]\d\d:?\d\d)?)?$/i.exec(
-    text,
-  )
-  if (!parts) return null
-  const [, day, time = '00:00', zone = 'Z'] = parts
-  const at = Date.parse(`${day}T${time}${zone.toUpperCase().replace(/^([+-]\d\d)(\d\d)$/, '$1:$2')}`)
-  return Number.isNaN(at) ? null : at
-}
-
 /** What follows none of the known spellings stays as it came: ids of newsletters and webhooks may be anything. */
 const Id = z.string().min(1).transform(canonicalOrSame)
 function canonicalOrSame(id: string) {
@@ -168,29 +155,11 @@ const Instant = z.string().transform((text, context) => {
   context.addIssue('a timestamp')
   return z.NEVER
 })
-const OptionalInstant = Instant.nullish().catch(null).transform(orNull)
-
-const OptionalText = z.string().nullish().catch(null).transform(orNull)
-const Text = OptionalText.transform((text) => text ?? '')
-const OptionalNumber = z.number().nullish().catch(null).transform(orNull)
 const Count = OptionalNumber.transform((number) => number ?? 0)
 
 function orNull<T>(value: T | null | undefined) {
   return value ?? null
 }
-
-/** A list in which a row that cannot be read is left out. */
-const listOf = <Row extends z.ZodType>(row: Row) =>
-  z
-    .array(z.unknown())
-    .nullish()
-    .catch(null)
-    .transform((rows) =>
-      (rows ?? []).flatMap((value) => {
-        const parsed = row.safeParse(value)
-        return parsed.success ? [parsed.data] : []
-      }),
-    )
 
 const Metadata = z
   .record(z.string(), z.unknown())

@@ -37,10 +37,10 @@ export type {
   WebhookAttempt,
 } from './answers.js'
 
-export const buttondownApi = 'https://api.buttondown.com/v1'
+const buttondownApi = 'https://api.buttondown.com/v1'
 
 /** Without it, a setting in the user's dashboard would change the shape of the answers. */
-export const apiVersion = '2026-04-01'
+const apiVersion = '2026-04-01'
 
 export interface ButtondownOptions {
   key: string

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { EngagementKind } from '../../audience/engagement-kinds.js'
 import type { SubscriptionStatus } from '../../audience/subscriptions.js'
-import { instant } from './answers.js'
+import { instant } from '../lenient.js'
 import { canonicalId } from './ids.js'
 
 export const provider = 'buttondown'

@@ -1,4 +1,5 @@
 import type { Db } from '../../database/open.js'
+import { dayLength } from '../../web/calendar.js'
 import { ProviderError } from '../provider-error.js'
 import type { RunUnderWay } from '../run-under-way.js'
 import { lastDoneRun } from '../runs.js'
@@ -30,7 +31,7 @@ interface Needs {
 
 const eventPage = 1_000
 /** Milliseconds before the last sync from which its events are looked at again: some are stored late. */
-const overlap = 3 * 86_400_000
+const overlap = 3 * dayLength
 /** Subscribers who were not in the list any more are looked at one by one, so many in a run. */
 const mostMissing = 500
 

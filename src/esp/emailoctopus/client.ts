@@ -38,7 +38,7 @@ export type {
   Summary,
 } from './answers.js'
 
-export const emailOctopusApi = 'https://api.emailoctopus.com'
+const emailOctopusApi = 'https://api.emailoctopus.com'
 
 /** What a contact report may be about. */
 export const reportStatuses = [

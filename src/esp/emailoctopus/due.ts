@@ -11,7 +11,7 @@ const day = 24 * hour
  * Milliseconds after which the numbers of a mailing are asked for again: they move less the older it is.
  * @param age milliseconds since it was sent
  */
-export function pauseAtAge(age: number): number {
+function pauseAtAge(age: number): number {
   if (age < day) return hour
   if (age < 3 * day) return 6 * hour
   if (age < 30 * day) return day

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { OptionalInstant, OptionalText } from '../lenient.js'
 
 /** The eight types that EmailOctopus documents. */
-export const eventTypes = [
+const eventTypes = [
   'contact.created',
   'contact.updated',
   'contact.deleted',

@@ -1,4 +1,5 @@
 import type { Db } from '../../database/open.js'
+import { dayLength } from '../../web/calendar.js'
 import { ProviderError } from '../provider-error.js'
 import type { RunUnderWay } from '../run-under-way.js'
 import { forgetFailuresOf, listFailures } from '../runs.js'
@@ -43,7 +44,7 @@ type Under = RunUnderWay<Checkpoint>
 /** Milliseconds by which the changes of a list are asked for from before the last look: clocks differ, and some come late. */
 const overlap = 10 * 60_000
 /** Milliseconds after which all contacts of a list whose numbers do not agree with ours are read once more. */
-const fullWalkEvery = 86_400_000
+const fullWalkEvery = dayLength
 /**
  * Milliseconds after which each list is asked who has changed, whatever its own numbers and instant tell: a new address
  * or tag need move neither. A little less than a day, as schedules run early or late.
