@@ -18,7 +18,7 @@ import {
 import { commentarySection } from './commentary.js'
 import { type ReportData, type Section, section } from './data.js'
 import type { ReportDefinition } from './definition.js'
-import { funnelRate } from './funnel-steps.js'
+import { funnelSection } from './funnel-section.js'
 import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
 import { reportFormats } from './locales.js'
 import {
@@ -28,10 +28,10 @@ import {
   curveSection,
   dailySection,
   heatSection,
-  lastFive,
+  lastFiveSection,
   linksSection,
   type Making,
-  mailingTable,
+  mailingsSection,
   mailingWords,
   readAllLinks,
 } from './mailing-sections.js'
@@ -108,7 +108,7 @@ export async function computeReport(
   const narrowed = found.contacts !== null
   const make: Record<SectionName, () => Promise<Section | null> | Section | null> = {
     verdict: () => null,
-    funnel: () => funnelRate(numbers, f),
+    funnel: () => funnelSection(numbers, f),
     curve: async () =>
       narrowed ? null : ((await curveSection(making)) ?? (await firstHoursSection(making, campaigns))),
     daily: async () =>
@@ -119,7 +119,8 @@ export async function computeReport(
           : ((await campaignDaysSection(making)) ??
             (await dailySection(making)) ??
             (await offerDaysSection(making))),
-    mailings: () => (found.mailings.length > 0 || found.campaigns.length === 0 ? mailingTable(making) : null),
+    mailings: () =>
+      found.mailings.length > 0 || found.campaigns.length === 0 ? mailingsSection(making) : null,
     campaigns: () => campaignsSection(campaigns, making),
     domains: () => (campaigns.length > 0 ? domainsSection(domains, making) : null),
     variations: () => variationsSection(offers, making),
@@ -133,7 +134,7 @@ export async function computeReport(
       people = made?.people ?? []
       return made?.section ?? null
     },
-    'last-five': () => lastFive(making),
+    'last-five': () => lastFiveSection(making),
     quality: () => qualitySection(making, campaigns),
     commentary: () => commentary.section,
     method: () => methodSection(numbers, { f, rules: version, shown: on }),

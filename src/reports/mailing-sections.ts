@@ -13,7 +13,7 @@ import { known, type RateName } from '../mailings/statistics.js'
 import { type Calendar, hourLength, weekdays } from '../web/calendar.js'
 import { type Chart, type Section, section, type Table, type TableRow } from './data.js'
 import type { ReportFormats } from './locales.js'
-import { type MailingSums, sumsOf } from './mailing-numbers.js'
+import { type MailingSums, sumsOf } from './mailing-sums.js'
 import type { Found } from './subjects.js'
 import { capital, counted, quoted } from './words.js'
 
@@ -33,7 +33,7 @@ export interface Making {
 const nobody = 'No mailing was sent in this period'
 
 /** Each mailing with its rates, those of all together below. */
-export function mailingTable({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section {
+export function mailingsSection({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section {
   const { mailings } = found
   if (mailings.length === 0) return section('mailings', nobody)
   const sums = sumsOf(mailings)
@@ -294,6 +294,7 @@ const linkTable = (links: ReportLink[], all: number, caption: string): Table => 
   rows: links.map((link) => linkRow(link, all)),
 })
 
+/** The links that were clicked most, each with its share of all clicks. */
 export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f: ReportFormats): Section {
   if (links.length === 0) return section('links', 'No link was clicked, as far as is known')
   const [first] = links
@@ -312,7 +313,11 @@ export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f
 }
 
 /** These mailings together beside each of the five before. */
-export function lastFive({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section | null {
+export function lastFiveSection({
+  found,
+  calendar,
+  f,
+}: Pick<Making, 'found' | 'calendar' | 'f'>): Section | null {
   const { mailings, earlier } = found
   const last = earlier.slice(0, 5)
   if (mailings.length === 0) return null
