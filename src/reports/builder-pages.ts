@@ -11,7 +11,7 @@ import { HttpError, NotFound } from '../web/errors.js'
 import type { FormErrors } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
 import { createReport, deleteTemplate, editReport } from './commands.js'
-import { definitionOf, isNarrowed, type ReportDefinition } from './definition.js'
+import { definitionOf, isNarrowed, type ReportDefinition, templateParts } from './definition.js'
 import { drawReport } from './drawing.js'
 import { deedOf, readForm } from './forms.js'
 import { locales } from './locales.js'
@@ -20,7 +20,7 @@ import { getReport, listOwnTemplates } from './queries.js'
 import { addressOf } from './report-pages.js'
 import type { Reports } from './reports.js'
 import { chosenOf } from './subjects.js'
-import { firstPage, sections, templateNames, templates } from './templates.js'
+import { firstPage, sections, templateLabel, templateNames, templates } from './templates.js'
 
 interface Needs {
   db: Db
@@ -85,7 +85,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
       templates: templateNames.map((name) => ({ ...templates[name], href: at('template', name) })),
       own: (await listOwnTemplates(db)).map((each) => ({
         ...each,
-        label: templates[each.template as keyof typeof templates]?.label ?? 'Custom',
+        label: templateLabel(each.template),
         href: at('own', String(each.id)),
       })),
     })
@@ -94,8 +94,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
   async function templateOf(id: string): Promise<Partial<ReportDefinition>> {
     const found = (await listOwnTemplates(db)).find((each) => String(each.id) === id)
     if (!found) throw new NotFound('There is no such template. It may have been removed.')
-    const { template, sections, locale, paper, preparedBy, subtitle, period } = definitionOf(found.definition)
-    return { template, sections, locale, paper, preparedBy, subtitle, period }
+    return templateParts(definitionOf(found.definition))
   }
 
   routes.get('/reports/:id/edit', async (req, res) => {

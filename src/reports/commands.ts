@@ -1,7 +1,7 @@
 import { isDuplicate } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
-import type { ReportDefinition } from './definition.js'
+import { type ReportDefinition, templateParts } from './definition.js'
 
 interface Made {
   /** The account that asks for it. */
@@ -28,6 +28,7 @@ export const createReport = (
     .returning('id')
     .executeTakeFirstOrThrow()
 
+/** Replaces what was chosen of a report. What was rendered of it stays as it is. */
 export async function editReport(db: Db, id: number, definition: ReportDefinition, now: number) {
   await db
     .updateTable('reports')
@@ -60,7 +61,7 @@ export async function deleteReport(db: Db, id: number) {
 }
 
 /**
- * Keeps the choices of a report as a template: its sections, look and language, and not what it is about.
+ * Keeps the choices of a report as a template.
  * @returns null where another template has this name
  */
 export async function saveTemplate(
@@ -69,14 +70,13 @@ export async function saveTemplate(
   definition: ReportDefinition,
   { by, now }: Made,
 ): Promise<{ id: number } | null> {
-  const { template, sections, locale, paper, preparedBy, subtitle, period } = definition
   try {
     return await db
       .insertInto('report_templates')
       .values({
         name,
-        template,
-        definition: JSON.stringify({ template, sections, locale, paper, preparedBy, subtitle, period }),
+        template: definition.template,
+        definition: JSON.stringify(templateParts(definition)),
         created_at: now,
         created_by: by,
       })
@@ -88,6 +88,7 @@ export async function saveTemplate(
   }
 }
 
+/** Deletes a template. Reports that were made of it stay as they are. */
 export async function deleteTemplate(db: Db, id: number) {
   await db.deleteFrom('report_templates').where('id', '=', id).execute()
 }

@@ -109,6 +109,17 @@ export const definitionOf = (json: string): ReportDefinition => Stored.parse(JSO
 const noNarrowing: Narrowing = { tag: '', segment: 0, list: 0, field: '', value: '' }
 export const isNarrowed = ({ tag, segment, field }: Narrowing) => tag !== '' || segment > 0 || field !== ''
 
+/** What a template keeps of a report: its sections, look and language, and not what it is about. */
+export const templateParts = ({
+  template,
+  sections,
+  locale,
+  paper,
+  preparedBy,
+  subtitle,
+  period,
+}: ReportDefinition) => ({ template, sections, locale, paper, preparedBy, subtitle, period })
+
 /** A report that nobody has chosen anything of yet. */
 export const emptyDefinition = (template: TemplateName): ReportDefinition => ({
   template,

@@ -155,3 +155,7 @@ export function moved(all: readonly SectionChoice[], name: SectionName, by: numb
   order.splice(to, 0, section!)
   return inOrder(order)
 }
+
+/** What a template is called, by its name in the database. */
+export const templateLabel = (name: string) =>
+  templates[name as TemplateName]?.label ?? templates.custom.label
