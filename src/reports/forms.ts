@@ -94,6 +94,7 @@ export interface Deed {
   draft: 'verdict' | 'commentary' | null
 }
 
+/** What the button asks for with which the form was sent. @param body the form, as it came */
 export function deedOf(body: unknown): Deed {
   const said = ((body ?? {}) as { do?: unknown }).do
   const word = typeof said === 'string' ? said : ''

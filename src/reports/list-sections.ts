@@ -57,6 +57,7 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
 const sum = (points: GrowthPoint[], what: 'joined' | 'left') =>
   points.reduce((total, point) => total + point[what], 0)
 
+/** Who joined and who left in the period; null where the report is about no list. */
 export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making, 'f'>): Section | null {
   if (lists.length === 0) return null
   const [joined, left] = [
@@ -124,6 +125,10 @@ export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making,
 /** So many lists get a table of cohorts each. */
 const mostCohorts = 3
 
+/**
+ * Of those who joined in each of the last twelve months, how many were active in each month since: of three lists at most.
+ * null where the report is about no list.
+ */
 export async function cohortSection({ readers, calendar, now, found, f }: Making): Promise<Section | null> {
   if (found.lists.length === 0) return null
   const lists = found.lists.slice(0, mostCohorts)
