@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { testApp } from '../support/app.js'
 import { aContact, aList, aMailing } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
-import { aMailedYear, anEngagedMailing, aReportedMailing } from '../support/mailings.js'
+import { aMailedYear, anEngagedMailing, aReport, aReportedMailing } from '../support/mailings.js'
 import { aPartner, aPng, aProject } from '../support/partners.js'
 import { aPerson } from '../support/person.js'
 import { aReportOf, everySection, figureOf, rendered, sectionOf } from '../support/reports.js'
@@ -194,6 +194,30 @@ describe('the numbers of a report', () => {
       expect(page).not.toMatch(/NaN|undefined|Infinity|null/)
       expect(page).toMatch(/nothing|Nothing|0 subscribers/)
     }
+  })
+
+  it('draw no curve of a mailing whose clicks are known in one sum alone', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const now = app.clock.now()
+    const old = await aMailing(app, { sent_at: now - 60 * day, provider: 'emailoctopus' })
+    await aReport(app, old.id, {
+      at: now,
+      recipients: 500,
+      deliveries: 500,
+      unique_opens: 200,
+      unique_clicks: 40,
+    })
+    const told = await aReportedMailing(app, { name: 'Told by the hour', sentAt: now - 30 * day })
+
+    const curves: boolean[] = []
+    for (const mailing of [old, told]) {
+      const report = await aReportOf(app, { subjects: { mailings: [mailing.id] } })
+      const { rendering, page } = await rendered(app, http, report.id)
+      expect(page).toContain('Click rate')
+      curves.push(rendering.data.sections.some(({ name }) => name === 'curve'))
+    }
+    expect(curves).toEqual([false, true])
   })
 
   it('say what one point says', async () => {
