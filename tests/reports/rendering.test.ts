@@ -223,6 +223,46 @@ describe('the numbers of a report', () => {
   })
 })
 
+describe('the time zone of a report', () => {
+  it('is that of the moments it names; its days stay those of the pages, and it says so', async () => {
+    const app = await testApp({ env: { TIME_ZONE: 'Europe/Berlin' } })
+    const { http } = await aPerson(app)
+    const campaign = await aCampaign(app)
+    // 23:30 UTC is the day after in Berlin; in Honolulu it is early in the afternoon.
+    app.clock.at = Date.UTC(2026, 10, 20, 23, 30)
+    await anEvent(app, { cid: campaign.id })
+    const of = async (timeZone: string, method = true) => {
+      const report = await aReportOf(app, {
+        subjects: { campaigns: [campaign.id] },
+        timeZone,
+        sections: everySection.map(({ name }) => ({ name, on: name !== 'method' || method })),
+      })
+      const { at, page } = await rendered(app, http, report.id)
+      return { page, csv: (await http.get(`${at}/data.csv`)).text }
+    }
+    const away = await of('Pacific/Honolulu')
+    expect(away.page).toMatch(/<header class="report-head">[\s\S]*20 November 2026, 13:30 Pacific\/Honolulu/)
+    expect(away.page).toContain('data as of 20 November 2026, 13:30 Pacific/Honolulu')
+    const counted = 'Days, and the hours of the week, are counted in the time zone Europe/Berlin.'
+    expect(away.page).toContain(`Time zone Pacific/Honolulu. ${counted}`)
+    expect(away.page).toMatch(/<h2[^>]*>21 November 2026 brought the most clicks: 1</)
+    expect(away.csv).toContain('Time zone,Europe/Berlin')
+    expect((await of('Pacific/Honolulu', false)).page).toContain(counted)
+
+    const home = await of('')
+    expect(home.page).toContain('data as of 21 November 2026, 00:30 Europe/Berlin')
+    expect(home.page).not.toContain(counted)
+    const { report_id } = await app.db
+      .selectFrom('report_renderings')
+      .select('report_id')
+      .orderBy('id', 'desc')
+      .executeTakeFirstOrThrow()
+    expect((await http.get(`/reports/${report_id}/edit`)).text).toContain(
+      '<option value="">Europe/Berlin, as everywhere</option>',
+    )
+  })
+})
+
 describe('the archive', () => {
   it('says a year later what it said, whatever changed since', async () => {
     const app = await testApp()
@@ -465,7 +505,7 @@ it('10,000 links of a mailing are summed up, and the report stays short', async 
   const report = await aReportOf(app, { subjects: { mailings: [mailing.id] } })
   const { rendering, page } = await rendered(app, http, report.id)
   expect(sectionOf(rendering, 'links').tables[0]!.rows).toHaveLength(10)
-  expect(page).toContain(
-    '90 more links are not shown here, and of each mailing the hundred most clicked are read.',
-  )
+  expect(page).toContain('9,990 more links are not shown here.')
+  // A share of all clicks, those on links that are not shown among them: 10,000 of 1 + 2 + … + 10,000.
+  expect(sectionOf(rendering, 'links').tables[0]!.rows[0]!.cells[3]).toBeCloseTo(10_000 / 50_005_000, 12)
 })
