@@ -133,6 +133,26 @@ describe('the builder', () => {
     expect((await app.db.selectFrom('reports').selectAll().execute()).length).toBe(0)
   })
 
+  it('renders the sections that are on, in the order that was chosen, and no other', async () => {
+    const app = await testApp()
+    const { http, token } = await aPerson(app)
+    const { project } = await aTiedProject(app, 'Paperboat', 'Letter')
+    const body = new URLSearchParams({ template: 'campaign', title: 'Mine', project: String(project.id) })
+    for (const name of ['appendix', 'verdict', 'method', 'quality', 'mailings', 'funnel'])
+      body.append('order', name)
+    for (const name of ['mailings', 'verdict', 'method', 'appendix']) body.append('on', name)
+    body.append('do', 'render')
+    body.append('_csrf', token)
+    const { headers } = await http.post('/reports').type('form').send(body.toString()).expect(303)
+    const page = (await http.get(headers.location!).expect(200)).text
+    expect(page).toContain('class="report-tiles"')
+    expect([...page.matchAll(/<h2 id="s\d+">([^<]+)</g)].map(([, heading]) => heading)).toEqual([
+      'Appendix',
+      'Method',
+      'One mailing went out',
+    ])
+  })
+
   it('shows the preview as a part of the page, and archives nothing', async () => {
     const app = await testApp()
     const person = await aPerson(app)

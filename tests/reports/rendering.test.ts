@@ -177,6 +177,63 @@ describe('the numbers of a report', () => {
     expect(rendering.data.sections.map(({ name }) => name)).not.toContain('links')
   })
 
+  it('narrowed to a segment or to a field of a list are counted for those contacts alone', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const people: number[] = []
+    for (let index = 0; index < 10; index++) {
+      const { id } = await aContact(app, {
+        email: `reader${index}@fernmail.example`,
+        source: index < 4 ? 'import' : 'buttondown',
+      })
+      people.push(id)
+      await app.db
+        .insertInto('subscriptions')
+        .values({
+          list_id: list.id,
+          contact_id: id,
+          status: 'subscribed',
+          fields: JSON.stringify({ Country: index % 2 === 0 ? 'Portugal' : 'Norway' }),
+        })
+        .execute()
+    }
+    const mailing = await anEngagedMailing(app, {
+      name: 'Issue 7',
+      sentAt: app.clock.now() - 5 * day,
+      list: list.id,
+      people,
+      opened: 6,
+      clicked: 3,
+    })
+    const { id: segment } = await app.db
+      .insertInto('segments')
+      .values({ name: 'Imported', query: 'source=import', created_at: app.clock.now() })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    const nobody = { tag: '', segment: 0, list: 0, field: '', value: '' }
+    const counts = async (narrowing: Partial<typeof nobody>) => {
+      const report = await aReportOf(app, {
+        subjects: { mailings: [mailing.id] },
+        narrowing: { ...nobody, ...narrowing },
+      })
+      const { rendering, page } = await rendered(app, http, report.id)
+      return [
+        /Narrowed to ([^:<]+)/.exec(page)?.[1],
+        ...sectionOf(rendering, 'funnel').funnel!.steps.map(({ count }) => count),
+      ]
+    }
+    const portugal = { list: list.id, field: 'Country', value: 'Portugal' }
+    expect(await counts({ segment })).toEqual(['the segment Imported', 4, 4, 3])
+    expect(await counts(portugal)).toEqual(['Country = Portugal', 5, 3, 2])
+    expect(await counts({ ...portugal, segment })).toEqual([
+      'the segment Imported and Country = Portugal',
+      2,
+      2,
+      2,
+    ])
+  })
+
   it('say nothing where there is nothing, and never zero for unknown', async () => {
     const app = await testApp()
     const { http } = await aPerson(app)
