@@ -7,6 +7,7 @@ import type { Readers } from '../database/readers.js'
 import type { KindName, TiedKinds } from '../partners/kinds.js'
 import { listPartners } from '../partners/queries.js'
 import { fullName, getProject, projectChoices } from '../partners/ties.js'
+import type { Calendar } from '../web/calendar.js'
 import { HttpError, NotFound } from '../web/errors.js'
 import type { FormErrors } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
@@ -27,6 +28,7 @@ interface Needs {
   readers: Readers
   kinds: TiedKinds
   reports: Reports
+  calendar: Calendar
   now: () => number
 }
 
@@ -44,7 +46,7 @@ const kindNames = ['mailing', 'campaign', 'list', 'offer'] as const
 const noErrors: FormErrors = { first: '' }
 
 /** `/reports/new` and `/reports/:id/edit`: what a report is about and what it shows, beside how it will look. */
-export function builderPages({ db, readers, kinds, reports, now }: Needs) {
+export function builderPages({ db, readers, kinds, reports, calendar, now }: Needs) {
   const routes = Router()
 
   // The partner's ink for a preview; colours alone get through.
@@ -133,7 +135,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
     const { definition, errors } = await checked(req.body)
     if (errors || isUnfinished(req.body))
       return showForm(req, res, report, definition, isUnfinished(req.body) ? noErrors : errors!)
-    await editReport(db, report.id, definition, now())
+    await editReport(db, report, definition, now())
     await saved(req, res, report.id, 'The changes are saved.')
   })
 
@@ -257,6 +259,8 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
         lists,
         fields: [...new Map(fields.map((field) => [field.tag, field])).values()],
         locales: Object.entries(locales).map(([locale, name]) => ({ locale, name })),
+        timeZones: zonesWith(filled.timeZone),
+        ownZone: calendar.timeZone,
         isNarrowed: isNarrowed(filled.narrowing),
       })
   }
@@ -305,6 +309,10 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
 
   return routes
 }
+
+/** All time zones by their names, the chosen one among them though it goes by an older name. */
+const zonesWith = (chosen: string) =>
+  [...new Set(['UTC', ...Intl.supportedValuesOf('timeZone'), chosen])].filter((name) => name !== '').sort()
 
 const textOf = (body: unknown, name: string) => {
   const value = ((body ?? {}) as Record<string, unknown>)[name]

@@ -1,7 +1,7 @@
 import { isDuplicate } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
-import { type ReportDefinition, templateParts } from './definition.js'
+import { definitionOf, type ReportDefinition, templateParts } from './definition.js'
 
 interface Made {
   /** The account that asks for it. */
@@ -28,13 +28,27 @@ export const createReport = (
     .returning('id')
     .executeTakeFirstOrThrow()
 
-/** Replaces what was chosen of a report. What was rendered of it stays as it is. */
-export async function editReport(db: Db, id: number, definition: ReportDefinition, now: number) {
-  await db
-    .updateTable('reports')
-    .set({ ...rowOf(definition), changed_at: now })
-    .where('id', '=', id)
-    .execute()
+/** Saves what somebody changed of a report. With another clock its schedules begin anew: nothing before is due by it. */
+export async function editReport(
+  db: Db,
+  report: { id: number; definition: string },
+  definition: ReportDefinition,
+  now: number,
+) {
+  const isOtherClock = definitionOf(report.definition).timeZone !== definition.timeZone
+  await db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('reports')
+      .set({ ...rowOf(definition), changed_at: now })
+      .where('id', '=', report.id)
+      .execute()
+    if (isOtherClock)
+      await tx
+        .updateTable('report_schedules')
+        .set({ since_at: now })
+        .where('report_id', '=', report.id)
+        .execute()
+  })
 }
 
 /** Puts a report out of sight, or back. Its renderings and links stay. @param at milliseconds; null brings it back */

@@ -17,7 +17,7 @@ import {
 } from './campaign-sections.js'
 import { commentarySection } from './commentary.js'
 import { type ReportData, type Section, section } from './data.js'
-import type { ReportDefinition } from './definition.js'
+import { clockCalendar, type ReportDefinition } from './definition.js'
 import { funnelSection } from './funnel-section.js'
 import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
 import { reportFormats } from './locales.js'
@@ -35,7 +35,7 @@ import {
   mailingWords,
   readAllLinks,
 } from './mailing-sections.js'
-import { methodSection } from './method.js'
+import { countedWords, methodSection } from './method.js'
 import { offerDaysSection, readOffers, variationsSection } from './offer-sections.js'
 import { qualitySection } from './quality.js'
 import { findSubjects } from './subjects.js'
@@ -79,7 +79,7 @@ export async function computeReport(
   at: number,
 ): Promise<Computed> {
   const { db, readers, calendar, curves, directory } = sources
-  const f = reportFormats(definition.locale, calendar.timeZone)
+  const f = reportFormats(definition.locale, clockCalendar(definition, calendar).timeZone)
   const found = await findSubjects(sources, definition, at)
   const making: Making = { db, readers, calendar, curves, now: at, f, found }
   const on = definition.sections.filter((each) => each.on).map(({ name }) => name)
@@ -137,7 +137,7 @@ export async function computeReport(
     'last-five': () => lastFiveSection(making),
     quality: () => qualitySection(making, campaigns),
     commentary: () => commentary.section,
-    method: () => methodSection(numbers, { f, rules: version, shown: on }),
+    method: () => methodSection(numbers, { f, countedIn: calendar.timeZone, rules: version, shown: on }),
     async appendix() {
       const tables = appendixTables(making, narrowed || found.mailings.length === 0 ? null : await allLinks())
       return tables.length === 0 ? null : section('appendix', 'Appendix', { tables })
@@ -156,6 +156,8 @@ export async function computeReport(
     notes.push(
       'Curves, links, places, growth, cohorts and hours cannot be told of some contacts alone, and are left out.',
     )
+
+  if (f.timeZone !== calendar.timeZone && !on.includes('method')) notes.push(countedWords(calendar.timeZone))
 
   const about = [
     ...campaigns.map(({ name }) => `the campaign ${quoted(name)}`),
@@ -176,7 +178,8 @@ export async function computeReport(
     },
     locale: definition.locale,
     paper: definition.paper,
-    timeZone: calendar.timeZone,
+    timeZone: f.timeZone,
+    countedIn: calendar.timeZone,
     renderedAt: at,
     asOf: at,
     period: found.period,

@@ -55,7 +55,7 @@ export const sections: Record<SectionName, SectionKind> = {
   quality: { label: 'Quality', says: 'Bounces, unsubscribes, complaints, and what was removed as machine' },
   commentary: { label: 'Commentary', says: 'How to read it, and what to do next' },
   method: { label: 'Method', says: 'Each definition with what it is a part of' },
-  appendix: { label: 'Appendix', says: 'All numbers of all mailings and links' },
+  appendix: { label: 'Appendix', says: 'All numbers of all mailings, and the hundred links most clicked' },
 }
 
 export const templateNames = ['campaign', 'list', 'engagement', 'promo', 'custom'] as const
