@@ -624,7 +624,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(promoIntegrationPage({ directory: offers, baseUrl }))
   app.use(promoImportPage({ db, directory: offers, now }))
   app.use(jobPages({ db, jobs, now }))
-  app.use(builderPages({ db, readers, kinds, reports, now }))
+  app.use(builderPages({ db, readers, kinds, reports, calendar: days, now }))
   app.use(
     reportPages({
       db,

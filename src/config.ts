@@ -18,7 +18,8 @@ export const version: string = JSON.parse(readFileSync(join(projectRoot, 'packag
 /** A configuration that cannot be used; its message is one sentence fit for the operator. */
 export class ConfigError extends Error {}
 
-const isTimeZone = (name: string) => {
+/** Is this the name of a time zone, such as `UTC` or `Europe/Berlin`? */
+export const isTimeZone = (name: string) => {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
     return true

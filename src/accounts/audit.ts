@@ -21,7 +21,7 @@ export const auditActions = {
   deletion: 'Deleted',
   settings: 'Changed settings',
   provider: 'Changed a provider’s keys or webhook',
-  operations: 'Ran a task of operations',
+  operations: 'Ran or cancelled a job',
 } as const
 export type AuditAction = keyof typeof auditActions
 

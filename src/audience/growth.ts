@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { wholeParts } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
-import type { Calendar } from '../web/calendar.js'
+import { type Calendar, dayLength } from '../web/calendar.js'
 import type { Whose } from './engagement-over-time.js'
-import { periodsOf, type Range, startOfPeriod, type Unit } from './periods.js'
+import { mostPeriods, periodsOf, type Range, startOfPeriod, type Unit } from './periods.js'
 import { reachedStatuses } from './subscriptions.js'
 
 export interface GrowthPoint {
@@ -83,6 +83,53 @@ export async function growthOverTime(
     churn: churnRate(sum('left'), after),
     subscribed,
   }
+}
+
+/**
+ * How a list grew over some days, both included, by days, or by those weeks or months of which they are a part: what came
+ * before the first day and after the last is in none of its numbers but the beginning.
+ */
+export async function growthWithin(
+  readers: Readers,
+  calendar: Calendar,
+  { from, to, list }: { from: string; to: string; list: number },
+): Promise<Pick<Growth, 'unit' | 'points' | 'joined' | 'left' | 'churn'>> {
+  const length = (Date.parse(to) - Date.parse(from)) / dayLength + 1
+  const unit: Unit = length <= 92 ? 'day' : length <= 366 ? 'week' : 'month'
+  const whose = { tag: 0, list }
+  const [slots, subscribed] = await Promise.all([
+    changesIn(readers, whose, calendar.startOf(from)),
+    subscribedNow(readers, whose),
+  ])
+  const found = new Map<string, { joined: number; left: number }>()
+  let after = subscribed
+  for (const { slot, joined, left } of slots) {
+    const on = calendar.dayOf(slot * quarter)
+    if (on > to) after += left - joined
+    else {
+      const start = startOfPeriod(on, unit)
+      const sum = found.get(start) ?? { joined: 0, left: 0 }
+      found.set(start, { joined: sum.joined + joined, left: sum.left + left })
+    }
+  }
+  const starts: string[] = []
+  // Told backwards from the last: a first day of long ago is a mistake of somebody's, and must not make it endless.
+  for (
+    let start = startOfPeriod(to, unit);
+    start >= startOfPeriod(from, unit) && starts.length < mostPeriods;
+    start = startOfPeriod(calendar.shift(start, -1), unit)
+  )
+    starts.push(start)
+  const points = starts.map((start): GrowthPoint => {
+    const { joined, left } = found.get(start) ?? { joined: 0, left: 0 }
+    const end = after
+    after = end - joined + left
+    const on = start < from ? from : start
+    return { on, at: calendar.startOf(on), joined, left, subscribed: end, churn: churnRate(left, after) }
+  })
+  points.reverse()
+  const sum = (what: 'joined' | 'left') => points.reduce((total, point) => total + point[what], 0)
+  return { unit, points, joined: sum('joined'), left: sum('left'), churn: churnRate(sum('left'), after) }
 }
 
 /** Beginnings and ends by quarters of an hour since 1970. */

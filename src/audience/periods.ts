@@ -18,7 +18,7 @@ export const unitsOf = {
 } as const satisfies Record<Range, readonly Unit[]>
 
 /** A chart has only so many pixels, and a table only so many rows that somebody reads. */
-const mostPeriods = 400
+export const mostPeriods = 400
 
 /** The first day of the week or month in which a day falls, or the day itself. */
 export function startOfPeriod(day: string, unit: Unit): string {

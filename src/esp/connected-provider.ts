@@ -5,7 +5,7 @@ import type { ProviderKey } from './keys.js'
 import { WebhookRefusals } from './refusals.js'
 import type { RunUnderWay } from './run-under-way.js'
 import type { RunWords } from './run-words.js'
-import { type Deliveries, deliveriesOf } from './silence.js'
+import { type Silence, silenceOf } from './silence.js'
 import { providerSyncs } from './syncs.js'
 
 interface Needs<Checkpoint extends object> {
@@ -76,7 +76,7 @@ export function connectedProvider<Checkpoint extends object>(needs: Needs<Checkp
       arrived()
       return count
     },
-    silence: (): Promise<Deliveries> => deliveriesOf(db, provider, now()),
+    silence: (): Promise<Silence> => silenceOf(db, provider, now()),
     /** No new work; what is under way ends soon, and goes on at the next start. */
     async stop() {
       await Promise.all([sync.stop(), deliveries.stop()])

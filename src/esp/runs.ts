@@ -59,6 +59,7 @@ export async function currentRun(db: Db, provider: string): Promise<Run | null> 
   return row ? runOf(row) : null
 }
 
+/** @returns null where there is no run of this id */
 export async function findRun(db: Db, id: number): Promise<Run | null> {
   const row = await db.selectFrom('sync_runs').selectAll().where('id', '=', id).executeTakeFirst()
   return row ? runOf(row) : null

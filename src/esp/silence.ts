@@ -2,8 +2,8 @@ import { wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import { dayLength } from '../web/calendar.js'
 
-/** How deliveries of a provider come in. */
-export interface Deliveries {
+/** How deliveries of a provider come in, and whether they have stopped. */
+export interface Silence {
   lastAt: number | null
   /** Milliseconds of the longest pause among the last deliveries; null with fewer than twenty. */
   usualGap: number | null
@@ -24,7 +24,7 @@ const hour = 3_600_000
  * hours that had any, among the last twenty thousand; silence is a quarter more than that, and an hour at the least.
  * Where all of them belong to one burst, nobody knows what is usual yet.
  */
-export async function deliveriesOf(db: Db, provider: string, now: number): Promise<Deliveries> {
+export async function silenceOf(db: Db, provider: string, now: number): Promise<Silence> {
   const hours = await db
     .selectFrom((query) =>
       query

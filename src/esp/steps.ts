@@ -1,7 +1,7 @@
 import type { Db } from '../database/open.js'
 import type { ConnectedProvider } from './connected-provider.js'
 import { changesOfAll, currentRun, lastDoneRun, listRuns } from './runs.js'
-import type { Deliveries } from './silence.js'
+import type { Silence } from './silence.js'
 
 /** What connects an installation to a provider, in its order. */
 const names = ['key', 'sync', 'webhook', 'delivery'] as const
@@ -12,7 +12,7 @@ export type StepName = (typeof names)[number]
  * @param isWebhookDone whether the third step is done, which differs
  */
 export async function stepsOf(
-  { db, connected, silence }: { db: Db; connected: ConnectedProvider; silence: Deliveries },
+  { db, connected, silence }: { db: Db; connected: ConnectedProvider; silence: Silence },
   isWebhookDone: (isSigningKeyThere: boolean) => boolean,
 ) {
   const { provider } = connected

@@ -17,14 +17,14 @@ export interface MailingLink {
 const mostLinks = 100
 
 /**
- * The links of a mailing that were followed, the most clicked first. It looks at every click of the mailing: remember
- * the answer for a while.
+ * The links of a mailing that were followed, the most clicked first; `clicks` is over all of them, those beyond the first
+ * `most` included. It looks at every click of the mailing: remember the answer for a while.
  */
 export async function readLinks(
   readers: Readers,
   mailing: number,
-  { machines }: Counting,
-): Promise<{ links: MailingLink[]; hasMore: boolean }> {
+  { machines, most = mostLinks }: Counting & { most?: number },
+): Promise<{ links: MailingLink[]; clicks: number; hasMore: boolean }> {
   const rows = await readers
     .selectFrom('engagements')
     .leftJoin('links', 'links.id', 'engagements.link_id')
@@ -56,7 +56,11 @@ export async function readLinks(
     }))
     .filter(({ clicks }) => clicks > 0)
     .sort((one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''))
-  return { links: links.slice(0, mostLinks), hasMore: links.length > mostLinks }
+  return {
+    links: links.slice(0, most),
+    clicks: links.reduce((sum, { clicks }) => sum + clicks, 0),
+    hasMore: links.length > most,
+  }
 }
 
 export interface ProviderLink {
@@ -73,6 +77,7 @@ export interface ProviderLink {
 export async function readProviderLinks(
   db: Db,
   mailing: number,
+  { most = mostLinks } = {},
 ): Promise<{ links: ProviderLink[]; clicks: number; hasMore: boolean; checkedAt: number } | null> {
   const [links, { clicks, checked_at }] = await Promise.all([
     db
@@ -81,7 +86,7 @@ export async function readProviderLinks(
       .where('mailing_id', '=', mailing)
       .orderBy('clicks', 'desc')
       .orderBy('url')
-      .limit(mostLinks + 1)
+      .limit(most + 1)
       .execute(),
     db
       .selectFrom('mailing_link_reports')
@@ -94,9 +99,9 @@ export async function readProviderLinks(
   ])
   if (checked_at === null) return null
   return {
-    links: links.slice(0, mostLinks),
+    links: links.slice(0, most),
     clicks: clicks ?? 0,
-    hasMore: links.length > mostLinks,
+    hasMore: links.length > most,
     checkedAt: checked_at,
   }
 }

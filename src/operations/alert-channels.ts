@@ -61,6 +61,7 @@ export function webhookChannel(address: string, { installation }: { installation
   }
 }
 
+/** Sends messages to one address by e-mail. */
 export function mailChannel(to: string, { postman }: { postman: Postman }): Channel {
   return {
     key: `mail ${to}`,

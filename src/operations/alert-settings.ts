@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Db } from '../database/open.js'
 import { readSetting, writeSetting } from '../database/settings.js'
+import { isMailAddress } from '../mail/addresses.js'
 import type { sealer } from '../secret.js'
 
 const percent = (sentence: string) => z.coerce.number(sentence).min(0.1, sentence).max(100, sentence)
@@ -13,7 +14,9 @@ export const AlertForm = z.object({
     .transform((text) => [...new Set(text.split(/[\s,;]+/).filter(Boolean))])
     .pipe(
       z
-        .array(z.email('Write e-mail addresses such as ada@example.com, one to a line.').max(254))
+        .array(
+          z.string().refine(isMailAddress, 'Write e-mail addresses such as ada@example.com, one to a line.'),
+        )
         .max(20, 'Twenty recipients at most.'),
     ),
   webhook: z

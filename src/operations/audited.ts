@@ -7,6 +7,9 @@ import type { Db } from '../database/open.js'
 const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   { method: 'GET', path: /^\/(?!static\/).*\.(csv|json|pdf)$/, action: 'export' },
   { method: 'POST', path: /\/export\.csv$/, action: 'export' },
+  // A live link and a letter bring a report to whoever has no account.
+  { method: 'POST', path: /^\/reports\/[^/]+\/(links|renderings\/[^/]+\/send)$/, action: 'export' },
+  { method: 'POST', path: /^\/reports\/[^/]+\/deliveries\/[^/]+\/sending$/, action: 'export' },
   { method: 'POST', path: /^\/audience\/[^/]+\/erase$/, action: 'erasure' },
   { method: 'POST', path: /\/(delete|deletion)$/, action: 'deletion' },
   { method: 'DELETE', path: /^\//, action: 'deletion' },
@@ -16,6 +19,7 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   { method: 'POST', path: /^\/settings\/(tokens|access-tokens)\b/, action: 'token' },
   // Two-factor login writes itself down.
   { method: 'POST', path: /^\/settings(?!\/two-factor)(\/|$)/, action: 'settings' },
+  { method: 'POST', path: /^\/operations\/(alerts|privacy)(\/|$)/, action: 'settings' },
   { method: 'POST', path: /^\/providers\//, action: 'provider' },
   { method: 'POST', path: /^\/(operations|api\/v1\/jobs)\//, action: 'operations' },
 ]

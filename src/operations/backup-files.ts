@@ -74,6 +74,7 @@ export function readManifest(path: string): BackupManifest | null {
   }
 }
 
+/** Writes what says that a backup is there: call it last. */
 export function writeManifest(folder: string, name: string, manifest: BackupManifest) {
   const path = join(folder, manifestName(name))
   // Written aside and then renamed: a crash leaves no half of it.
@@ -96,6 +97,7 @@ export function listBackups(folder: string): Backup[] {
     })
 }
 
+/** Removes both files of a backup; what is gone already is no error. */
 export function removeBackup(folder: string, name: string) {
   rmSync(join(folder, manifestName(name)), { force: true })
   rmSync(join(folder, packedName(name)), { force: true })

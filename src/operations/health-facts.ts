@@ -2,7 +2,7 @@ import { version } from '../config.js'
 import type { Db } from '../database/open.js'
 import { databaseSize } from '../database/size.js'
 import { lagOfDeliveries } from '../esp/inbox-views.js'
-import type { Deliveries } from '../esp/silence.js'
+import type { Silence } from '../esp/silence.js'
 import { commitBounds, type Ledger } from '../ledger/ledger.js'
 import { diskOf } from './disk.js'
 import type { Metric, OperationsRoom } from './facts.js'
@@ -190,7 +190,7 @@ export interface WatchedProvider {
   provider: string
   name: string
   isConnected(): Promise<boolean>
-  silence(): Promise<Deliveries>
+  silence(): Promise<Silence>
 }
 
 /** The last sync of a provider that ended well, and the newest that ended at all. */

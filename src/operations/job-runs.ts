@@ -40,6 +40,7 @@ const runOf = (row: Row<'job_runs'>): Run => ({
   error: row.error,
 })
 
+/** @returns null where there is no run of this id */
 export async function findRun(db: Db, id: number): Promise<Run | null> {
   const row = await db.selectFrom('job_runs').selectAll().where('id', '=', id).executeTakeFirst()
   return row ? runOf(row) : null
@@ -166,6 +167,7 @@ export interface Ending {
   error: string | null
 }
 
+/** Ends a run that waits or is under way; one that has ended stays as it is. @param now milliseconds */
 export async function endRun(db: Db, id: number, { state, result, error }: Ending, now: number) {
   await db
     .updateTable('job_runs')
@@ -224,6 +226,7 @@ export type JobState = Row<'jobs'>
 
 export const listJobStates = (db: Db): Promise<JobState[]> => db.selectFrom('jobs').selectAll().execute()
 
+/** Writes down what is known of a job, in place of what was known. */
 export async function keepJobState(db: Db, state: JobState) {
   const { name, ...values } = state
   await db

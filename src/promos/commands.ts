@@ -141,6 +141,7 @@ export async function editVariation(
   })
 }
 
+/** Lets a variation be chosen, or no longer. */
 export async function approveVariation(db: Db, id: number, approved: boolean) {
   await db
     .updateTable('promo_text_variations')

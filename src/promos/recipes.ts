@@ -16,7 +16,8 @@ export function generatorSnippet({ baseUrl, newsletter }: PromoIngredients): Sni
     id: 'generator',
     name: 'the Python code',
     place: 'promo.py, beside your newsletter generator. Python 3.8 or newer, nothing to install',
-    parts: partsOf(code`import html, json, logging, queue, sys, threading, urllib.parse, urllib.request
+    parts:
+      partsOf(code`import html, json, logging, queue, sys, threading, urllib.error, urllib.parse, urllib.request
 
 THROUGHLINE = '${value(quoted.single(baseUrl))}'
 NEWSLETTER = '${value(quoted.single(newsletter))}'
@@ -33,6 +34,8 @@ def call(path, body=None):
             with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
                 text = answer.read()
             outcome.put((json.loads(text) if text else None, None))
+        except urllib.error.HTTPError as error:
+            outcome.put((None, Exception(error.code, error.read().decode())))  ${note('# the answer says why')}
         except Exception as error:
             outcome.put((None, error))
 

@@ -7,11 +7,12 @@ import type { Readers } from '../database/readers.js'
 import type { KindName, TiedKinds } from '../partners/kinds.js'
 import { listPartners } from '../partners/queries.js'
 import { fullName, getProject, projectChoices } from '../partners/ties.js'
+import type { Calendar } from '../web/calendar.js'
 import { HttpError, NotFound } from '../web/errors.js'
 import type { FormErrors } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
 import { createReport, deleteTemplate, editReport } from './commands.js'
-import { definitionOf, isNarrowed, type ReportDefinition } from './definition.js'
+import { definitionOf, isNarrowed, type ReportDefinition, templateParts } from './definition.js'
 import { drawReport } from './drawing.js'
 import { deedOf, readForm } from './forms.js'
 import { locales } from './locales.js'
@@ -20,13 +21,14 @@ import { getReport, listOwnTemplates } from './queries.js'
 import { addressOf } from './report-pages.js'
 import type { Reports } from './reports.js'
 import { chosenOf } from './subjects.js'
-import { firstPage, sections, templateNames, templates } from './templates.js'
+import { firstPage, sections, templateLabel, templateNames, templates } from './templates.js'
 
 interface Needs {
   db: Db
   readers: Readers
   kinds: TiedKinds
   reports: Reports
+  calendar: Calendar
   now: () => number
 }
 
@@ -44,7 +46,7 @@ const kindNames = ['mailing', 'campaign', 'list', 'offer'] as const
 const noErrors: FormErrors = { first: '' }
 
 /** `/reports/new` and `/reports/:id/edit`: what a report is about and what it shows, beside how it will look. */
-export function builderPages({ db, readers, kinds, reports, now }: Needs) {
+export function builderPages({ db, readers, kinds, reports, calendar, now }: Needs) {
   const routes = Router()
 
   // The partner's ink for a preview; colours alone get through.
@@ -85,7 +87,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
       templates: templateNames.map((name) => ({ ...templates[name], href: at('template', name) })),
       own: (await listOwnTemplates(db)).map((each) => ({
         ...each,
-        label: templates[each.template as keyof typeof templates]?.label ?? 'Custom',
+        label: templateLabel(each.template),
         href: at('own', String(each.id)),
       })),
     })
@@ -94,8 +96,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
   async function templateOf(id: string): Promise<Partial<ReportDefinition>> {
     const found = (await listOwnTemplates(db)).find((each) => String(each.id) === id)
     if (!found) throw new NotFound('There is no such template. It may have been removed.')
-    const { template, sections, locale, paper, preparedBy, subtitle, period } = definitionOf(found.definition)
-    return { template, sections, locale, paper, preparedBy, subtitle, period }
+    return templateParts(definitionOf(found.definition))
   }
 
   routes.get('/reports/:id/edit', async (req, res) => {
@@ -134,7 +135,7 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
     const { definition, errors } = await checked(req.body)
     if (errors || isUnfinished(req.body))
       return showForm(req, res, report, definition, isUnfinished(req.body) ? noErrors : errors!)
-    await editReport(db, report.id, definition, now())
+    await editReport(db, report, definition, now())
     await saved(req, res, report.id, 'The changes are saved.')
   })
 
@@ -258,6 +259,8 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
         lists,
         fields: [...new Map(fields.map((field) => [field.tag, field])).values()],
         locales: Object.entries(locales).map(([locale, name]) => ({ locale, name })),
+        timeZones: zonesWith(filled.timeZone),
+        ownZone: calendar.timeZone,
         isNarrowed: isNarrowed(filled.narrowing),
       })
   }
@@ -306,6 +309,10 @@ export function builderPages({ db, readers, kinds, reports, now }: Needs) {
 
   return routes
 }
+
+/** All time zones by their names, the chosen one among them though it goes by an older name. */
+const zonesWith = (chosen: string) =>
+  [...new Set(['UTC', ...Intl.supportedValuesOf('timeZone'), chosen])].filter((name) => name !== '').sort()
 
 const textOf = (body: unknown, name: string) => {
   const value = ((body ?? {}) as Record<string, unknown>)[name]

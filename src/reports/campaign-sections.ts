@@ -166,12 +166,12 @@ export function niceShare(share: number) {
   return Math.min(1, Number((step * power).toPrecision(3)))
 }
 
-/** Email clicks of the first 72 hours, by the hour; where there is no mailing that tells more. */
+/** Email clicks of the first 72 hours, by the hour; null where the report is about mailings alone, or about some contacts. */
 export async function firstHoursSection(
   { db, found, now, f }: Making,
   campaigns: readonly CampaignNumbers[],
 ): Promise<Section | null> {
-  if (found.contacts !== null) return null
+  if (found.contacts !== null || (found.campaigns.length === 0 && found.mailings.length > 0)) return null
   const read = await readFirstHours(db, found.campaigns)
   if (!read) return section('curve', 'No email click is known yet')
   const over = Math.min(72, Math.max(1, Math.ceil((now - read.first) / hourLength)))
@@ -182,11 +182,11 @@ export async function firstHoursSection(
     'curve',
     over === 72 && all > 0 && found.isWhole
       ? `The first 72 hours brought ${f.percent(sum / all, 0)} of all email clicks`
-      : `${f.plural(sum, 'email click', 'email clicks')} in the first ${over} hours`,
+      : `${f.plural(sum, 'email click', 'email clicks')} in the first ${over === 1 ? 'hour' : `${over} hours`}`,
     {
       charts: [
         {
-          story: `Email clicks, cumulated over the first ${over} hours from ${f.moment(read.first)}: ${f.number(sum)}.`,
+          story: `Email clicks, cumulated over the first ${over === 1 ? 'hour' : `${over} hours`} from ${f.moment(read.first)}: ${f.number(sum)}.`,
           as: 'number',
           x: values.map((_, hour) => hour),
           ticks: [0, 12, 24, 36, 48, 60, 72].filter((x) => x <= over).map((x) => ({ x, label: `${x} h` })),

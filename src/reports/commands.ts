@@ -1,7 +1,7 @@
 import { isDuplicate } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
-import type { ReportDefinition } from './definition.js'
+import { definitionOf, type ReportDefinition, templateParts } from './definition.js'
 
 interface Made {
   /** The account that asks for it. */
@@ -28,12 +28,27 @@ export const createReport = (
     .returning('id')
     .executeTakeFirstOrThrow()
 
-export async function editReport(db: Db, id: number, definition: ReportDefinition, now: number) {
-  await db
-    .updateTable('reports')
-    .set({ ...rowOf(definition), changed_at: now })
-    .where('id', '=', id)
-    .execute()
+/** Saves what somebody changed of a report. With another clock its schedules begin anew: nothing before is due by it. */
+export async function editReport(
+  db: Db,
+  report: { id: number; definition: string },
+  definition: ReportDefinition,
+  now: number,
+) {
+  const isOtherClock = definitionOf(report.definition).timeZone !== definition.timeZone
+  await db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('reports')
+      .set({ ...rowOf(definition), changed_at: now })
+      .where('id', '=', report.id)
+      .execute()
+    if (isOtherClock)
+      await tx
+        .updateTable('report_schedules')
+        .set({ since_at: now })
+        .where('report_id', '=', report.id)
+        .execute()
+  })
 }
 
 /** Puts a report out of sight, or back. Its renderings and links stay. @param at milliseconds; null brings it back */
@@ -60,7 +75,7 @@ export async function deleteReport(db: Db, id: number) {
 }
 
 /**
- * Keeps the choices of a report as a template: its sections, look and language, and not what it is about.
+ * Keeps the choices of a report as a template.
  * @returns null where another template has this name
  */
 export async function saveTemplate(
@@ -69,14 +84,13 @@ export async function saveTemplate(
   definition: ReportDefinition,
   { by, now }: Made,
 ): Promise<{ id: number } | null> {
-  const { template, sections, locale, paper, preparedBy, subtitle, period } = definition
   try {
     return await db
       .insertInto('report_templates')
       .values({
         name,
-        template,
-        definition: JSON.stringify({ template, sections, locale, paper, preparedBy, subtitle, period }),
+        template: definition.template,
+        definition: JSON.stringify(templateParts(definition)),
         created_at: now,
         created_by: by,
       })
@@ -88,6 +102,7 @@ export async function saveTemplate(
   }
 }
 
+/** Deletes a template. Reports that were made of it stay as they are. */
 export async function deleteTemplate(db: Db, id: number) {
   await db.deleteFrom('report_templates').where('id', '=', id).execute()
 }

@@ -17,8 +17,8 @@ import {
 } from './campaign-sections.js'
 import { commentarySection } from './commentary.js'
 import { type ReportData, type Section, section } from './data.js'
-import type { ReportDefinition } from './definition.js'
-import { funnelRate } from './funnel-steps.js'
+import { clockCalendar, type ReportDefinition } from './definition.js'
+import { funnelSection } from './funnel-section.js'
 import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
 import { reportFormats } from './locales.js'
 import {
@@ -28,14 +28,14 @@ import {
   curveSection,
   dailySection,
   heatSection,
-  lastFive,
+  lastFiveSection,
   linksSection,
   type Making,
-  mailingTable,
+  mailingsSection,
   mailingWords,
   readAllLinks,
 } from './mailing-sections.js'
-import { methodSection } from './method.js'
+import { countedWords, methodSection } from './method.js'
 import { offerDaysSection, readOffers, variationsSection } from './offer-sections.js'
 import { qualitySection } from './quality.js'
 import { findSubjects } from './subjects.js'
@@ -79,7 +79,7 @@ export async function computeReport(
   at: number,
 ): Promise<Computed> {
   const { db, readers, calendar, curves, directory } = sources
-  const f = reportFormats(definition.locale, calendar.timeZone)
+  const f = reportFormats(definition.locale, clockCalendar(definition, calendar).timeZone)
   const found = await findSubjects(sources, definition, at)
   const making: Making = { db, readers, calendar, curves, now: at, f, found }
   const on = definition.sections.filter((each) => each.on).map(({ name }) => name)
@@ -108,7 +108,7 @@ export async function computeReport(
   const narrowed = found.contacts !== null
   const make: Record<SectionName, () => Promise<Section | null> | Section | null> = {
     verdict: () => null,
-    funnel: () => funnelRate(numbers, f),
+    funnel: () => funnelSection(numbers, f),
     curve: async () =>
       narrowed ? null : ((await curveSection(making)) ?? (await firstHoursSection(making, campaigns))),
     daily: async () =>
@@ -119,7 +119,8 @@ export async function computeReport(
           : ((await campaignDaysSection(making)) ??
             (await dailySection(making)) ??
             (await offerDaysSection(making))),
-    mailings: () => (found.mailings.length > 0 || found.campaigns.length === 0 ? mailingTable(making) : null),
+    mailings: () =>
+      found.mailings.length > 0 || found.campaigns.length === 0 ? mailingsSection(making) : null,
     campaigns: () => campaignsSection(campaigns, making),
     domains: () => (campaigns.length > 0 ? domainsSection(domains, making) : null),
     variations: () => variationsSection(offers, making),
@@ -133,10 +134,10 @@ export async function computeReport(
       people = made?.people ?? []
       return made?.section ?? null
     },
-    'last-five': () => lastFive(making),
+    'last-five': () => lastFiveSection(making),
     quality: () => qualitySection(making, campaigns),
     commentary: () => commentary.section,
-    method: () => methodSection(numbers, { f, rules: version, shown: on }),
+    method: () => methodSection(numbers, { f, countedIn: calendar.timeZone, rules: version, shown: on }),
     async appendix() {
       const tables = appendixTables(making, narrowed || found.mailings.length === 0 ? null : await allLinks())
       return tables.length === 0 ? null : section('appendix', 'Appendix', { tables })
@@ -155,6 +156,8 @@ export async function computeReport(
     notes.push(
       'Curves, links, places, growth, cohorts and hours cannot be told of some contacts alone, and are left out.',
     )
+
+  if (f.timeZone !== calendar.timeZone && !on.includes('method')) notes.push(countedWords(calendar.timeZone))
 
   const about = [
     ...campaigns.map(({ name }) => `the campaign ${quoted(name)}`),
@@ -175,7 +178,8 @@ export async function computeReport(
     },
     locale: definition.locale,
     paper: definition.paper,
-    timeZone: calendar.timeZone,
+    timeZone: f.timeZone,
+    countedIn: calendar.timeZone,
     renderedAt: at,
     asOf: at,
     period: found.period,

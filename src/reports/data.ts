@@ -14,7 +14,10 @@ export interface ReportData {
   partner: { name: string; ink: string; address: string } | null
   locale: string
   paper: Paper
+  /** The clock of its moments, an IANA name. */
   timeZone: string
+  /** Whose days and hours its numbers are counted by, where that may be another; older renderings know no difference. */
+  countedIn?: string
   /** When it was made, and what the numbers are as of: milliseconds. */
   renderedAt: number
   asOf: number

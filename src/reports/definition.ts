@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { isTimeZone } from '../config.js'
+import { type Calendar, calendar } from '../web/calendar.js'
 import { locales } from './locales.js'
 import {
   inOrder,
@@ -61,10 +63,24 @@ export interface ReportDefinition {
   commentary: string
   nextSteps: string
   locale: string
+  /** The clock of its schedules and of the moments it names; an IANA name, empty for the installation's. */
+  timeZone: string
   paper: Paper
   /** What belongs to other partners may be in it. */
   withOthers: boolean
 }
+
+/** A zone by its name: an offset such as `+05:30` knows no summer time. Empty: the installation's. */
+export const isReportZone = (name: string) => name === '' || (/^[A-Za-z]/.test(name) && isTimeZone(name))
+
+/**
+ * The calendar of a report's own clock. Days and hours of its numbers are not told by it: they are counted in the time
+ * zone of the installation, as on every page.
+ */
+export const clockCalendar = ({ timeZone }: Pick<ReportDefinition, 'timeZone'>, installation: Calendar) =>
+  timeZone === '' || timeZone === installation.timeZone || !isReportZone(timeZone)
+    ? installation
+    : calendar(timeZone)
 
 const ids = z.array(z.number().int().min(1)).catch([])
 const text = z.string().catch('')
@@ -99,6 +115,7 @@ const Stored = z.object({
   commentary: text,
   nextSteps: text,
   locale: z.enum(Object.keys(locales)).catch('en-US'),
+  timeZone: z.string().refine(isReportZone).catch(''),
   paper: z.enum(papers).catch('A4'),
   withOthers: z.boolean().catch(false),
 })
@@ -108,6 +125,18 @@ export const definitionOf = (json: string): ReportDefinition => Stored.parse(JSO
 
 const noNarrowing: Narrowing = { tag: '', segment: 0, list: 0, field: '', value: '' }
 export const isNarrowed = ({ tag, segment, field }: Narrowing) => tag !== '' || segment > 0 || field !== ''
+
+/** What a template keeps of a report: its sections, look and language, and not what it is about. */
+export const templateParts = ({
+  template,
+  sections,
+  locale,
+  timeZone,
+  paper,
+  preparedBy,
+  subtitle,
+  period,
+}: ReportDefinition) => ({ template, sections, locale, timeZone, paper, preparedBy, subtitle, period })
 
 /** A report that nobody has chosen anything of yet. */
 export const emptyDefinition = (template: TemplateName): ReportDefinition => ({
@@ -124,6 +153,7 @@ export const emptyDefinition = (template: TemplateName): ReportDefinition => ({
   commentary: '',
   nextSteps: '',
   locale: 'en-US',
+  timeZone: '',
   paper: 'A4',
   withOthers: false,
 })

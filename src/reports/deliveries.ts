@@ -1,12 +1,13 @@
+import { type SelectQueryBuilder, sql } from 'kysely'
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
-import type { Row } from '../database/schema.js'
+import type { Row, Tables } from '../database/schema.js'
 import { MailFailed } from '../mail/errors.js'
 import type { Mailer } from '../mail/mailer.js'
 import type { Calendar } from '../web/calendar.js'
 import { HttpError, NotFound } from '../web/errors.js'
 import type { Rendering } from './archive.js'
-import { definitionOf } from './definition.js'
+import { clockCalendar, definitionOf } from './definition.js'
 import type { Press } from './pdf/press.js'
 import { fileNameOf, type Reports, titleOf } from './reports.js'
 import { lastDue } from './schedule-rules.js'
@@ -57,9 +58,9 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       .where('archived_at', 'is', null)
       .execute()
     for (const schedule of schedules) {
-      const sentAt =
-        schedule.kind === 'after-mailing' ? await sentTimes(db, definitionOf(schedule.definition)) : []
-      const due = lastDue(calendar, schedule, { until: at, sentAt })
+      const definition = definitionOf(schedule.definition)
+      const sentAt = schedule.kind === 'after-mailing' ? await sentTimes(db, definition) : []
+      const due = lastDue(clockCalendar(definition, calendar), schedule, { until: at, sentAt })
       if (due === null || due <= Math.max(schedule.since_at, schedule.last_due_at ?? 0)) continue
       await db
         .insertInto('report_runs')
@@ -201,6 +202,17 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     }
   }
 
+  /** What waits and may be tried now, of runs as of deliveries: the longest due first, as much as one turn takes on. */
+  const due = <Of extends 'report_runs' | 'report_deliveries', Found>(
+    query: SelectQueryBuilder<Tables, Of, Found>,
+  ) =>
+    query
+      .where(sql.ref('state'), '=', 'waiting')
+      .where(sql.ref('next_try_at'), '<=', now())
+      .orderBy(sql.ref('next_try_at'))
+      .orderBy(sql.ref('id'))
+      .limit(perTurn)
+
   async function performTurn() {
     // Only one turn runs in a process, so what is being sent now was begun by one that ended.
     await db
@@ -213,28 +225,12 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       .where('state', '=', 'sending')
       .execute()
     await noteDue()
-    const runs = await db
-      .selectFrom('report_runs')
-      .selectAll()
-      .where('state', '=', 'waiting')
-      .where('next_try_at', '<=', now())
-      .orderBy('next_try_at')
-      .orderBy('id')
-      .limit(perTurn)
-      .execute()
+    const runs = await due(db.selectFrom('report_runs').selectAll()).execute()
     for (const run of runs) {
       if (stopped) return
       await performRun(run)
     }
-    const waiting = await db
-      .selectFrom('report_deliveries')
-      .selectAll()
-      .where('state', '=', 'waiting')
-      .where('next_try_at', '<=', now())
-      .orderBy('next_try_at')
-      .orderBy('id')
-      .limit(perTurn)
-      .execute()
+    const waiting = await due(db.selectFrom('report_deliveries').selectAll()).execute()
     const letters = new Map<number, () => Promise<Printed>>()
     for (const delivery of waiting) {
       if (stopped) return

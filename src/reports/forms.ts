@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { isDay } from '../mailings/mailing-filter.js'
 import { type FormErrors, formErrors, one } from '../web/forms.js'
-import { papers, periodKinds, type ReportDefinition } from './definition.js'
+import { isReportZone, papers, periodKinds, type ReportDefinition } from './definition.js'
 import { locales } from './locales.js'
 import {
   inOrder,
@@ -73,6 +73,9 @@ const Fields = z
     commentary: text(4000, 'Keep the commentary under 4,000 letters.'),
     next_steps: text(2000, 'Keep the next steps under 2,000 letters.'),
     locale: one(z.enum(Object.keys(locales)).catch('en-US')),
+    time_zone: one(
+      z.string().trim().default('').refine(isReportZone, 'Choose a time zone, such as Europe/Berlin.'),
+    ),
     paper: one(z.enum(papers).catch('A4')),
     with_others: one(z.enum(['0', '1']).catch('0')),
   })
@@ -94,6 +97,7 @@ export interface Deed {
   draft: 'verdict' | 'commentary' | null
 }
 
+/** What the button asks for with which the form was sent. @param body the form, as it came */
 export function deedOf(body: unknown): Deed {
   const said = ((body ?? {}) as { do?: unknown }).do
   const word = typeof said === 'string' ? said : ''
@@ -148,6 +152,7 @@ export function readForm(body: unknown): { definition: ReportDefinition; errors:
       commentary: fields.commentary,
       nextSteps: fields.next_steps,
       locale: fields.locale,
+      timeZone: fields.time_zone,
       paper: fields.paper,
       withOthers: fields.with_others === '1',
     },

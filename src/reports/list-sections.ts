@@ -1,11 +1,8 @@
 import { readCohorts } from '../audience/cohorts.js'
 import { everybody } from '../audience/contact-filter.js'
 import { conditionsOf, listContacts } from '../audience/contact-list.js'
-import { type GrowthPoint, growthOverTime } from '../audience/growth.js'
+import { type GrowthPoint, growthWithin } from '../audience/growth.js'
 import { engagementRate, listSizes } from '../audience/lists.js'
-import type { Range } from '../audience/periods.js'
-import { unitsOf } from '../audience/periods.js'
-import { dayLength } from '../web/calendar.js'
 import { type Section, section } from './data.js'
 import type { Making } from './mailing-sections.js'
 import type { Named } from './subjects.js'
@@ -28,35 +25,23 @@ export interface ListNumbers extends Named {
 export async function readListNumbers({ readers, calendar, now, found }: Making): Promise<ListNumbers[]> {
   return Promise.all(
     found.lists.map(async ({ id, name }) => {
-      const days = (Date.parse(calendar.dayOf(now)) - Date.parse(found.period.from)) / dayLength + 1
-      const range: Range = days <= 30 ? '30' : days <= 90 ? '90' : days <= 365 ? '365' : 'all'
-      // By the day it can be cut to the days of the period; years are read by the month.
-      const by = range === 'all' ? 'month' : range === '365' ? 'week' : unitsOf[range][0]
+      const { from, to } = found.period
+      const today = calendar.dayOf(now)
       const [growth, sizes] = await Promise.all([
-        growthOverTime(readers, calendar, { range, by, now, tag: 0, list: id }),
+        growthWithin(readers, calendar, { from, to: to < today ? to : today, list: id }),
         listSizes({ readers, calendar, now }, id),
       ])
-      const points = growth.points.filter(({ on }) => on >= found.period.from && on <= found.period.to)
-      const [joined, left] = [sum(points, 'joined'), sum(points, 'left')]
-      const first = points[0]
-      const before = first ? first.subscribed - first.joined + first.left : 0
       return {
         id,
         name,
         subscribed: sizes.subscribed,
         engagement: engagementRate(sizes, { machines: false }),
-        joined,
-        left,
-        churn: before > 0 ? left / before : null,
-        unit: growth.unit,
-        points,
+        ...growth,
       }
     }),
   )
 }
-const sum = (points: GrowthPoint[], what: 'joined' | 'left') =>
-  points.reduce((total, point) => total + point[what], 0)
-
+/** Who joined and who left in the period; null where the report is about no list. */
 export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making, 'f'>): Section | null {
   if (lists.length === 0) return null
   const [joined, left] = [
@@ -124,6 +109,10 @@ export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making,
 /** So many lists get a table of cohorts each. */
 const mostCohorts = 3
 
+/**
+ * Of those who joined in each of the last twelve months, how many were active in each month since: of three lists at most.
+ * null where the report is about no list.
+ */
 export async function cohortSection({ readers, calendar, now, found, f }: Making): Promise<Section | null> {
   if (found.lists.length === 0) return null
   const lists = found.lists.slice(0, mostCohorts)

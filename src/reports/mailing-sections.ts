@@ -13,7 +13,7 @@ import { known, type RateName } from '../mailings/statistics.js'
 import { type Calendar, hourLength, weekdays } from '../web/calendar.js'
 import { type Chart, type Section, section, type Table, type TableRow } from './data.js'
 import type { ReportFormats } from './locales.js'
-import { type MailingSums, sumsOf } from './mailing-numbers.js'
+import { type MailingSums, sumsOf } from './mailing-sums.js'
 import type { Found } from './subjects.js'
 import { capital, counted, quoted } from './words.js'
 
@@ -33,7 +33,7 @@ export interface Making {
 const nobody = 'No mailing was sent in this period'
 
 /** Each mailing with its rates, those of all together below. */
-export function mailingTable({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section {
+export function mailingsSection({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section {
   const { mailings } = found
   if (mailings.length === 0) return section('mailings', nobody)
   const sums = sumsOf(mailings)
@@ -241,8 +241,11 @@ export async function dailySection({ found, curves, f }: Making): Promise<Sectio
   )
 }
 
-/** So many links stand in the report itself; all of them in the appendix. */
+/** So many links stand in the report itself, and so many in the appendix. */
 const shownLinks = 10
+const appendixLinks = 100
+/** So many links of each mailing are told apart; the clicks on any others are in the sums alone. */
+const mostLinks = 10_000
 
 export interface ReportLink {
   url: string | null
@@ -253,12 +256,13 @@ export interface ReportLink {
 /** The links of all mailings together, the most clicked first; machines are left out where we count ourselves. */
 export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | 'readers' | 'found'>) {
   const sums = new Map<string | null, ReportLink>()
-  let [hasMore, isReported] = [false, false]
+  let [hasMore, isReported, all] = [false, false, 0]
   for (const { id } of found.mailings) {
-    const reported = await readProviderLinks(db, id)
-    const told = reported ?? (await readLinks(readers, id, { machines: false }))
+    const reported = await readProviderLinks(db, id, { most: mostLinks })
+    const told = reported ?? (await readLinks(readers, id, { machines: false, most: mostLinks }))
     isReported ||= reported !== null
     hasMore ||= told.hasMore
+    all += told.clicks
     for (const { url, clicks, people } of told.links) {
       const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
       sum.clicks += clicks
@@ -269,7 +273,7 @@ export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | '
   const links = [...sums.values()].sort(
     (one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''),
   )
-  return { links, hasMore, isReported, clicks: links.reduce((sum, { clicks }) => sum + clicks, 0) }
+  return { links, hasMore, isReported, clicks: all }
 }
 export type AllLinks = Awaited<ReturnType<typeof readAllLinks>>
 
@@ -294,8 +298,9 @@ const linkTable = (links: ReportLink[], all: number, caption: string): Table => 
   rows: links.map((link) => linkRow(link, all)),
 })
 
+/** The links that were clicked most, each with its share of all clicks. */
 export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f: ReportFormats): Section {
-  if (links.length === 0) return section('links', 'No link was clicked, as far as is known')
+  if (clicks === 0) return section('links', 'No link was clicked, as far as is known')
   const [first] = links
   const rest = links.length - shownLinks
   return section('links', `One link brought ${f.percent(first!.clicks / clicks, 0)} of all clicks`, {
@@ -303,7 +308,7 @@ export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f
     notes: [
       ...(rest > 0
         ? [
-            `${f.plural(rest, 'more link is', 'more links are')} not shown here${hasMore ? ', and of each mailing the hundred most clicked are read' : ''}.`,
+            `${f.plural(rest, 'more link is', 'more links are')} not shown here${hasMore ? `, and of each mailing the ${f.number(mostLinks)} most clicked are told apart` : ''}.`,
           ]
         : []),
       ...(isReported ? ['Clicks as the provider reports them: machines are among them.'] : []),
@@ -312,7 +317,11 @@ export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f
 }
 
 /** These mailings together beside each of the five before. */
-export function lastFive({ found, calendar, f }: Pick<Making, 'found' | 'calendar' | 'f'>): Section | null {
+export function lastFiveSection({
+  found,
+  calendar,
+  f,
+}: Pick<Making, 'found' | 'calendar' | 'f'>): Section | null {
   const { mailings, earlier } = found
   const last = earlier.slice(0, 5)
   if (mailings.length === 0) return null
@@ -399,7 +408,7 @@ export async function heatSection({ readers, found, calendar, now, f }: Making):
         days: [...weekdays],
       },
       notes: [
-        `${f.number(count)} of ${f.number(heat.total)} ${what}; the hours follow from when mailings went out, so another hour may do as well. Time zone ${f.timeZone}.`,
+        `${f.number(count)} of ${f.number(heat.total)} ${what}; the hours follow from when mailings went out, so another hour may do as well. Time zone ${calendar.timeZone}.`,
       ],
     },
   )
@@ -447,7 +456,15 @@ export function appendixTables(
       })),
     })
   if (links !== null && links.links.length > shownLinks)
-    tables.push(linkTable(links.links, links.clicks, 'All links, most clicks first'))
+    tables.push(
+      linkTable(
+        links.links.slice(0, appendixLinks),
+        links.clicks,
+        links.links.length > appendixLinks
+          ? `The ${appendixLinks} links most clicked`
+          : 'All links, most clicks first',
+      ),
+    )
   return tables
 }
 

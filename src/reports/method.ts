@@ -5,10 +5,19 @@ import type { ReportFormats } from './locales.js'
 import type { SectionName } from './templates.js'
 import type { Numbers } from './verdict.js'
 
+/** Said where the moments of a report are told by another clock than its numbers are counted by. */
+export const countedWords = (timeZone: string) =>
+  `Days, and the hours of the week, are counted in the time zone ${timeZone}.`
+
 /** Each definition with its denominator, whether people or events are counted, and by which rules machines were told. */
 export function methodSection(
   { found, campaigns, lists, offers, benchmarks }: Numbers,
-  { f, rules, shown }: { f: ReportFormats; rules: string; shown: readonly SectionName[] },
+  {
+    f,
+    countedIn,
+    rules,
+    shown,
+  }: { f: ReportFormats; countedIn: string; rules: string; shown: readonly SectionName[] },
 ): Section {
   const definitions: string[] = []
   if (found.mailings.length > 0)
@@ -52,6 +61,7 @@ export function methodSection(
   if (shown.includes('verdict') && found.mailings.length > 0 && used.length > 0)
     sources.push(`Benchmark: ${[...new Set(used)].join('; ')}.`)
   sources.push(`Time zone ${f.timeZone}.`)
+  if (f.timeZone !== countedIn) sources.push(countedWords(countedIn))
   return section('method', 'Method', {
     paragraphs: [definitions.filter(Boolean).join(' '), sources.join(' ')].filter((text) => text !== ''),
   })

@@ -19,7 +19,7 @@ import { pdfShelf } from './pdf-shelf.js'
 import { getReport, listReports, type Report } from './queries.js'
 import { fileNameOf, lookOf, type Reports, titleOf } from './reports.js'
 import { listSchedules } from './schedules.js'
-import { templates } from './templates.js'
+import { templateLabel } from './templates.js'
 
 interface Needs {
   db: Db
@@ -45,7 +45,7 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     ])
     const lines = all.map((line) => ({
       ...line,
-      templateLabel: labelOf(line.template),
+      templateLabel: templateLabel(line.template),
       schedules: schedules.filter((schedule) => schedule.report_id === line.id),
       trouble: trouble.get(line.id) ?? 0,
     }))
@@ -75,7 +75,7 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     res.set('Cache-Control', 'no-store').render('reports/report', {
       room: 'reports',
       report,
-      templateLabel: labelOf(report.template),
+      templateLabel: templateLabel(report.template),
       renderings,
       schedules,
       ...delivered,
@@ -240,8 +240,6 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
 
   return routes
 }
-
-const labelOf = (template: string) => templates[template as keyof typeof templates]?.label ?? 'Custom'
 
 export const addressOf = ({ reportId, number }: Pick<Rendering, 'reportId' | 'number'>) =>
   `/reports/${reportId}/renderings/${number}`

@@ -9,10 +9,11 @@ import type { Calendar } from '../web/calendar.js'
 import { plural } from '../web/formats.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { getRendering } from './archive.js'
+import { clockCalendar, definitionOf } from './definition.js'
 import type { Deliveries } from './deliveries.js'
 import { getReport, type Report } from './queries.js'
 import { ScheduleForm, SendForm, weekdayChoices } from './schedule-forms.js'
-import { clockWords, ruleWords } from './schedule-rules.js'
+import { clockWords, type Rule } from './schedule-rules.js'
 import {
   addressesIn,
   createSchedule,
@@ -21,6 +22,7 @@ import {
   getSchedule,
   pauseSchedule,
   type Schedule,
+  scheduleWords,
 } from './schedules.js'
 
 interface Needs {
@@ -49,6 +51,9 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
     return row?.emails ?? ''
   }
 
+  const wordsOf = ({ definition }: Report, rule: Rule) =>
+    scheduleWords(rule, definitionOf(definition), calendar)
+
   async function showSchedule(
     res: Response,
     { report, schedule }: { report: Report; schedule: Schedule | null },
@@ -61,7 +66,8 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
       report,
       schedule,
       weekdays: weekdayChoices,
-      timeZone: calendar.timeZone,
+      timeZone: clockCalendar(definitionOf(report.definition), calendar).timeZone,
+      countedIn: calendar.timeZone,
       hasMailServer: await mailer.isSet(),
       values: {
         kind,
@@ -90,7 +96,7 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
         { values: textsOf(req.body), errors: formErrors(form.error) },
       )
     await createSchedule(db, report.id, form.data, { by: accountOf(res).id, now: now() })
-    tell(req, `${ruleWords(form.data)}: it is on.`)
+    tell(req, `${wordsOf(report, form.data)}: it is on.`)
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
 
@@ -109,7 +115,7 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
         { values: textsOf(req.body), errors: formErrors(form.error) },
       )
     await editSchedule(db, schedule.id, form.data, now())
-    tell(req, `${ruleWords(form.data)}: it is saved.`)
+    tell(req, `${wordsOf(report, form.data)}: it is saved.`)
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
 

@@ -3,7 +3,7 @@ import type { Readers } from '../database/readers.js'
 import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
-import { definitionOf, type ReportDefinition } from './definition.js'
+import { clockCalendar, definitionOf, type ReportDefinition } from './definition.js'
 import { nextDue, type Rule, ruleWords } from './schedule-rules.js'
 import { chosenOf } from './subjects.js'
 
@@ -77,6 +77,16 @@ export async function getSchedule(db: Db | Readers, reportId: number, id: string
   return row
 }
 
+/** Every Monday at 08:30, with the time zone where it is the report's own: (Asia/Tokyo). */
+export function scheduleWords(
+  rule: Rule,
+  definition: Pick<ReportDefinition, 'timeZone'>,
+  installation: Calendar,
+) {
+  const { timeZone } = clockCalendar(definition, installation)
+  return `${ruleWords(rule)}${timeZone === installation.timeZone ? '' : ` (${timeZone})`}`
+}
+
 /** The schedules of a report, or of all reports that are in sight, in words and with the next time that they are due. */
 export async function listSchedules(
   { db, calendar, now }: { db: Db; calendar: Calendar; now: () => number },
@@ -92,18 +102,21 @@ export async function listSchedules(
     .orderBy('report_schedules.id')
     .execute()
   return Promise.all(
-    rows.map(async ({ definition, ...row }) => ({
-      ...row,
-      words: ruleWords(row),
-      addresses: addressesIn(row.recipients),
-      nextAt:
-        row.paused_at === null
-          ? nextDue(calendar, row, {
-              after: Math.max(now(), row.since_at),
-              sentAt: row.kind === 'after-mailing' ? await sentTimes(db, definitionOf(definition)) : [],
-            })
-          : null,
-    })),
+    rows.map(async ({ definition: json, ...row }) => {
+      const definition = definitionOf(json)
+      return {
+        ...row,
+        words: scheduleWords(row, definition, calendar),
+        addresses: addressesIn(row.recipients),
+        nextAt:
+          row.paused_at === null
+            ? nextDue(clockCalendar(definition, calendar), row, {
+                after: Math.max(now(), row.since_at),
+                sentAt: row.kind === 'after-mailing' ? await sentTimes(db, definition) : [],
+              })
+            : null,
+      }
+    }),
   )
 }
 

@@ -27,7 +27,7 @@ export function csvOf({ data, people, reference }: Rendering): string {
     ['From', data.period.from],
     ['To', data.period.to],
     ['Data as of', new Date(data.asOf).toISOString()],
-    ['Time zone', data.timeZone],
+    ['Time zone', data.countedIn ?? data.timeZone],
   ]
   for (const note of data.notes) rows.push(['Note', note])
   if (data.verdict) {

@@ -55,7 +55,7 @@ export const sections: Record<SectionName, SectionKind> = {
   quality: { label: 'Quality', says: 'Bounces, unsubscribes, complaints, and what was removed as machine' },
   commentary: { label: 'Commentary', says: 'How to read it, and what to do next' },
   method: { label: 'Method', says: 'Each definition with what it is a part of' },
-  appendix: { label: 'Appendix', says: 'All numbers of all mailings and links' },
+  appendix: { label: 'Appendix', says: 'All numbers of all mailings, and the hundred links most clicked' },
 }
 
 export const templateNames = ['campaign', 'list', 'engagement', 'promo', 'custom'] as const
@@ -155,3 +155,7 @@ export function moved(all: readonly SectionChoice[], name: SectionName, by: numb
   order.splice(to, 0, section!)
   return inOrder(order)
 }
+
+/** What a template is called, by its name in the database. */
+export const templateLabel = (name: string) =>
+  templates[name as TemplateName]?.label ?? templates.custom.label

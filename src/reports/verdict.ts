@@ -1,4 +1,4 @@
-import { conversionRate } from '../campaigns/metrics.js'
+import { conversionRate, landingRate } from '../campaigns/metrics.js'
 import { campaignStats } from '../campaigns/statistics.js'
 import type { Db } from '../database/open.js'
 import type { Benchmarks } from '../mailings/benchmarks.js'
@@ -9,7 +9,7 @@ import { domainHeading } from './campaign-sections.js'
 import type { Tile, Verdict } from './data.js'
 import type { ListNumbers } from './list-sections.js'
 import type { ReportFormats } from './locales.js'
-import { averagesOf, sumsOf } from './mailing-numbers.js'
+import { averagesOf, sumsOf } from './mailing-sums.js'
 import type { OfferResult } from './offer-sections.js'
 import type { Found, Named } from './subjects.js'
 import type { TemplateName } from './templates.js'
@@ -38,6 +38,7 @@ export interface CampaignAverages {
   landingRate: number | null
 }
 
+/** Averages over campaigns, machines left out; null where there is none. */
 export async function readCampaignsBefore(
   db: Db,
   campaigns: readonly Named[],
@@ -54,11 +55,7 @@ export async function readCampaignsBefore(
     conversions: mean(all.map(({ events }) => events.conversions))!,
     peopleConverted: mean(all.map(({ people }) => people.conversions))!,
     conversionRate: mean(all.map(({ events }) => conversionRate(events))),
-    landingRate: mean(
-      all.map(({ events }) =>
-        events.email_clicks === 0 ? null : events.landing_clicks / events.email_clicks,
-      ),
-    ),
+    landingRate: mean(all.map(({ events }) => landingRate(events))),
   }
 }
 
@@ -129,15 +126,10 @@ function campaignTiles({ campaigns, before, found }: Numbers, f: ReportFormats):
     count('landing-clicks', 'Landing clicks', events.landing_clicks, {
       note: f.plural(people.landing_clicks, 'person', 'people'),
     }),
-    rate(
-      'landing-rate',
-      'Landing rate',
-      events.email_clicks === 0 ? null : events.landing_clicks / events.email_clicks,
-      {
-        own: before?.landingRate ?? null,
-        note: 'landing clicks ÷ email clicks',
-      },
-    ),
+    rate('landing-rate', 'Landing rate', landingRate(events), {
+      own: before?.landingRate ?? null,
+      note: 'landing clicks ÷ email clicks',
+    }),
     ...all,
   ]
 }

@@ -1,6 +1,7 @@
 // What a page does beyond links and forms. Everything here is a comfort: each page works without it.
 import './line-chart.js'
 import './arrange.js'
+import './chosen.js'
 import './colour.js'
 import './copy.js'
 import './drafts.js'

@@ -4,12 +4,14 @@ import { projectRoot } from '../../src/config.js'
 import type { ReportDefinition } from '../../src/reports/definition.js'
 import { sectionNames } from '../../src/reports/templates.js'
 import { stoppedClock, testApp } from '../support/app.js'
-import { aMailing } from '../support/audience.js'
+import { aContact, aList, aMailing } from '../support/audience.js'
+import { aCampaign, anEvent } from '../support/builders.js'
 import { aMailServer } from '../support/mail.js'
-import { aMailedYear } from '../support/mailings.js'
+import { aMailedYear, anEngagedMailing, aReportedMailing } from '../support/mailings.js'
 import { pictureOf, readPdf } from '../support/pdf.js'
 import { aPerson } from '../support/person.js'
 import { differenceFrom } from '../support/pictures.js'
+import { aPromo, tellClick, tellImpression } from '../support/promos.js'
 import { aReportOf, figureOf } from '../support/reports.js'
 
 const env = { PUPPETEER_EXECUTABLE_PATH: process.env.PUPPETEER_EXECUTABLE_PATH ?? '' }
@@ -37,6 +39,9 @@ async function downloaded({ http, send }: Reader, id: number) {
 
 /** A text without its blanks: a reader of PDFs puts them where it likes. */
 const squeezed = (text: string) => text.replace(/\s+/g, '')
+
+/** The page without the numbers behind charts, which fold out on the screen and are drawn on paper. */
+const withoutFolds = (page: string) => page.replace(/<details class="numbers">[\s\S]*?<\/details>/g, '')
 
 /** The words of everything on a page of HTML that carries a raw number. */
 const figuresOf = (page: string) =>
@@ -71,11 +76,15 @@ describe('the PDF of a report', () => {
     expect(read.fonts.filter(({ embedded }) => !embedded)).toEqual([])
 
     const text = squeezed(read.pages.join(' '))
-    // The numbers behind a chart fold out on the page, and are drawn on paper.
-    const figures = figuresOf(page.replace(/<details class="numbers">[\s\S]*?<\/details>/g, ''))
+    const figures = figuresOf(withoutFolds(page))
     expect(figures.length).toBeGreaterThan(20)
     for (const figure of figures) expect(text).toContain(squeezed(figure))
     for (const id of ['open-rate', 'click-rate']) expect(figureOf(page, `tile-${id}`)).toBeTruthy()
+
+    // Page 1 stands alone: what follows begins on the second.
+    const [, second] = /<article[\s\S]*?<article[\s\S]*?<h2[^>]*>([^<]+)</.exec(page)!
+    expect(squeezed(read.pages[0]!)).not.toContain(squeezed(second!))
+    expect(squeezed(read.pages[1]!)).toContain(squeezed(second!))
 
     for (let number = 1; number <= 2; number++) {
       const { png } = await pictureOf(pdf, { page: number, scale: 0.6 })
@@ -100,6 +109,115 @@ describe('the PDF of a report', () => {
     const { pages } = await readPdf((await downloaded(app, nothing.id)).pdf)
     expect(pages[0]).toContain('Nothing yet')
     expect(pages.join(' ')).not.toMatch(/NaN|undefined|null|Infinity/)
+  })
+
+  it('says the numbers of a promo, of a list, its cohorts and hours as its page does', async () => {
+    const app = await aReader()
+    const { letter, ours } = await aMailedYear(app)
+    const { offer, ids } = await aPromo(app, { texts: 2 })
+    const { provider_id } = await app.db
+      .selectFrom('mailings')
+      .select('provider_id')
+      .where('id', '=', ours.at(-1)!.id)
+      .executeTakeFirstOrThrow()
+    for (const [place, variation_id] of ids.entries()) {
+      await tellImpression(app, {
+        offer_id: offer.id,
+        variation_id,
+        newsletter_send_id: provider_id,
+        placements: 30,
+      }).expect(204)
+      for (let click = 0; click < 3 + place; click++)
+        await tellClick(app, { variation_id, ip_hash: `${place} ${click}` }).expect(204)
+    }
+    const contacts = await app.db.selectFrom('contacts').select('id').execute()
+    for (const [index, { id }] of contacts.entries()) {
+      const at = app.clock.now() - (index + 1) * 20 * 86_400_000
+      const about = { list_id: letter.id, contact_id: id, status: 'subscribed' }
+      await app.db
+        .insertInto('subscriptions')
+        .values({ ...about, subscribed_at: at })
+        .execute()
+      await app.db
+        .insertInto('subscription_changes')
+        .values({ ...about, changed_at: at })
+        .execute()
+    }
+    const report = await aReportOf(app, {
+      template: 'promo',
+      subjects: { offers: [offer.id], lists: [letter.id], mailings: ours.slice(-3).map(({ id }) => id) },
+      period: { kind: 'days', days: 90, from: '', to: '' },
+      sections: sectionNames.map((name) => ({ name, on: name !== 'engaged' })),
+    })
+    const { page, pdf } = await downloaded(app, report.id)
+    for (const heading of [
+      '4 joined and 0 left',
+      'Most clicks came on',
+      'still active three months',
+      'of each CTR',
+    ])
+      expect(page).toContain(heading)
+    const text = squeezed((await readPdf(pdf)).pages.join(' '))
+    const figures = figuresOf(withoutFolds(page))
+    expect(figures.length).toBeGreaterThan(60)
+    for (const figure of figures) expect(text).toContain(squeezed(figure))
+    for (const [, heading] of page.matchAll(/<h2[^>]*id="s[^>]*>([^<&]+)</g))
+      expect(text).toContain(squeezed(heading!))
+  })
+
+  it('draws one point, and 10,000 links whose rows stay whole on a few pages', async () => {
+    const app = await aReader()
+    const list = await aList(app)
+    const { id } = await aContact(app)
+    const one = await anEngagedMailing(app, {
+      name: 'To one',
+      sentAt: app.clock.now() - 3_600_000,
+      list: list.id,
+      people: [id],
+      opened: 1,
+      clicked: 0,
+    })
+    const campaign = await aCampaign(app)
+    await anEvent(app, { cid: campaign.id })
+    const everything = sectionNames.map((name) => ({ name, on: true }))
+    const single = await aReportOf(app, {
+      subjects: { mailings: [one.id], campaigns: [campaign.id], lists: [list.id] },
+      sections: everything,
+    })
+    const point = await downloaded(app, single.id)
+    const { pages } = await readPdf(point.pdf)
+    expect(pages.join(' ')).not.toMatch(/NaN|undefined|null|Infinity/)
+    for (const figure of figuresOf(withoutFolds(point.page)))
+      expect(squeezed(pages.join(' '))).toContain(squeezed(figure))
+
+    const mailing = await aReportedMailing(app, {
+      name: 'Ten thousand links',
+      sentAt: app.clock.now() - 5 * 86_400_000,
+    })
+    for (let from = 0; from < 10_000; from += 500)
+      await app.db
+        .insertInto('mailing_link_reports')
+        .values(
+          Array.from({ length: 500 }, (_, index) => ({
+            mailing_id: mailing.id,
+            url: `https://shop.example/${from + index}`,
+            clicks: 10_000 - from - index,
+            unique_clicks: 1,
+            checked_at: 1,
+          })),
+        )
+        .execute()
+    const many = await aReportOf(app, { subjects: { mailings: [mailing.id] }, sections: everything })
+    const { pdf } = await downloaded(app, many.id)
+    const read = await readPdf(pdf)
+    expect(read.pages.length).toBeLessThanOrEqual(10)
+    // Ten in the report, a hundred in the appendix: each leads where it says, and stands on one page with its numbers.
+    expect(read.links).toHaveLength(110)
+    for (let link = 0; link < 100; link++) {
+      expect(read.links).toContain(`https://shop.example/${link}`)
+      const row = `shop.example/${link} ${(10_000 - link).toLocaleString('en-US')} 1 0.0%`
+      expect(read.pages.filter((text) => text.includes(row)).length, row).toBe(link < 10 ? 2 : 1)
+    }
   })
 
   it('runs, fetches and reveals nothing that somebody typed', async () => {

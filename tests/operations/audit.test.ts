@@ -93,4 +93,16 @@ describe('the audit log', () => {
     expect(delicate.length).toBeGreaterThan(20)
     expect(delicate.filter(({ method, path }) => !auditedAs(method, pathWith(path, '7')))).toEqual([])
   })
+
+  it.each([
+    ['/reports/7/links', 'export'],
+    ['/reports/7/renderings/2/send', 'export'],
+    ['/reports/7/deliveries/3/sending', 'export'],
+    ['/operations/alerts', 'settings'],
+    ['/operations/privacy', 'settings'],
+    ['/operations/jobs/back-up', 'operations'],
+    ['/reports/7/renderings', null],
+  ])('tells a POST to %s as %s', (path, action) => {
+    expect(auditedAs('POST', path)).toBe(action)
+  })
 })

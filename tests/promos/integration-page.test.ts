@@ -66,6 +66,16 @@ it('shows code that tracks a newsletter and its clicks from end to end', async (
   expect((await fetch(`${redirect}/nothing`)).status).toBe(404)
 })
 
+it('shows code that says why no text may run', async () => {
+  const baseUrl = await listening((await testApp()).app)
+  const script = join(aFolder(), 'promo.py')
+  const given = { baseUrl, newsletter: 'morning', slug: 'moka', destination: 'https://stove.example/' }
+  writeFileSync(script, textOf(generatorSnippet(given)))
+  const { stdout, stderr } = await run('python3', [script, 'issue-1'])
+  expect(stdout).toBe('')
+  expect(stderr).toContain('There is no offer yet.')
+})
+
 it('shows code that goes on when nobody answers', async () => {
   const baseUrl = await silence()
   const folder = aFolder()

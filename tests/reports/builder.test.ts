@@ -72,6 +72,10 @@ describe('the builder', () => {
       to: '2026-11-01',
     }).expect(422)
     expect(swapped.text).toContain('Swap them.')
+    for (const time_zone of ['Mars/Olympus', '+05:07']) {
+      const nowhere = await send('/reports', { title: 'x', time_zone }).expect(422)
+      expect(nowhere.text).toContain('Choose a time zone, such as Europe/Berlin.')
+    }
   })
 
   it('lets nothing of another partner in, unless that is switched on', async () => {
@@ -129,6 +133,26 @@ describe('the builder', () => {
     expect((await app.db.selectFrom('reports').selectAll().execute()).length).toBe(0)
   })
 
+  it('renders the sections that are on, in the order that was chosen, and no other', async () => {
+    const app = await testApp()
+    const { http, token } = await aPerson(app)
+    const { project } = await aTiedProject(app, 'Paperboat', 'Letter')
+    const body = new URLSearchParams({ template: 'campaign', title: 'Mine', project: String(project.id) })
+    for (const name of ['appendix', 'verdict', 'method', 'quality', 'mailings', 'funnel'])
+      body.append('order', name)
+    for (const name of ['mailings', 'verdict', 'method', 'appendix']) body.append('on', name)
+    body.append('do', 'render')
+    body.append('_csrf', token)
+    const { headers } = await http.post('/reports').type('form').send(body.toString()).expect(303)
+    const page = (await http.get(headers.location!).expect(200)).text
+    expect(page).toContain('class="report-tiles"')
+    expect([...page.matchAll(/<h2 id="s\d+">([^<]+)</g)].map(([, heading]) => heading)).toEqual([
+      'Appendix',
+      'Method',
+      'One mailing went out',
+    ])
+  })
+
   it('shows the preview as a part of the page, and archives nothing', async () => {
     const app = await testApp()
     const person = await aPerson(app)
@@ -160,7 +184,12 @@ describe('the builder', () => {
   it('keeps a report’s choices as a template, and offers it', async () => {
     const app = await testApp()
     const { http, send } = await aPerson(app)
-    const report = await aReportOf(app, { locale: 'de-DE', paper: 'Letter', template: 'engagement' })
+    const report = await aReportOf(app, {
+      locale: 'de-DE',
+      timeZone: 'Asia/Kathmandu',
+      paper: 'Letter',
+      template: 'engagement',
+    })
     await send(`/reports/${report.id}/template`, { name: 'Quarterly' }).expect(303)
     const twice = await send(`/reports/${report.id}/template`, { name: 'quarterly' }).expect(422)
     expect(twice.text).toContain('There is a template quarterly already.')
@@ -168,6 +197,7 @@ describe('the builder', () => {
     const form = (await http.get('/reports/new?own=1').expect(200)).text
     expect(form).toMatch(/value="de-DE" selected/)
     expect(form).toMatch(/value="Letter" selected/)
+    expect(form).toContain('<option selected>Asia/Kathmandu</option>')
     expect(form).not.toContain('value="Autumn Reading List"')
     await send('/reports/templates/1/deletion', {}).expect(303)
     expect((await http.get('/reports/new')).text).not.toContain('Quarterly')

@@ -132,6 +132,40 @@ describe('a schedule', () => {
     }
   })
 
+  it('goes by the clock of the report’s own time zone, which its pages say, and begins anew with another', async () => {
+    const room = await aPostOffice({ timeZone: 'Europe/Berlin' })
+    const { http, send } = await aPerson(room, { remember: true })
+    const report = await aReportOf(room, { timeZone: 'America/New_York' })
+    await createSchedule(
+      room.db,
+      report.id,
+      { ...mondays, recipients: [] },
+      { by: null, now: room.clock.now() },
+    )
+    const page = (await http.get(`/reports/${report.id}`)).text
+    expect(page).toContain('Every Monday at 08:00 (America/New_York)')
+    expect(page).toContain('datetime="2026-11-23T13:00:00.000Z"')
+    const form = (await http.get(`/reports/${report.id}/schedules/new`).expect(200)).text
+    expect(form).toContain('On the clock of America/New_York')
+    expect(form).toContain('Days of its numbers are those of Europe/Berlin')
+    const due = Date.UTC(2026, 10, 23, 13)
+    room.clock.at = due - 1
+    await room.office.runDue()
+    expect(await room.renderings()).toEqual([])
+    room.clock.at = due
+    await room.office.runDue()
+    expect(await room.renderings()).toEqual([{ rendered_at: due, made_by: 'schedule' }])
+
+    // In Honolulu it was Monday, 08:00 five hours later: an hour ago.
+    room.clock.pass(6 * hour)
+    await send(`/reports/${report.id}`, { title: 'Moved', time_zone: 'Pacific/Honolulu' }).expect(303)
+    await room.office.runDue()
+    expect(await room.renderings()).toHaveLength(1)
+    room.clock.at = due + 5 * hour + 7 * day
+    await room.office.runDue()
+    expect(await room.renderings()).toHaveLength(2)
+  })
+
   it('runs once for whatever was due while the process was down', async () => {
     const room = await aPostOffice()
     await aScheduledReport(room)

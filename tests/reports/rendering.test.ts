@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { testApp } from '../support/app.js'
 import { aContact, aList, aMailing } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
-import { aMailedYear, anEngagedMailing, aReportedMailing } from '../support/mailings.js'
+import { aMailedYear, anEngagedMailing, aReport, aReportedMailing } from '../support/mailings.js'
 import { aPartner, aPng, aProject } from '../support/partners.js'
 import { aPerson } from '../support/person.js'
 import { aReportOf, everySection, figureOf, rendered, sectionOf } from '../support/reports.js'
@@ -177,6 +177,63 @@ describe('the numbers of a report', () => {
     expect(rendering.data.sections.map(({ name }) => name)).not.toContain('links')
   })
 
+  it('narrowed to a segment or to a field of a list are counted for those contacts alone', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const people: number[] = []
+    for (let index = 0; index < 10; index++) {
+      const { id } = await aContact(app, {
+        email: `reader${index}@fernmail.example`,
+        source: index < 4 ? 'import' : 'buttondown',
+      })
+      people.push(id)
+      await app.db
+        .insertInto('subscriptions')
+        .values({
+          list_id: list.id,
+          contact_id: id,
+          status: 'subscribed',
+          fields: JSON.stringify({ Country: index % 2 === 0 ? 'Portugal' : 'Norway' }),
+        })
+        .execute()
+    }
+    const mailing = await anEngagedMailing(app, {
+      name: 'Issue 7',
+      sentAt: app.clock.now() - 5 * day,
+      list: list.id,
+      people,
+      opened: 6,
+      clicked: 3,
+    })
+    const { id: segment } = await app.db
+      .insertInto('segments')
+      .values({ name: 'Imported', query: 'source=import', created_at: app.clock.now() })
+      .returning('id')
+      .executeTakeFirstOrThrow()
+    const nobody = { tag: '', segment: 0, list: 0, field: '', value: '' }
+    const counts = async (narrowing: Partial<typeof nobody>) => {
+      const report = await aReportOf(app, {
+        subjects: { mailings: [mailing.id] },
+        narrowing: { ...nobody, ...narrowing },
+      })
+      const { rendering, page } = await rendered(app, http, report.id)
+      return [
+        /Narrowed to ([^:<]+)/.exec(page)?.[1],
+        ...sectionOf(rendering, 'funnel').funnel!.steps.map(({ count }) => count),
+      ]
+    }
+    const portugal = { list: list.id, field: 'Country', value: 'Portugal' }
+    expect(await counts({ segment })).toEqual(['the segment Imported', 4, 4, 3])
+    expect(await counts(portugal)).toEqual(['Country = Portugal', 5, 3, 2])
+    expect(await counts({ ...portugal, segment })).toEqual([
+      'the segment Imported and Country = Portugal',
+      2,
+      2,
+      2,
+    ])
+  })
+
   it('say nothing where there is nothing, and never zero for unknown', async () => {
     const app = await testApp()
     const { http } = await aPerson(app)
@@ -194,6 +251,30 @@ describe('the numbers of a report', () => {
       expect(page).not.toMatch(/NaN|undefined|Infinity|null/)
       expect(page).toMatch(/nothing|Nothing|0 subscribers/)
     }
+  })
+
+  it('draw no curve of a mailing whose clicks are known in one sum alone', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const now = app.clock.now()
+    const old = await aMailing(app, { sent_at: now - 60 * day, provider: 'emailoctopus' })
+    await aReport(app, old.id, {
+      at: now,
+      recipients: 500,
+      deliveries: 500,
+      unique_opens: 200,
+      unique_clicks: 40,
+    })
+    const told = await aReportedMailing(app, { name: 'Told by the hour', sentAt: now - 30 * day })
+
+    const curves: boolean[] = []
+    for (const mailing of [old, told]) {
+      const report = await aReportOf(app, { subjects: { mailings: [mailing.id] } })
+      const { rendering, page } = await rendered(app, http, report.id)
+      expect(page).toContain('Click rate')
+      curves.push(rendering.data.sections.some(({ name }) => name === 'curve'))
+    }
+    expect(curves).toEqual([false, true])
   })
 
   it('say what one point says', async () => {
@@ -220,6 +301,46 @@ describe('the numbers of a report', () => {
 
     expect(sectionOf(rendering, 'funnel').funnel!.steps.map(({ count }) => count)).toEqual([1, 1, 0, 0, 0])
     expect(page).not.toMatch(/NaN|undefined|Infinity/)
+  })
+})
+
+describe('the time zone of a report', () => {
+  it('is that of the moments it names; its days stay those of the pages, and it says so', async () => {
+    const app = await testApp({ env: { TIME_ZONE: 'Europe/Berlin' } })
+    const { http } = await aPerson(app)
+    const campaign = await aCampaign(app)
+    // 23:30 UTC is the day after in Berlin; in Honolulu it is early in the afternoon.
+    app.clock.at = Date.UTC(2026, 10, 20, 23, 30)
+    await anEvent(app, { cid: campaign.id })
+    const of = async (timeZone: string, method = true) => {
+      const report = await aReportOf(app, {
+        subjects: { campaigns: [campaign.id] },
+        timeZone,
+        sections: everySection.map(({ name }) => ({ name, on: name !== 'method' || method })),
+      })
+      const { at, page } = await rendered(app, http, report.id)
+      return { page, csv: (await http.get(`${at}/data.csv`)).text }
+    }
+    const away = await of('Pacific/Honolulu')
+    expect(away.page).toMatch(/<header class="report-head">[\s\S]*20 November 2026, 13:30 Pacific\/Honolulu/)
+    expect(away.page).toContain('data as of 20 November 2026, 13:30 Pacific/Honolulu')
+    const counted = 'Days, and the hours of the week, are counted in the time zone Europe/Berlin.'
+    expect(away.page).toContain(`Time zone Pacific/Honolulu. ${counted}`)
+    expect(away.page).toMatch(/<h2[^>]*>21 November 2026 brought the most clicks: 1</)
+    expect(away.csv).toContain('Time zone,Europe/Berlin')
+    expect((await of('Pacific/Honolulu', false)).page).toContain(counted)
+
+    const home = await of('')
+    expect(home.page).toContain('data as of 21 November 2026, 00:30 Europe/Berlin')
+    expect(home.page).not.toContain(counted)
+    const { report_id } = await app.db
+      .selectFrom('report_renderings')
+      .select('report_id')
+      .orderBy('id', 'desc')
+      .executeTakeFirstOrThrow()
+    expect((await http.get(`/reports/${report_id}/edit`)).text).toContain(
+      '<option value="">Europe/Berlin, as everywhere</option>',
+    )
   })
 })
 
@@ -465,7 +586,7 @@ it('10,000 links of a mailing are summed up, and the report stays short', async 
   const report = await aReportOf(app, { subjects: { mailings: [mailing.id] } })
   const { rendering, page } = await rendered(app, http, report.id)
   expect(sectionOf(rendering, 'links').tables[0]!.rows).toHaveLength(10)
-  expect(page).toContain(
-    '90 more links are not shown here, and of each mailing the hundred most clicked are read.',
-  )
+  expect(page).toContain('9,990 more links are not shown here.')
+  // A share of all clicks, those on links that are not shown among them: 10,000 of 1 + 2 + … + 10,000.
+  expect(sectionOf(rendering, 'links').tables[0]!.rows[0]!.cells[3]).toBeCloseTo(10_000 / 50_005_000, 12)
 })

@@ -47,3 +47,22 @@ export function sectionOf({ data }: Rendered, name: SectionName) {
 /** The raw number that stands on a page under an id. */
 export const figureOf = (page: string, id: string) =>
   new RegExp(`id="${id}"[^>]* data-value="([^"]*)"`).exec(page)?.[1]
+
+/** The rows of a table on a page by its caption: raw numbers, words where there are none, null for no value. */
+export function tableOn(page: string, caption: string): (string | number | null)[][] {
+  const table = page
+    .match(/<table[\s\S]*?<\/table>/g)
+    ?.find((each) => /<caption[^>]*>([^<]*)</.exec(each)?.[1] === caption)
+  if (!table) throw new Error(`The page has no table ${caption}.`)
+  const [, body] = /<tbody>([\s\S]*?)<\/tbody>/.exec(table)!
+  return [...body!.matchAll(/<tr>([\s\S]*?)<\/tr>/g)].map(([, row]) =>
+    [...row!.matchAll(/<t([hd])([^>]*)>([\s\S]*?)<\/t\1>/g)].map(([, , attributes, words]) => {
+      const raw = /data-value="([^"]*)"/.exec(attributes!)?.[1]
+      if (raw !== undefined) return raw === '' ? null : Number(raw)
+      return words!
+        .replace(/<span class="under">[\s\S]*?<\/span>/, '')
+        .replace(/<[^>]+>/g, '')
+        .trim()
+    }),
+  )
+}

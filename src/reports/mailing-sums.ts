@@ -20,6 +20,7 @@ export interface MailingSums {
 
 const rateNames = Object.keys(rateParts) as RateName[]
 
+/** Sums mailings up; what is unknown of one is left out of that sum. */
 export function sumsOf(mailings: readonly Mailing[]): MailingSums {
   const column = (name: Parameters<typeof numberOf>[1]) =>
     columnOf(mailings, (mailing) => numberOf(mailing, name))

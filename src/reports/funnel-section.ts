@@ -1,7 +1,7 @@
 import { sumOfCampaigns } from './campaign-numbers.js'
 import { type FunnelStep, type Section, section } from './data.js'
 import type { ReportFormats } from './locales.js'
-import { sumsOf } from './mailing-numbers.js'
+import { sumsOf } from './mailing-sums.js'
 import type { Numbers } from './verdict.js'
 import { counted } from './words.js'
 
@@ -9,7 +9,7 @@ const share = (part: number | null, whole: number | null) =>
   part === null || whole === null || whole === 0 ? null : part / whole
 
 /** From delivered to converted, in people: mailings first, then what the tracker saw. null where there is neither. */
-export function funnelRate(
+export function funnelSection(
   { found, campaigns }: Pick<Numbers, 'found' | 'campaigns'>,
   f: ReportFormats,
 ): Section | null {
