@@ -49,17 +49,6 @@ export interface Job {
   run(run: JobRun): Promise<unknown>
 }
 
-/** A job goes on failing: it was tried again, and that failed too. */
-export interface JobFailure {
-  job: Job
-  /** What the last run said. */
-  error: string
-  /** In a row. */
-  failures: number
-  /** When the first of them ended. */
-  since: number
-}
-
 interface Needs {
   db: Db
   log: Logger
@@ -97,8 +86,8 @@ interface UnderWay {
  * server runs, a command asks by leaving a row that waits.
  *
  * Runs of a job that comes every few seconds or minutes are summed up by the hour; all others have a row each, with
- * progress and lines. A run that fails is tried again after one, five and fifteen minutes, then `onFailure` tells. A run
- * that was missed while nothing ran is caught up once.
+ * progress and lines. A run that fails is tried again after one, five and fifteen minutes; from then on its
+ * state says since when (`alarmed_at`), until it is well. A run that was missed while nothing ran is caught up once.
  */
 export class Jobs {
   readonly #needs: Needs
@@ -107,8 +96,6 @@ export class Jobs {
   readonly #states = new Map<string, JobState>()
   readonly #sums = new Map<string, { id: number | null; keptAt: number; sum: Sum }>()
   readonly #tasks = new Map<string, ScheduledTask>()
-  readonly #whenFailing: ((failure: JobFailure) => void)[] = []
-  readonly #whenWell: ((job: Job) => void)[] = []
   #timer: NodeJS.Timeout | null = null
   #looking: Promise<void> | null = null
   #stopped = false
@@ -135,15 +122,6 @@ export class Jobs {
     return job
   }
 
-  /** Calls back when a job has failed, was tried again, and failed each time: once, until it is well again. */
-  onFailure(listener: (failure: JobFailure) => void) {
-    this.#whenFailing.push(listener)
-  }
-  /** Calls back when a job of which `onFailure` told has come to a good end. */
-  onRecovery(listener: (job: Job) => void) {
-    this.#whenWell.push(listener)
-  }
-
   /** Since when it runs in this process; null when it does not. */
   runningSince = (name: string): number | null => this.#underWay.get(name)?.startedAt ?? null
   /** When it comes next; null while no clock runs. */
@@ -167,7 +145,7 @@ export class Jobs {
     for (const name of dead) {
       log.warn({ job: name }, 'a run died with the process')
       const job = this.#jobs.get(name)
-      if (job) await this.#failed(job, 'The process ended while it ran.')
+      if (job) await this.#failed(job)
     }
   }
 
@@ -341,7 +319,7 @@ export class Jobs {
     await paper.close()
     await this.#steadily(() => endRun(db, id, end, now()))
     if (end.state === 'done') await this.#succeeded(job)
-    if (end.state === 'failed' && askedBy === '') await this.#failed(job, end.error!)
+    if (end.state === 'failed' && askedBy === '') await this.#failed(job)
     if (end.state === 'interrupted') await this.#keepState({ ...this.stateOf(job.name), retry_at: now() }) // the next start goes on
     if (end.state === 'done') log.debug({ job: job.name }, 'job done')
   }
@@ -361,7 +339,7 @@ export class Jobs {
       }
       await this.#sumUp(job, { startedAt, error })
       if (error === null) await this.#succeeded(job)
-      else await this.#failed(job, error)
+      else await this.#failed(job)
     })
   }
 
@@ -397,10 +375,9 @@ export class Jobs {
       retry_at: null,
       alarmed_at: null,
     })
-    if (state.alarmed_at !== null) for (const tell of this.#whenWell) tell(job)
   }
 
-  async #failed(job: Job & { isFrequent: boolean }, error: string) {
+  async #failed(job: Job & { isFrequent: boolean }) {
     const at = this.#needs.now()
     const state = this.stateOf(job.name)
     const failures = state.failures + 1
@@ -418,7 +395,6 @@ export class Jobs {
     // A job that comes every second is not written down at every failure.
     if (job.isFrequent && !isNews && state.failures > 0) this.#states.set(job.name, next)
     else await this.#keepState(next)
-    if (isNews) for (const tell of this.#whenFailing) tell({ job, error, failures, since })
   }
 
   async #keepNext(job: Job & { isFrequent?: boolean }) {

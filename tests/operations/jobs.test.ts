@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { createToken } from '../../src/accounts/tokens.js'
 import { findRun, linesOf, listRuns } from '../../src/operations/job-runs.js'
-import type { Job, JobFailure, JobRun } from '../../src/operations/jobs.js'
+import type { Job, JobRun } from '../../src/operations/jobs.js'
 import { scheduleInWords } from '../../src/operations/schedule.js'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { aPerson } from '../support/person.js'
@@ -31,6 +31,10 @@ function heldJob(given: Partial<Job> = {}) {
 
 const ended = (app: TestApp, name: string, state: string) =>
   vi.waitUntil(async () => (await listRuns(app.db, name, { limit: 1 }))[0]?.state === state, patience)
+
+/** What operations tells of a job that goes on failing. */
+const troublesOf = async ({ operations }: TestApp, job: string) =>
+  (await operations.troubles()).flatMap(({ name, sentence }) => (name === `job ${job}` ? [sentence] : []))
 
 describe('a run', () => {
   it('is kept with its outcome, progress and lines, and never runs twice at once', async () => {
@@ -132,30 +136,29 @@ describe('what fails', () => {
       if (!works) throw new Error('The disk is full.')
     }
     app.jobs.enter({ ...heldJob().job, run })
-    const told: JobFailure[] = []
-    const well: string[] = []
-    app.jobs.onFailure((failure) => told.push(failure))
-    app.jobs.onRecovery(({ name }) => well.push(name))
+    const told = () => troublesOf(app, 'hold')
     await expect(app.jobs.perform('hold')).rejects.toThrow('The disk is full.')
     const since = app.clock.at
     for (const [index, wait] of [1, 5, 15].entries()) {
       app.clock.pass(wait * minute - 1)
       await app.jobs.look()
       expect(tries).toBe(index + 1)
-      expect(told).toEqual([])
+      expect(await told()).toEqual([])
       app.clock.pass(1)
       await app.jobs.look()
       await vi.waitUntil(() => app.jobs.stateOf('hold').failures === index + 2, patience)
     }
-    expect(told).toMatchObject([{ job: { name: 'hold' }, error: 'The disk is full.', failures: 4, since }])
+    await vi.waitUntil(async () => (await told()).length > 0, patience)
+    expect(await told()).toEqual([expect.stringContaining('has failed 4 times in a row')])
+    expect(app.jobs.stateOf('hold').failing_since).toBe(since)
     app.clock.pass(day)
     await app.jobs.look()
     expect(tries).toBe(4) // until the clock says so
     await expect(app.jobs.perform('hold')).rejects.toThrow()
-    expect(told.length).toBe(1)
+    expect(await told()).toHaveLength(1)
     works = true
     await app.jobs.perform('hold', 'maren')
-    expect(well).toEqual(['hold'])
+    expect(await told()).toEqual([])
     expect(app.jobs.stateOf('hold')).toMatchObject({ failures: 0, retry_at: null, alarmed_at: null })
   })
 
@@ -181,17 +184,14 @@ describe('the clock', () => {
         if (!works) throw new Error('Not today.')
       },
     })
-    const told: JobFailure[] = []
-    app.jobs.onFailure((failure) => {
-      if (failure.job.name === 'tick') told.push(failure)
-    })
+    const told = () => troublesOf(app, 'tick')
     await app.jobs.start()
     await vi.waitUntil(() => runs >= 2, patience)
     works = false
     await vi.waitUntil(() => app.jobs.stateOf('tick').failures > 0, patience)
-    expect(told).toEqual([])
+    expect(await told()).toEqual([])
     app.clock.pass(5 * minute)
-    await vi.waitUntil(() => told.length > 0, patience)
+    await vi.waitUntil(async () => (await told()).length > 0, patience)
     await app.jobs.stop()
     const kept = await listRuns(app.db, 'tick', { limit: 9 })
     expect(kept.map(({ state, error }) => [state, error])).toEqual([
@@ -199,7 +199,7 @@ describe('the clock', () => {
       ['done', null],
     ])
     expect(kept[0]!.runs + kept[1]!.runs).toBe(runs)
-    expect(told).toHaveLength(1)
+    expect(await told()).toHaveLength(1)
   })
 
   it('catches up once on what was missed while nothing ran', async () => {
