@@ -3,6 +3,7 @@ import { everybody } from '../audience/contact-filter.js'
 import { conditionsOf, listContacts } from '../audience/contact-list.js'
 import { type GrowthPoint, growthWithin } from '../audience/growth.js'
 import { engagementRate, listSizes } from '../audience/lists.js'
+import { dayLength } from '../web/calendar.js'
 import { type Section, section } from './data.js'
 import type { Making } from './mailing-sections.js'
 import type { Named } from './subjects.js'
@@ -16,6 +17,8 @@ export interface ListNumbers extends Named {
   left: number
   /** Ended ÷ subscribed at the beginning, over the period: a share of one. */
   churn: number | null
+  /** The same over as many days before; null where nobody was subscribed when those began. */
+  before: { joined: number; left: number } | null
   unit: 'day' | 'week' | 'month'
   /** Only those of the period. */
   points: GrowthPoint[]
@@ -27,16 +30,26 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
     found.lists.map(async ({ id, name }) => {
       const { from, to } = found.period
       const today = calendar.dayOf(now)
-      const [growth, sizes] = await Promise.all([
-        growthWithin(readers, calendar, { from, to: to < today ? to : today, list: id }),
+      const last = to < today ? to : today
+      const days = (Date.parse(last) - Date.parse(from)) / dayLength + 1
+      const [growth, before, sizes] = await Promise.all([
+        growthWithin(readers, calendar, { from, to: last, list: id }),
+        growthWithin(readers, calendar, {
+          from: calendar.shift(from, -days),
+          to: calendar.shift(from, -1),
+          list: id,
+        }),
         listSizes({ readers, calendar, now }, id),
       ])
+      const [first] = before.points
+      const hadSome = first !== undefined && first.subscribed - first.joined + first.left > 0
       return {
         id,
         name,
         subscribed: sizes.subscribed,
         engagement: engagementRate(sizes, { machines: false }),
         ...growth,
+        before: hadSome ? { joined: before.joined, left: before.left } : null,
       }
     }),
   )

@@ -148,13 +148,18 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
   const { lists } = numbers
   if (lists.length === 0) return []
   const sum = (what: 'subscribed' | 'joined' | 'left') => lists.reduce((total, list) => total + list[what], 0)
+  const before = (what: 'joined' | 'left') =>
+    lists.every((list) => list.before !== null)
+      ? lists.reduce((total, list) => total + list.before![what], 0)
+      : null
   const engaged = lists.reduce((total, list) => total + (list.engagement ?? 0) * list.subscribed, 0)
   const subscribed = sum('subscribed')
   return [
     count('subscribers', 'Subscribers', subscribed, { note: 'now' }),
-    count('joined', 'Joined', sum('joined'), { note: 'in this period' }),
+    count('joined', 'Joined', sum('joined'), { own: before('joined'), note: 'in this period' }),
     count('left', 'Left', sum('left'), {
       good: 'down',
+      own: before('left'),
       note:
         lists.length === 1 && lists[0]!.churn !== null
           ? `churn ${f.percent(lists[0]!.churn, 2)}`
@@ -336,7 +341,9 @@ function listDraft({ lists }: Numbers, f: ReportFormats): Draft | null {
     lists.reduce((sum, list) => sum + list.left, 0),
   ]
   const net = joined - left
-  const lead = `${f.plural(subscribed, 'subscriber', 'subscribers')}, ${net === 0 ? 'as many as before' : `${f.number(Math.abs(net))} ${net > 0 ? 'more' : 'fewer'} than at the beginning`}.`
+  // What joined and left is of the period, and the period may be over.
+  const end = lists.reduce((sum, list) => sum + (list.points.at(-1)?.subscribed ?? list.subscribed), 0)
+  const lead = `${f.plural(end, 'subscriber', 'subscribers')}${end === subscribed ? '' : ' at the end'}, ${net === 0 ? 'as many as before' : `${f.number(Math.abs(net))} ${net > 0 ? 'more' : 'fewer'} than at the beginning`}.`
   const rest = [`${f.number(joined)} joined and ${f.number(left)} left.`]
   const [list] = lists
   if (lists.length === 1 && list!.engagement !== null)
@@ -370,11 +377,13 @@ export function verdictOf(
 ): Verdict {
   const hasOwn = tiles.some(({ own }) => own !== null)
   const sources = new Set(tiles.flatMap(({ field }) => (field ? [`${field.source}, ${field.asOf}`] : [])))
+  const isHeld = (these: (id: string) => boolean) => tiles.some(({ id, own }) => own !== null && these(id))
   const own = [
-    ...(before !== null && tiles.some(({ id, own }) => own !== null && campaignTileIds.has(id))
+    ...(before !== null && isHeld((id) => campaignTileIds.has(id))
       ? [`${counted(before.campaigns, 'campaign', 'campaigns', f.number)} of yours before`]
       : []),
-    ...(tiles.some(({ id, own }) => own !== null && !campaignTileIds.has(id)) ? [found.earlierWords] : []),
+    ...(isHeld((id) => listTileIds.has(id)) ? ['as many days before'] : []),
+    ...(isHeld((id) => !campaignTileIds.has(id) && !listTileIds.has(id)) ? [found.earlierWords] : []),
   ]
   return {
     ...draft,
@@ -383,6 +392,7 @@ export function verdictOf(
     field: [...sources].join('; '),
   }
 }
+const listTileIds = new Set(['joined', 'left'])
 const campaignTileIds = new Set([
   'email-clicks',
   'landing-clicks',

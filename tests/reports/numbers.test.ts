@@ -82,12 +82,26 @@ describe('list growth', () => {
     expect(line!.slice(0, 4)).toEqual(['Slow Mornings', joined, left, left / before])
     expect(line![4]).toBe(await subscribersAt('2026-11-21'))
     expect(page).toContain(`${joined} joined and ${left} left`)
-    for (const [id, figure] of [
-      ['joined', joined],
-      ['left', left],
-    ] as const)
-      if (figureOf(page, `tile-${id}`) !== undefined)
-        expect(figureOf(page, `tile-${id}`)).toBe(String(figure))
+    const dayBefore = (on: string, days: number) =>
+      new Date(Date.parse(on) - days * day).toISOString().slice(0, 10)
+    const length = (Date.parse(to) - Date.parse(from)) / day + 1
+    const earlier = [dayBefore(from, length), dayBefore(from, 1)] as const
+    const isHeld = (await subscribersAt(dayBefore(earlier[0], 1))) > 0
+    const tiles = rendering.data.verdict!.tiles
+    for (const [id, figure, status] of [
+      ['joined', joined, 'subscribed'],
+      ['left', left, 'unsubscribed'],
+    ] as const) {
+      expect(figureOf(page, `tile-${id}`)).toBe(String(figure))
+      expect(tiles.find((tile) => tile.id === id)!.own, id).toBe(
+        isHeld ? await changed(status, ...earlier) : null,
+      )
+    }
+    expect(page.includes('as many days before')).toBe(isHeld)
+    const net = joined - left
+    expect(rendering.data.verdict!.lead).toBe(
+      `${before + net} subscribers${to === '2026-11-21' ? '' : ' at the end'}, ${Math.abs(net)} ${net > 0 ? 'more' : 'fewer'} than at the beginning.`,
+    )
 
     const { table } = sectionOf(rendering, 'growth').charts[0]!
     const starts = table.rows.map(({ cells }) => String(cells[0]))
