@@ -338,7 +338,7 @@ export function lastFive({ found, calendar, f }: Pick<Making, 'found' | 'calenda
             { label: 'Click rate', as: 'share1' },
             { label: 'Click-to-open', as: 'share1', isLate: true },
             { label: 'Bounced', as: 'share2', isLate: true },
-            { label: 'Unsub.', as: 'share2' },
+            { label: 'Unsub.', as: 'share2', isLate: true },
           ],
           rows: last.map((mailing) => ({
             cells: [
