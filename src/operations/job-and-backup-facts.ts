@@ -76,14 +76,14 @@ export function backupFacts({ db, backups, settings, startedAt, now }: BackupNee
         {
           name: 'Last backup',
           at: last?.madeAt ?? null,
-          words: last ? '' : 'none yet',
+          words: last ? 'made' : 'none yet',
           href: '/operations/backups',
           isWell: !(await isLate()),
         },
         {
           name: 'Last proven restore',
           at: proven?.at ?? null,
-          words: proven ? '' : 'none yet: one is tried every week',
+          words: proven ? 'proven' : 'none yet, one is tried every week',
           href: '/operations/jobs/try-restore',
           isWell: true,
         },

@@ -194,9 +194,11 @@ function drawChart({ story, as, x, ticks, lines, table }: Chart, f: ReportFormat
       const y = top + (atY(value) / 200) * (bottom - top)
       return { label: write(value), y: short(y), textY: short(y + 4), isBase: value === 0 }
     }),
-    ticks: ticks.map(({ x: value, label }) => {
+    // In a narrow box every second label leaves.
+    ticks: ticks.map(({ x: value, label }, index) => {
       const place = atX(value)
-      return { x: `${short(place)}%`, label, anchor: place < 4 ? '' : place > 96 ? 'end' : 'mid' }
+      const anchor = place < 4 ? '' : place > 96 ? 'end' : 'mid'
+      return { x: `${short(place)}%`, label, anchor, isMinor: index % 2 === 1 }
     }),
     lines: drawn.map((line) => ({
       ...line,
@@ -251,6 +253,11 @@ function cellWords(cell: Cell, as: CellKind, f: ReportFormats): string {
 }
 
 function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: ReportFormats) {
+  // Restacked, a row is its name and its most telling figure: the last of its counts and rates that is not late.
+  const telling = columns.findLastIndex(
+    ({ as, isLate }, index) =>
+      index > 0 && !isLate && (as === 'number' || as === 'share1' || as === 'share2'),
+  )
   const cells = (row: Cell[]) =>
     row.map((cell, index) => {
       const { as, label, isLate = false } = columns[index]!
@@ -258,6 +265,7 @@ function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: Repor
         label,
         as,
         isLate,
+        isTelling: index === telling,
         words: cellWords(cell, as, f),
         raw: typeof cell === 'object' ? '' : (cell ?? ''),
         isNone: cell === null,

@@ -349,7 +349,7 @@ export function lastFiveSection({
             { label: 'Click rate', as: 'share1' },
             { label: 'Click-to-open', as: 'share1', isLate: true },
             { label: 'Bounced', as: 'share2', isLate: true },
-            { label: 'Unsub.', as: 'share2' },
+            { label: 'Unsub.', as: 'share2', isLate: true },
           ],
           rows: last.map((mailing) => ({
             cells: [

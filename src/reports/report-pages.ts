@@ -131,7 +131,7 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     })
     if (!made)
       return refuse({ first: 'name', name: `There is a template ${name} already. Choose another name.` })
-    tell(req, `${name} is a template now: New Report offers it.`)
+    tell(req, `${name} is a template now: New report offers it.`)
     res.redirect(303, `/reports/${report.id}`)
   })
 

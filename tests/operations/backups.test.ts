@@ -356,7 +356,7 @@ describe('/operations/backups', () => {
     const empty = await person.http.get('/operations/backups').expect(200)
     expect(empty.text).toContain('There is no backup yet')
     expect(empty.text).toContain('npm run restore -- --from latest')
-    expect(empty.text).toContain("The installation's secret is not in the backups")
+    expect(empty.text).toContain('The installation’s secret is not in the backups')
     const answer = await person.send('/operations/jobs/back-up', { from: 'backups' }).expect(303)
     expect(answer.get('Location')).toBe('/operations/backups')
     await app.jobs.perform('back-up') // after the one that is under way

@@ -25,7 +25,7 @@ export function emailOctopusPages({ db, emailOctopus, config, now }: Needs) {
     db,
     connected: emailOctopus,
     baseUrl: config.BASE_URL,
-    lead: 'Campaigns, lists, and who opens and clicks, as your account tells it.',
+    lead: 'Mailings, lists, and who opens and clicks, as your account tells it.',
     refusedNote: '',
     limit: emailOctopus.limit,
     schedule: async () => ({
