@@ -53,6 +53,7 @@ function soak(orders: Orders) {
   const samples: string[] = []
   const idle: Line[] = []
   let isDown = false
+  let isOver = false
   let isFinishing: (() => void) | null = null
 
   class Line {
@@ -139,7 +140,7 @@ function soak(orders: Orders) {
       while (credit[kind] >= 1 && idle.length > 0) {
         let fact = again[kind].shift()
         if (!fact) {
-          if (isFinishing) break
+          if (isOver) break
           fact = { kind, n: told[kind].sent++, bytes: next[kind](), tries: 0 }
         }
         fact.tries++
@@ -176,6 +177,7 @@ function soak(orders: Orders) {
     },
     finish: () =>
       new Promise<void>((done) => {
+        isOver = true
         isFinishing = done
       }),
   }

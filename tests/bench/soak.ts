@@ -81,7 +81,7 @@ const serve = () =>
     env: {
       DATA_DIR: dataDir,
       PORT: String(port),
-      LOG_LEVEL: 'fatal',
+      LOG_LEVEL: 'info',
       TRUST_PROXY: 'loopback',
       BACKUP_SEGMENT_SECONDS: '10',
       PROMO_IMPRESSIONS_PER_MINUTE: '0',
@@ -261,6 +261,12 @@ async function fillDisk() {
     upsets++
     limit('0')
     await pause(fullFor)
+    if (!isAlive()) {
+      problems.push('The server ended while its disk was full.')
+      await server.stop()
+      await begin()
+      return
+    }
     const during = await ask({ ask: 'tell' })
     limit('unlimited')
     await pause(2_000)
@@ -277,6 +283,14 @@ async function fillDisk() {
     hold(disk.goesOn, 'When the disk took something again, the doors did not.')
   } catch (error) {
     problems.push(`The disk could not be filled: ${(error as Error).message}`)
+  }
+}
+
+function isAlive() {
+  try {
+    return process.kill(server.pid, 0)
+  } catch {
+    return false
   }
 }
 
