@@ -100,8 +100,9 @@ function soak(orders: Orders) {
       if (this.#rest.length < end + 4 + length) return
       const body = this.#rest.slice(end + 4)
       this.#rest = ''
-      const fact = this.#fact!
+      const fact = this.#fact
       this.#fact = null
+      if (!fact) return // a server that has waited long for a request says so
       this.#settle(fact, Number(head.slice(9, 12)), body, performance.now() - this.#at)
       if (this.#socket && !/connection: close/i.test(head)) idle.push(this)
     }

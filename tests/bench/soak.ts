@@ -512,7 +512,7 @@ async function soak() {
   await rest()
   isUp = false
   await server.stop()
-  load.disconnect()
+  if (load.connected) load.disconnect()
   await Promise.all([butter.stop(), octopus.stop()])
 
   console.log(
