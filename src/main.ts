@@ -156,21 +156,7 @@ function makeLog(config: Config) {
   const pretty = config.NODE_ENV === 'development' ? { transport: { target: 'pino-pretty' } } : {}
   if (config.NODE_ENV === 'development') return pino({ level: config.LOG_LEVEL, redact, ...pretty })
   // A line is not waited for: a pipe that nobody empties must not hold a door up. The end writes what is left.
-  const out = pino.destination({ sync: false })
-  // A log that goes to a full disk is no reason to end: what cannot be written waits, and is written when it can be. At the
-  // end it is not waited for: sonic-boom would try for ever.
-  let isFull = false
-  out.on('error', () => {
-    isFull = true
-  })
-  out.on('write', () => {
-    isFull = false
-  })
-  process.stderr.on('error', () => {})
-  process.prependListener('exit', () => {
-    if (isFull) out.destroy()
-  })
-  return pino({ level: config.LOG_LEVEL, redact }, out)
+  return pino({ level: config.LOG_LEVEL, redact }, pino.destination({ sync: false }))
 }
 
 function warnOfPlainHttp(config: Config, log: pino.Logger) {
