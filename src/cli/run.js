@@ -39,8 +39,9 @@ await orSayWhy(async () => {
 
   await build()
   process.env.NODE_ENV ??= 'production'
-  if (command === 'bench') {
-    process.exitCode = await run([tsx, 'tests/bench/main.ts', ...args])
+  if (command === 'bench' || command === 'soak') {
+    const file = command === 'bench' ? 'tests/bench/main.ts' : 'tests/bench/soak.ts'
+    process.exitCode = await run([tsx, file, ...args])
     return
   }
   const file = programs.get(command)

@@ -52,8 +52,10 @@ let seen
 let pages = new Map()
 let databasePages = 0
 let pageSize = 0
-let sealedAt = Date.now()
-let checkpointedAt = Date.now()
+/** By the clock, for whoever is told; what is waited for is measured by `performance.now()`, which nobody sets back. */
+let lastSealAt = Date.now()
+let sealed = performance.now()
+let broughtBack = performance.now()
 let framesAtCheckpoint = 0
 let notBefore = 0
 
@@ -210,6 +212,7 @@ function seal({ isHurried = false } = {}) {
     const number = position.number + 1
     const stamp = new Date(at).toISOString().replace(/[-:.]/g, '')
     const file = join(folder, chain, `${numbered(number)}-${stamp}.wal.gz`)
+    mkdirSync(join(folder, chain), { recursive: true, mode: 0o700 }) // empty until now, it may have been cleared away
     const target = openSync(`${file}.part`, 'w', 0o600)
     const sha256 = writeSegment({
       target,
@@ -237,7 +240,8 @@ function seal({ isHurried = false } = {}) {
     return file
   } finally {
     wal.close()
-    sealedAt = Date.now()
+    lastSealAt = Date.now()
+    sealed = performance.now()
   }
 }
 
@@ -248,7 +252,12 @@ function checkpoint() {
   try {
     stay(first)
     seal()
-    bringBack()
+    // Where nothing was written meanwhile, that was all. The second reader would then need nothing of the log, and hold
+    // nobody up: what is committed after the next seal could be brought back and written over before it is sealed.
+    if (bringBack()) {
+      framesAtCheckpoint = seen.frames
+      return
+    }
     stay(second)
     seal()
     first.exec('commit')
@@ -267,21 +276,27 @@ function checkpoint() {
     if (!/^SQLITE_BUSY/.test(/** @type {{ code?: string }} */ (error).code ?? '')) throw error
   } finally {
     for (const reader of [first, second]) if (reader.inTransaction) reader.exec('rollback')
-    checkpointedAt = Date.now()
+    broughtBack = performance.now()
     if (last !== null) {
       bringToDisk(last)
       bringToDisk(join(folder, position.chain))
       keep({ isSure: true })
-      tell({ stage: 'sealed', chain: position.chain, number: position.number, at: sealedAt })
+      tell({ stage: 'sealed', chain: position.chain, number: position.number, at: lastSealAt })
     }
   }
 }
-/** Brings sealed commits into the database, as far as no reader needs what stands there. Is that the whole log, it may begin anew. */
+/**
+ * Brings sealed commits into the database, as far as no reader needs what stands there. Is that the whole log, it may begin
+ * anew.
+ * @returns whether it is the whole log
+ */
 function bringBack() {
   const [{ log, checkpointed }] = /** @type {[{ log: number, checkpointed: number }]} */ (
     copier.pragma('wal_checkpoint(passive)')
   )
-  if (log >= 0 && log === checkpointed && log === seen.frames && pages.size === 0) keep({ isWhole: true })
+  const isWhole = log >= 0 && log === checkpointed && log === seen.frames && pages.size === 0
+  if (isWhole) keep({ isWhole })
+  return isWhole
 }
 /** @param {Sqlite.Database} reader */
 function stay(reader) {
@@ -300,8 +315,8 @@ function turn() {
       wal.close()
     }
     const frames = seen.frames - framesAtCheckpoint
-    if (frames * pageSize > largest || (frames > 0 && Date.now() - checkpointedAt > idle)) checkpoint()
-    else if (pages.size > 0 && Date.now() - sealedAt >= segmentEvery) seal()
+    if (frames * pageSize > largest || (frames > 0 && performance.now() - broughtBack > idle)) checkpoint()
+    else if (pages.size > 0 && performance.now() - sealed >= segmentEvery) seal()
   } catch (error) {
     tell({ stage: 'trouble', message: /** @type {Error} */ (error).message })
   }

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
 import { ProviderError } from './provider-error.js'
@@ -43,6 +44,7 @@ export function providerSyncs<Checkpoint extends object>({
   async function perform(waiting: Run) {
     stopping = new AbortController()
     const { signal } = stopping
+    setMaxListeners(0, signal) // each item of a chunk that waits for the database listens to it
     const begin = (run: Run) => {
       underWay = new RunUnderWay<Checkpoint>(run, { db, log, now, stopping: stopping! })
       return underWay
@@ -70,8 +72,9 @@ export function providerSyncs<Checkpoint extends object>({
           ? error.message
           : 'Something went wrong here; the log has the details. What came in until then is kept.'
       if (!(error instanceof ProviderError)) log.error({ err: error, run: run.id }, 'sync failed')
-      await run.keepLast()
-      await endRun(db, run.id, { state: 'failed', error: reason, now: now() })
+      // Also where the database took nothing, it has to be told: a run that stands as under way would hold up all others.
+      await run.steadfastly(() => run.keepLast())
+      await run.steadfastly(() => endRun(db, run.id, { state: 'failed', error: reason, now: now() }))
     }
   }
 

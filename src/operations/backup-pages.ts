@@ -6,6 +6,7 @@ import { render } from '../web/render.js'
 import type { Backups } from './backups.js'
 import { listRuns } from './job-runs.js'
 import type { Jobs } from './jobs.js'
+import type { Stretch } from './restorable.js'
 import { lastProvenRestore } from './restore-check.js'
 import { scheduleInWords } from './schedule.js'
 
@@ -25,6 +26,8 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
       listRuns(db, 'back-up', { limit: 1 }),
       lastProvenRestore(db),
     ])
+    const all = backups.list()
+    const { spans, stretch } = await backups.spans(all)
     const isRunning = lastRun?.state === 'running' || lastRun?.state === 'waiting'
     render(
       res,
@@ -32,7 +35,7 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
       {
         room: '',
         tab: 'backups',
-        backups: backups.list().map(({ name, madeAt, manifest }) => ({
+        backups: all.map(({ name, madeAt, manifest }) => ({
           name,
           madeAt,
           size: bytes(manifest.bytes),
@@ -40,7 +43,9 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
           bytes: manifest.bytes,
           facts: manifest.facts,
           hasSecret: 'secret' in manifest.companions,
+          span: spanInWords(spans.get(name)),
         })),
+        stretch: spanInWords(stretch),
         folder: backups.folder,
         remote: backups.remote && { title: backups.remote.title, isSealed: backups.remote.isSealed },
         keeping: await backups.keeping(),
@@ -57,3 +62,6 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
   })
   return routes
 }
+
+const spanInWords = (span: Stretch | null | undefined) =>
+  span ? { from: span.from, to: span.to, segments: span.segments, size: bytesInWords(span.bytes) } : null

@@ -26,6 +26,7 @@ import {
 } from './backup-files.js'
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import type { Job, JobRun } from './jobs.js'
+import { restorable } from './restorable.js'
 import { removeSegments, segmentJob } from './segments.js'
 
 interface Needs {
@@ -55,6 +56,7 @@ export interface Sealing {
 export function openBackups({ db, config, calendar }: Needs) {
   const folder = config.BACKUP_DIR
   const remote = remoteStore(config)
+  const points = restorable(folder)
   let sealing: Sealing | null = null
   /** The chain to which the archive adds now. */
   let chain: string | null = null
@@ -197,6 +199,8 @@ export function openBackups({ db, config, calendar }: Needs) {
     jobs,
     keeping,
     list: () => listBackups(folder),
+    /** What can be restored between and after these, newest first. */
+    spans: points.spans,
     /** The newest backup in the local folder; null where there is none. */
     last: (): Backup | null => listBackups(folder)[0] ?? null,
     /** From now on what is written between backups is sealed too. */

@@ -17,6 +17,7 @@ import {
   keepJobState,
   keepRun,
   keepSum,
+  lastRuns,
   listJobStates,
   type Progress,
   type Run,
@@ -62,8 +63,13 @@ const retryAfter = [60_000, 5 * 60_000, 15 * 60_000]
 const failsFor = 5 * 60_000
 /** Milliseconds from one look at what waits to the next. */
 const lookEvery = 1_000
-/** Milliseconds that a run may come too late (the machine slept) before it counts as missed. */
-const lateness = 30_000
+/** Milliseconds by which a clock may go back before that is one that was put right, and schedules are looked up anew. */
+const leap = 2_000
+/** Milliseconds that a clock may have gone back and a run that was made by it still counts for the same instant. */
+const sameInstants = 3 * hourLength
+/** A job with a row for each run comes every quarter of an hour at the most. */
+const mostInstants = 13
+const second = 1_000
 /** Milliseconds between two writings of a sum of runs, and of a run's progress. */
 const sumEvery = 5 * 60_000
 const keepEvery = 1_000
@@ -95,8 +101,15 @@ export class Jobs {
   readonly #underWay = new Map<string, UnderWay>()
   readonly #states = new Map<string, JobState>()
   readonly #sums = new Map<string, { id: number | null; keptAt: number; sum: Sum }>()
+  /** They are never started, and tell the instants of each schedule (see `#beat`). */
   readonly #tasks = new Map<string, ScheduledTask>()
+  /** When each job comes next. */
+  readonly #dueAt = new Map<string, number>()
+  /** When each job came last by the clock: of the seldom ones alone. */
+  readonly #cameAt = new Map<string, number>()
   #timer: NodeJS.Timeout | null = null
+  #beatTimer: NodeJS.Timeout | null = null
+  #beatAt = 0
   #looking: Promise<void> | null = null
   #stopped = false
 
@@ -125,7 +138,7 @@ export class Jobs {
   /** Since when it runs in this process; null when it does not. */
   runningSince = (name: string): number | null => this.#underWay.get(name)?.startedAt ?? null
   /** When it comes next; null while no clock runs. */
-  nextAt = (name: string): number | null => this.#tasks.get(name)?.getNextRun()?.getTime() ?? null
+  nextAt = (name: string): number | null => this.#dueAt.get(name) ?? null
   /** What is known of a job beside its runs. */
   stateOf(name: string): JobState {
     return this.#states.get(name) ?? stateless(name, this.get(name).schedule)
@@ -151,17 +164,23 @@ export class Jobs {
 
   /** Starts the clock, and catches up on what was missed: each job once, one after another. */
   async start() {
-    const { now, timeZone } = this.#needs
+    const { db, now, timeZone } = this.#needs
     await this.takeOver()
     if (this.#stopped) return
     const missed: Job[] = []
+    const seldom = this.list().filter(({ isFrequent }) => !isFrequent)
+    const last = await lastRuns(
+      db,
+      seldom.map(({ name }) => name),
+    )
     for (const job of this.#jobs.values()) {
-      const task = cron.schedule(job.schedule, () => this.#due(job), {
-        name: job.name,
-        timezone: timeZone,
-        suppressMissedWarning: true,
-      })
-      this.#tasks.set(job.name, task)
+      this.#tasks.set(
+        job.name,
+        cron.createTask(job.schedule, () => {}, { timezone: timeZone }),
+      )
+      const run = last.get(job.name)
+      if (run?.askedBy === '') this.#cameAt.set(job.name, run.startedAt)
+      this.#planNext(job)
       if (job.isFrequent) continue
       const { schedule, next_at } = this.stateOf(job.name)
       if (schedule === job.schedule && next_at !== null && next_at <= now()) missed.push(job)
@@ -171,9 +190,41 @@ export class Jobs {
       for (const job of missed) await this.#perform(job).catch(() => {})
     })()
     this.#timer = setInterval(() => void this.look(), lookEvery)
+    this.#beat()
   }
 
-  /** Looks for runs that somebody has asked for, that are to be tried again, or that came too late. */
+  /**
+   * Once a second, as the clock strikes it: begins with what is due. A task of node-cron itself would wait for as long as
+   * the clock was set back, also where it runs every second; and where the clock leaps ahead (or the machine slept) it
+   * looks at each second that was left out, which stops everything for a second or two for each hour.
+   */
+  #beat() {
+    if (this.#stopped) return
+    const at = Date.now()
+    const wentBack = at < this.#beatAt - leap
+    this.#beatAt = at
+    for (const job of this.#jobs.values()) {
+      const isDue = (this.#dueAt.get(job.name) ?? at) <= at
+      if (isDue && !job.isFrequent) this.#cameAt.set(job.name, at)
+      if (isDue || wentBack) this.#planNext(job)
+      if (isDue) this.#due(job)
+      else if (wentBack) void this.#keepNext(job).catch(() => {})
+    }
+    if (wentBack) this.#needs.log.warn('the clock was set back, and schedules are looked up anew')
+    this.#beatTimer = setTimeout(() => this.#beat(), second - (Date.now() % second))
+  }
+
+  /** What ran before the clock was set back has run for the instants that come again. */
+  #planNext(job: Job & { isFrequent: boolean }) {
+    const at = Date.now()
+    const cameAt = this.#cameAt.get(job.name) ?? 0
+    const isToCome = cameAt > at + leap && cameAt <= at + sameInstants
+    const instants = this.#tasks.get(job.name)!.getNextRuns(isToCome ? mostInstants : 1)
+    const next = instants.find((instant) => !isToCome || instant.getTime() > cameAt)
+    this.#dueAt.set(job.name, (next ?? instants[0]!).getTime())
+  }
+
+  /** Looks for runs that somebody has asked for, or that are to be tried again. */
   look(): Promise<void> {
     this.#looking ??= this.#look()
       .catch((error) => this.#needs.log.debug({ err: error }, 'jobs not looked at'))
@@ -185,12 +236,12 @@ export class Jobs {
   async #look() {
     const { now } = this.#needs
     await this.#takeWaiting()
-    for (const [name, { retry_at, next_at }] of this.#states) {
+    for (const [name, { retry_at }] of this.#states) {
       const job = this.#jobs.get(name)
       if (!job || job.isFrequent || this.#underWay.has(name)) continue
-      const isMissed = next_at !== null && next_at + lateness < now()
-      if (isMissed) await this.#keepNext(job)
-      if (isMissed || (retry_at !== null && retry_at <= now())) await this.#begin(job)
+      // None waits longer than the last pause: where it seems to, the clock was set back meanwhile.
+      const isRetryDue = retry_at !== null && (retry_at <= now() || retry_at > now() + retryAfter.at(-1)!)
+      if (isRetryDue) await this.#begin(job)
     }
   }
 
@@ -198,6 +249,7 @@ export class Jobs {
   async stop() {
     this.#stopped = true
     if (this.#timer) clearInterval(this.#timer)
+    if (this.#beatTimer) clearTimeout(this.#beatTimer)
     await Promise.all([...this.#tasks.values()].map((task) => task.destroy()))
     for (const { stopping } of this.#underWay.values()) stopping.abort(ending)
     await this.#looking

@@ -15,7 +15,7 @@ export interface SegmentName {
 }
 
 /** @returns null for what is no segment's name */
-function segmentOf(name: string): SegmentName | null {
+export function segmentOf(name: string): SegmentName | null {
   const [, chain, number, y, mo, d, h, mi, s, ms] =
     /^segments\/([\w-]+)\/(\d{8})-(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)(\d{3})Z\.wal\.gz$/.exec(name) ?? []
   if (chain === undefined) return null

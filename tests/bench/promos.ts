@@ -13,9 +13,14 @@ export interface PromoFilling {
 }
 export const benchToken = 'tl_a-token-of-the-benchmark-and-of-nothing-else'
 
-/** Makes offers with approved texts, facts of a year, and an API token. Its counts are not made yet. */
-export async function makePromos(dataDir: string, { offers, texts, impressions, clicks }: PromoFilling) {
+/** An installation with promos. Its counts are not made yet. */
+export async function makePromos(dataDir: string, filling: PromoFilling) {
   await makeDatabase(dataDir, null)
+  fillPromos(dataDir, filling)
+}
+
+/** Makes offers with approved texts, facts of a year, and an API token. */
+export function fillPromos(dataDir: string, { offers, texts, impressions, clicks }: PromoFilling) {
   const file = new Sqlite(join(dataDir, 'throughline.db'))
   file.pragma('synchronous = off')
   const now = Date.now()

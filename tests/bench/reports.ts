@@ -99,7 +99,7 @@ export async function reportDatabase(dataDir: string, { mailings, snapshots, ...
 }
 
 /** Renders the report and waits for its PDF. @returns milliseconds, and how many bytes it has */
-async function print(person: Visitor): Promise<{ took: number; bytes: number }> {
+export async function print(person: Visitor): Promise<{ took: number; bytes: number }> {
   const from = performance.now()
   const here = await person.form('/reports/1/renderings')
   for (;;) {

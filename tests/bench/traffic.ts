@@ -7,6 +7,8 @@ export interface Mix {
   seed: number
   campaigns: number[]
   domains: number
+  /** Each event has an eid (`<seed>-<number>`, from 1), so that it can be told again where nobody answered. */
+  repeatable?: boolean
 }
 
 const browsers = (() => {
@@ -30,7 +32,7 @@ const later = 20_000
  *   rest conversions of people who clicked before; half is told by a server script that passes the recipient's
  *   address and user agent, half comes from browsers through a proxy.
  */
-export function traffic({ seed, campaigns, domains }: Mix): () => Buffer {
+export function traffic({ seed, campaigns, domains, repeatable = false }: Mix): () => Buffer {
   let people = 0
   let count = 0
   let state = seed * 2_654_435_761 + 1
@@ -53,7 +55,7 @@ export function traffic({ seed, campaigns, domains }: Mix): () => Buffer {
       `&domain=news${domain}.sender.example&link=${1 + (person % 4)}`
     return Buffer.from(
       person % 2 === 0
-        ? `GET /api/event?${query}&ip=${address}&ua=${browser.encoded} HTTP/1.1\r\nHost: track.example\r\n` +
+        ? `GET /api/event?${query}${repeatable ? `&eid=${seed}-${count}` : ''}&ip=${address}&ua=${browser.encoded} HTTP/1.1\r\nHost: track.example\r\n` +
             'User-Agent: PHP/8.3\r\nAccept: */*\r\n\r\n'
         : `GET /api/event?${query}&eid=${seed}-${count}&utm_content=hero HTTP/1.1\r\nHost: track.example\r\n` +
             `User-Agent: ${browser.text}\r\nAccept: */*\r\nAccept-Language: en-GB,en;q=0.9\r\n` +
@@ -72,8 +74,14 @@ export interface Deliveries {
   unread?: boolean
 }
 
-/** @returns a function that writes the next delivery: signed, of an event of its own, with all that Buttondown could tell */
-export function deliveries({ key, newsletter, unread = false }: Deliveries): () => Buffer {
+/**
+ * @param idOf what the delivery of this number, from 0, is called
+ * @returns a function that writes the next delivery: signed, of an event of its own, with all that Buttondown could tell
+ */
+export function deliveries(
+  { key, newsletter, unread = false }: Deliveries,
+  idOf: (turn: number) => string = () => randomUUID(),
+): () => Buffer {
   const world = makeNewsletter({ ...newsletter, events: 0 }, Date.now())
   const [people, sent] = [world.subscribers.rows, world.emails.rows]
   let count = 0
@@ -81,7 +89,7 @@ export function deliveries({ key, newsletter, unread = false }: Deliveries): () 
     const turn = count++
     const type = turn % 10 < 2 ? 'subscriber.clicked' : 'subscriber.opened'
     const body = JSON.stringify({
-      id: randomUUID(),
+      id: idOf(turn),
       event_type: unread ? 'form.submitted' : type,
       data: {
         newsletter: world.newsletter.id,
