@@ -619,6 +619,19 @@ export interface Tables {
   promo_quarters: PromoCounts & { offer_id: number; quarter_at: Instant }
   promo_devices: PromoCounts & { offer_id: number; device: string }
   promo_send_counts: PromoCounts & { variation_id: number; send_id: number }
+  /**
+   * What impressions and clicks that were removed come to: every recount starts from here. 0 and empty text stand for no
+   * text, no issue and no device.
+   */
+  sealed_promo_facts: PromoCounts & {
+    offer_id: number
+    variation_id: number
+    send_id: number
+    device: string
+    quarter_at: Instant
+    last_impression_at: Instant | null
+    last_click_at: Instant | null
+  }
   /** JWTs that were given out, so that each can be revoked. */
   access_tokens: {
     id: string
