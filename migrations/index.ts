@@ -10,6 +10,7 @@ import * as operations from './0008-operations.js'
 import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
 import * as retention from './0011-retention.js'
+import * as sealedEvents from './0012-sealed-events.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -24,4 +25,5 @@ export const migrations: Record<string, Migration> = {
   '0009-care': care,
   '0010-old-slugs': oldSlugs,
   '0011-retention': retention,
+  '0012-sealed-events': sealedEvents,
 }

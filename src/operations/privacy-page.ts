@@ -22,6 +22,7 @@ const going: Record<Kind, string> = {
   audit: 'Entries of the audit log that go',
   jobs: 'Runs of jobs that go',
   promos: 'Clicks and impressions of promos that go',
+  events: 'Events of campaigns that go',
   snapshots: 'Snapshots of mailings that go',
 }
 

@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { settledSetting } from '../campaigns/record.js'
+import { sealEvents } from '../campaigns/sealing.js'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
@@ -34,6 +36,7 @@ export const RetentionForm = z.object({
   audit_days: days.default(365),
   jobs_days: daysFrom(7, 'what failed in the last week should be seen.').default(365),
   promos_days: daysFrom(60, 'until then repeated clicks are still told by their address.').default(0),
+  events_days: daysFrom(730, 'until then landings and conversions weigh in scores.').default(0),
   snapshots_days: daysFrom(90, 'until then mailings are compared by the hour.').default(0),
 })
 export type Retention = z.output<typeof RetentionForm>
@@ -54,12 +57,13 @@ export async function tracesRemovedBefore(db: Db): Promise<number> {
 const tracesOf = ['events', 'promo_clicks', 'engagements'] as const
 type Traced = (typeof tracesOf)[number]
 const sealed = ['promo_impressions', 'promo_clicks'] as const satisfies SealedPromoFacts[]
+type Sealed = SealedPromoFacts | 'events'
 const dropped = ['inbox', 'audit_log', 'job_runs', 'mailing_snapshots'] as const
 
 /** What becomes of rows: their traces go, they go and are sealed into what counts start from, or they just go. */
 export type Removal =
   | { what: 'traces'; from: Traced; ids: number[] }
-  | { what: 'sealed'; from: SealedPromoFacts; ids: number[] }
+  | { what: 'sealed'; from: Sealed; ids: number[] }
   | { what: 'rows'; from: (typeof dropped)[number]; ids: number[] }
 
 /**
@@ -71,7 +75,7 @@ export function retentionRecorder(): Recorder<Removal, number> {
   return {
     async record(tx, { what, from, ids }) {
       const began = performance.now()
-      if (what === 'sealed') await sealPromoFacts(tx, from, ids)
+      if (what === 'sealed') await (from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids))
       else if (what === 'rows')
         await tx
           .deleteFrom(from)
@@ -89,7 +93,7 @@ export function retentionRecorder(): Recorder<Removal, number> {
 }
 
 /** What goes by the number of days in the setting of the same name. */
-export const kinds = ['traces', 'inbox', 'audit', 'jobs', 'promos', 'snapshots'] as const
+export const kinds = ['traces', 'inbox', 'audit', 'jobs', 'promos', 'events', 'snapshots'] as const
 export type Kind = (typeof kinds)[number]
 
 /** Rows of which something goes, in the order in which they go. */
@@ -121,17 +125,23 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
    */
   function inOrder(
     table: 'events' | SealedPromoFacts,
-    { setting, issuesStay = false }: { setting: string; issuesStay?: boolean },
+    {
+      setting,
+      issuesStay = false,
+      settledOnly = false,
+    }: { setting: string; issuesStay?: boolean; settledOnly?: boolean },
   ): Omit<Source, 'removal'> {
     return {
       async *pages(before) {
         let after = Number((await readSetting(db, setting)) ?? 0)
+        const settled = settledOnly ? Number((await readSetting(db, settledSetting)) ?? 0) : null
         for (;;) {
           const rows = await readers
             .selectFrom(table)
             .select(['id', 'happened_at as at'])
             .where('id', '>', after)
             .$if(issuesStay, (query) => query.where('send_id', 'is', null))
+            .$if(settled !== null, (query) => query.where('id', '<=', settled!))
             .orderBy('id')
             .limit(looked)
             .execute()
@@ -232,6 +242,13 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       removal: (ids) => ({ what: 'sealed', from, ids }),
       ...inOrder(from, { setting: `sealed_${from}`, issuesStay: from === 'promo_impressions' }),
     })),
+    // In the order of their ids, so that what is sealed of a person came before all that is left of them.
+    events: [
+      {
+        removal: (ids) => ({ what: 'sealed', from: 'events', ids }),
+        ...inOrder('events', { setting: 'sealed_events', settledOnly: true }),
+      },
+    ],
     snapshots: [
       { removal: rows('mailing_snapshots'), pages: (before) => superfluousSnapshots(readers, before) },
     ],
@@ -290,8 +307,10 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       const before = await horizons()
       const removed = ofEach(() => 0)
       // Known before the first one goes: an event without its traces must not be judged anew as somebody unknown.
-      if (before.traces !== null) {
-        const until = Math.max(before.traces, await tracesRemovedBefore(db))
+      // Nor one whose neighbours are removed.
+      const unjudged = Math.max(before.traces ?? 0, before.events === null ? 0 : before.events + day)
+      if (unjudged > 0) {
+        const until = Math.max(unjudged, await tracesRemovedBefore(db))
         await writeSetting(db, 'traces_removed_before', String(until))
       }
       for (const kind of kinds) {

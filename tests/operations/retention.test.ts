@@ -20,7 +20,15 @@ import { countsIn, expectCountsToHold } from '../support/recount.js'
 const day = 86_400_000
 const hour = 3_600_000
 
-const nothing: Record<Kind, number> = { traces: 0, inbox: 0, audit: 0, jobs: 0, promos: 0, snapshots: 0 }
+const nothing: Record<Kind, number> = {
+  traces: 0,
+  inbox: 0,
+  audit: 0,
+  jobs: 0,
+  promos: 0,
+  events: 0,
+  snapshots: 0,
+}
 
 /** How many rows the next run would take. */
 const wouldGo = async ({ retention }: TestApp) =>
