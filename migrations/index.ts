@@ -9,6 +9,8 @@ import * as reportSchedules from './0007-report-schedules.js'
 import * as operations from './0008-operations.js'
 import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
+import * as retention from './0011-retention.js'
+import * as sealedEvents from './0012-sealed-events.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -22,4 +24,6 @@ export const migrations: Record<string, Migration> = {
   '0008-operations': operations,
   '0009-care': care,
   '0010-old-slugs': oldSlugs,
+  '0011-retention': retention,
+  '0012-sealed-events': sealedEvents,
 }

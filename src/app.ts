@@ -380,6 +380,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     readers,
     remove: ledger.register(retentionRecorder(), { patient: true }),
     providers: providers.map(({ provider }) => provider),
+    promosWait: () => !promos.spool.isEmpty,
     now,
   })
   const alertsKept = alertSettings({ db, seal: sealer(installationSecret(config.DATA_DIR)) })
@@ -665,7 +666,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   jobs.enter({
     name: 'remove-what-is-old',
     title: 'Remove what is too old',
-    what: 'Takes away what is kept for a while only: addresses and user agents of old events, deliveries that were read.',
+    what: 'Takes away what is kept for a while only, as Privacy says: addresses and user agents of old events, deliveries that were read, old runs of jobs.',
     schedule: '50 2 * * *',
     run: () => retention.run(),
   })

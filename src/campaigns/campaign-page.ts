@@ -22,6 +22,7 @@ import {
 import { kindOf } from './kinds.js'
 import { conversionRate, landingRate, orderRate, sumOf } from './metrics.js'
 import { getCampaign } from './queries.js'
+import { sealedJourneysOf } from './sealing.js'
 import {
   type CampaignStats,
   campaignStats,
@@ -190,11 +191,15 @@ export function campaignPage({ db, readers, calendar, dates, now }: Needs) {
   async function opened(campaignId: number, journeyId: number) {
     const journey = await findJourney(readers, campaignId, journeyId)
     if (!journey) return null
-    const { events, hasMore } = await listEventsOf(readers, journey)
+    const [{ events, hasMore }, removed] = await Promise.all([
+      listEventsOf(readers, journey),
+      sealedJourneysOf(readers, journey),
+    ])
     const today = calendar.dayOf(now())
     return {
       journey,
       hasMore,
+      hasRemoved: removed.length > 0,
       events: events.map((event) => ({
         ...event,
         name: eventNames[kindOf(event.kind)],

@@ -180,7 +180,17 @@ function pieces(db: Db, id: number): ((rows: number) => Promise<number>)[] {
         ),
     )
   const byKey =
-    (table: 'domain_counts' | 'journey_counts' | 'campaign_hours' | 'campaign_days', key: string) =>
+    (
+      table:
+        | 'domain_counts'
+        | 'journey_counts'
+        | 'campaign_hours'
+        | 'campaign_days'
+        | 'sealed_journeys'
+        | 'sealed_events'
+        | 'sealed_places',
+      key: string,
+    ) =>
     (rows: number) =>
       affected(
         db
@@ -194,6 +204,9 @@ function pieces(db: Db, id: number): ((rows: number) => Promise<number>)[] {
       )
   return [
     byId('events'),
+    byKey('sealed_journeys', 'contact_id'),
+    byKey('sealed_events', 'quarter_at'),
+    byKey('sealed_places', 'country'),
     byId('journeys'),
     byKey('journey_counts', 'domain_id'),
     byKey('domain_counts', 'domain_id'),

@@ -3,6 +3,7 @@ import type { ContactRoom, Moment, Signal } from '../audience/rooms.js'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import { eventColumns } from './counts.js'
 import { type EventKind, eventKinds, kindNumber, kindOf } from './kinds.js'
 import { reasonsInWords, verdictOf } from './verdict.js'
 
@@ -33,6 +34,13 @@ const eventsOf = (db: Db | Readers, contact: number) =>
     .where('contact_id', '=', contact)
     .where('campaigns.deleted_at', 'is', null)
 
+/** What removed events of contacts had come to. */
+const sealedOf = (db: Db | Readers) =>
+  db
+    .selectFrom('sealed_journeys as sealed')
+    .innerJoin('campaigns', 'campaigns.id', 'sealed.campaign_id')
+    .where('deleted_at', 'is', null)
+
 async function overview(db: Db | Readers, contact: number, count: { machines: boolean }) {
   const rows = await db
     .selectFrom('events')
@@ -43,6 +51,43 @@ async function overview(db: Db | Readers, contact: number, count: { machines: bo
     .where('deleted_at', 'is', null)
     .groupBy(['kind', 'verdict'])
     .execute()
+  const removed = await sealedOf(db)
+    .select(['email_clicks', 'landing_clicks', 'conversions', 'last_conversion_at'])
+    .select(['machine_email_clicks', 'machine_landing_clicks', 'machine_conversions'])
+    .select('machine_last_conversion_at')
+    .where('sealed.contact_id', '=', contact)
+    .execute()
+  for (const row of removed)
+    rows.push(
+      ...[
+        {
+          kind: kindNumber('conversion'),
+          verdict: 0,
+          count: row.conversions,
+          last_at: row.last_conversion_at,
+        },
+        {
+          kind: kindNumber('conversion'),
+          verdict: 2,
+          count: row.machine_conversions,
+          last_at: row.machine_last_conversion_at,
+        },
+        {
+          kind: kindNumber('email_click'),
+          verdict: 0,
+          count: row.email_clicks + row.landing_clicks,
+          last_at: 0,
+        },
+        {
+          kind: kindNumber('email_click'),
+          verdict: 2,
+          count: row.machine_email_clicks + row.machine_landing_clicks,
+          last_at: 0,
+        },
+      ]
+        .filter(({ count }) => count > 0)
+        .map(({ last_at, ...counted }) => ({ ...counted, last_at: last_at ?? 0 })),
+    )
   const sum = (list: typeof rows) => list.reduce((total, { count }) => total + count, 0)
   const conversions = rows.filter(
     ({ kind, verdict }) => kindOf(kind) === 'conversion' && (count.machines || verdict < 2),
@@ -145,8 +190,34 @@ async function exported(db: Db | Readers, contact: number) {
         extra: row.extra === null ? null : JSON.parse(row.extra),
       })
     const end = rows.at(-1)
-    if (!end || rows.length < pageLength) return { events }
+    if (!end || rows.length < pageLength) return { events, ...(await exportedSums(db, contact)) }
     last = { at: end.happened_at, id: end.id }
+  }
+}
+
+/** What is kept of events that were removed; nothing where none were. */
+async function exportedSums(db: Db | Readers, contact: number) {
+  const rows = await sealedOf(db)
+    .innerJoin('sending_domains', 'sending_domains.id', 'sealed.domain_id')
+    .selectAll('sealed')
+    .select(['campaigns.name as campaign', 'sending_domains.name as domain'])
+    .where('sealed.contact_id', '=', contact)
+    .orderBy('sealed.id')
+    .execute()
+  if (rows.length === 0) return {}
+  const instant = (at: number | null) => (at === null ? null : new Date(at).toISOString())
+  return {
+    removed_events: rows.map((row) => ({
+      campaign: row.campaign,
+      campaign_id: row.campaign_id,
+      domain: row.domain,
+      ...Object.fromEntries(eventColumns.map((name) => [name, row[name]])),
+      first_email_click_at: instant(row.first_email_click_at),
+      first_landing_click_at: instant(row.first_landing_click_at),
+      first_conversion_at: instant(row.first_conversion_at),
+      last_at: instant(row.last_at),
+      machine_last_at: instant(row.machine_last_at),
+    })),
   }
 }
 
@@ -170,11 +241,43 @@ async function signals(
     .orderBy('contact_id')
     .orderBy('happened_at')
     .execute()
-  return rows.map((row) => ({
-    contact_id: row.contact_id,
-    at: row.happened_at,
-    kind: eventKinds[row.kind - 1] === 'conversion' ? 'conversion' : 'landing',
-  }))
+  const told = rows.map(
+    (row): Signal => ({
+      contact_id: row.contact_id,
+      at: row.happened_at,
+      kind: eventKinds[row.kind - 1] === 'conversion' ? 'conversion' : 'landing',
+    }),
+  )
+  const removed = await removedSignals(db, contacts)
+  return removed.length === 0
+    ? told
+    : [...removed, ...told].sort((one, other) => one.contact_id - other.contact_id || one.at - other.at)
+}
+
+/** Of removed events the first and the last are known, on each domain: so old that they weigh nothing in a score. */
+async function removedSignals(
+  db: Db | Readers,
+  contacts: { from: number; to: number } | number[],
+): Promise<Signal[]> {
+  const rows = await sealedOf(db)
+    .select(['contact_id', 'first_landing_click_at', 'last_landing_click_at'])
+    .select(['first_conversion_at', 'last_conversion_at'])
+    .where((eb) =>
+      Array.isArray(contacts)
+        ? isAmong(eb.ref('contact_id'), contacts)
+        : eb.and([eb('contact_id', '>=', contacts.from), eb('contact_id', '<', contacts.to)]),
+    )
+    .execute()
+  return rows.flatMap((row) => {
+    const signals = (kind: Signal['kind'], ...instants: (number | null)[]) =>
+      [...new Set(instants)]
+        .filter((at) => at !== null)
+        .map((at): Signal => ({ contact_id: row.contact_id, at, kind }))
+    return [
+      ...signals('landing', row.first_landing_click_at, row.last_landing_click_at),
+      ...signals('conversion', row.first_conversion_at, row.last_conversion_at),
+    ]
+  })
 }
 
 /** @param after the id of the last event that was looked at */

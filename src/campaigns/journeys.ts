@@ -13,9 +13,10 @@ export type CountedEvent = Pick<
 /**
  * One person's journeys in one campaign, from all of that person's events there.
  * @param events in order of their ids
+ * @param sealed what removed events of the person, all before these, had come to
  */
-export function journeysOf(events: CountedEvent[]): Journey[] {
-  let journeys: Journey[] = []
+export function journeysOf(events: CountedEvent[], sealed: Journey[] = []): Journey[] {
+  let journeys = sealed
   for (const event of events) journeys = withEvent(journeys, event)
   return journeys
 }

@@ -15,6 +15,7 @@ import type { Calendar } from '../web/calendar.js'
 import { CountChanges } from './counts.js'
 import { type CountedEvent, type Journey, journeysOf, withEvent } from './journeys.js'
 import { type EventKind, kindNumber } from './kinds.js'
+import { asJourney, mergeSealedJourneys, sealedJourneysOf } from './sealing.js'
 import { AddressRates, burstsAmong, burstWindow, type Click, hasteWindow, judge, reason } from './verdict.js'
 
 /** An event of a campaign as it came in through a door. */
@@ -211,7 +212,11 @@ export function campaignRecorder({ db, calendar, contacts, countryOf }: Needs) {
 
   async function recountPerson(tx: Db, campaign_id: number, contact_id: number) {
     const before = await journeysIn(tx, { campaign_id, contact_id })
-    const after = journeysOf((await query.eventsOfPerson(tx, { campaign_id, contact_id })).rows)
+    const sealed = await sealedJourneysOf(tx, { campaign_id, contact_id })
+    const after = journeysOf(
+      (await query.eventsOfPerson(tx, { campaign_id, contact_id })).rows,
+      sealed.map(asJourney),
+    )
     for (const journey of after) await query.putJourney(tx, journey)
     changes.person(campaign_id, before, after)
   }
@@ -228,6 +233,7 @@ export function campaignRecorder({ db, calendar, contacts, countryOf }: Needs) {
         await query.dropJourneys(tx, { campaign_id, contact_id })
       }
     await query.moveEvents(tx, { from, into })
+    await mergeSealedJourneys(tx, from, into)
     for (const { campaign_id } of campaigns) await recountPerson(tx, campaign_id, into)
   }
 
@@ -372,7 +378,16 @@ function queries(db: Db) {
         .where('contact_id', '=', value('contact_id')),
     ),
     campaignsOf: compiled<{ contact_id: number }, { campaign_id: number }>((value) =>
-      db.selectFrom('events').select('campaign_id').distinct().where('contact_id', '=', value('contact_id')),
+      db
+        .selectFrom('events')
+        .select('campaign_id')
+        .where('contact_id', '=', value('contact_id'))
+        .union((sealed) =>
+          sealed
+            .selectFrom('sealed_journeys')
+            .select('campaign_id')
+            .where('contact_id', '=', value('contact_id')),
+        ),
     ),
     dropJourneys: compiled<Person>((value) =>
       db

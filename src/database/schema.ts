@@ -99,6 +99,8 @@ export interface Tables {
     first_at: Instant
     last_at: Instant
   }
+  /** Their email clicks that count, by place; empty text where it is not known. */
+  sealed_places: { campaign_id: number; country: string; device: string; clicks: number }
   /** How large the database and its log were, once a day. */
   database_sizes: { day_on: Day; bytes: number; log_bytes: number }
 
@@ -494,6 +496,30 @@ export interface Tables {
   }
   campaign_hours: EventCounts & { campaign_id: number; hour_at: Instant }
   campaign_days: EventCounts & { campaign_id: number; day_on: Day }
+  /** What events that were removed come to, as a journey: journeys go on from here. The last three are of no journey. */
+  sealed_journeys: EventCounts & {
+    id: number
+    campaign_id: number
+    contact_id: number
+    domain_id: number
+    orphans: number
+    first_email_click_at: Instant | null
+    first_landing_click_at: Instant | null
+    first_conversion_at: Instant | null
+    last_at: Instant | null
+    machine_last_at: Instant | null
+    last_landing_click_at: Instant | null
+    last_conversion_at: Instant | null
+    machine_last_conversion_at: Instant | null
+  }
+  /** The same events by quarters of an hour. */
+  sealed_events: EventCounts & {
+    campaign_id: number
+    domain_id: number
+    quarter_at: Instant
+    first_at: Instant
+    last_at: Instant
+  }
 
   /** Offers whose texts are chosen in the same way. */
   promo_groups: {
@@ -619,6 +645,19 @@ export interface Tables {
   promo_quarters: PromoCounts & { offer_id: number; quarter_at: Instant }
   promo_devices: PromoCounts & { offer_id: number; device: string }
   promo_send_counts: PromoCounts & { variation_id: number; send_id: number }
+  /**
+   * What impressions and clicks that were removed come to: every recount starts from here. 0 and empty text stand for no
+   * text, no issue and no device.
+   */
+  sealed_promo_facts: PromoCounts & {
+    offer_id: number
+    variation_id: number
+    send_id: number
+    device: string
+    quarter_at: Instant
+    last_impression_at: Instant | null
+    last_click_at: Instant | null
+  }
   /** JWTs that were given out, so that each can be revoked. */
   access_tokens: {
     id: string

@@ -11,16 +11,10 @@ export const personalData: { what: string; where: string; howLong: string }[] = 
     howLong: 'For good; after an erasure they count for nobody',
   },
   {
-    what: 'Internet address and user agent of whoever came by an event or a click on a promo',
-    where: 'events, promo_clicks',
+    what: 'Internet address and user agent of whoever came by an event, a click on a promo, or an open or click of a mailing',
+    where: 'events, promo_clicks, engagements',
     howLong:
       'As set above. Addresses are hashes unless Settings, Privacy says raw; the salt of a month is destroyed a month after its end',
-  },
-  {
-    what: 'Internet address and user agent of opens and clicks of mailings',
-    where: 'engagements',
-    howLong:
-      'Until the contact is erased: an open that comes later is judged together with those before it. The address is a hash unless Settings, Privacy says raw',
   },
   {
     what: 'Raw deliveries of Buttondown and EmailOctopus',

@@ -4,6 +4,8 @@ import type { Db } from '../database/open.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { personalData } from './personal-data.js'
 import {
+  type Kind,
+  kinds,
   mostCounted,
   RetentionForm,
   type RetentionKeeper,
@@ -12,6 +14,17 @@ import {
 } from './retention.js'
 
 const page = '/operations/privacy'
+
+/** What goes, as the list of what would go says it. */
+const going: Record<Kind, string> = {
+  traces: 'Events, opens and clicks that lose their traces',
+  inbox: 'Deliveries that go',
+  audit: 'Entries of the audit log that go',
+  jobs: 'Runs of jobs that go',
+  promos: 'Clicks and impressions of promos that go',
+  events: 'Events of campaigns that go',
+  snapshots: 'Snapshots of mailings that go',
+}
 
 /** /operations/privacy: for how long what is kept, what would go now, and what is held of people at all. */
 export function privacyPage({ db, retention }: { db: Db; retention: RetentionKeeper }) {
@@ -31,9 +44,11 @@ export function privacyPage({ db, retention }: { db: Db; retention: RetentionKee
       ...given,
     })
   }
-  routes.get(page, async (req, res) =>
-    show(res, req.query.show === '1' ? { wouldGo: await retention.wouldGo() } : {}),
-  )
+  async function wouldGo() {
+    const would = await retention.wouldGo()
+    return kinds.map((kind) => ({ what: going[kind], ...would[kind] }))
+  }
+  routes.get(page, async (req, res) => show(res, req.query.show === '1' ? { wouldGo: await wouldGo() } : {}))
   routes.post(page, async (req, res) => {
     const typed = req.body as Record<string, unknown>
     const form = RetentionForm.safeParse(typed)

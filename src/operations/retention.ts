@@ -1,14 +1,22 @@
 import * as z from 'zod'
+import { settledSetting } from '../campaigns/record.js'
+import { sealEvents } from '../campaigns/sealing.js'
 import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 import type { Recorder } from '../ledger/ledger.js'
+import { superfluousSnapshots } from '../mailings/snapshot-thinning.js'
+import { type SealedPromoFacts, sealPromoFacts } from '../promos/sealing.js'
 
 /** Milliseconds. */
 const day = 86_400_000
-/** Rows of one fact of the ledger: what is written with it waits for them no longer than for a handful of events. */
+/** The most rows of one fact of the ledger: what is written with it waits for them no longer than for a handful of events. */
 const batch = 100
+/** Rows of the first fact of each kind: nobody knows yet how long they take. */
+const firstBatch = 10
+/** Milliseconds that the rows of one fact should take at the most; where they take longer, the next ones are fewer. */
+const share = 6
 /** Rows that are looked for at once. */
 const looked = 2_000
 
@@ -17,12 +25,19 @@ const days = z.coerce
   .int('Write a whole number of days.')
   .min(0, 'Write a number of days from 0 to 3650; 0 keeps it for good.')
   .max(3650, 'Write a number of days from 0 to 3650; 0 keeps it for good.')
+/** @param least days in which it is still needed, and @param why */
+const daysFrom = (least: number, why: string) =>
+  days.refine((count) => count === 0 || count >= least, `Write at least ${least} days, or 0: ${why}`)
 
 /** For how many days each kind is kept; 0 keeps it for good. */
 export const RetentionForm = z.object({
   traces_days: days.default(90),
   inbox_days: days.default(30),
   audit_days: days.default(365),
+  jobs_days: daysFrom(7, 'what failed in the last week should be seen.').default(365),
+  promos_days: daysFrom(60, 'until then repeated clicks are still told by their address.').default(0),
+  events_days: daysFrom(730, 'until then landings and conversions weigh in scores.').default(0),
+  snapshots_days: daysFrom(90, 'until then mailings are compared by the hour.').default(0),
 })
 export type Retention = z.output<typeof RetentionForm>
 
@@ -39,27 +54,31 @@ export async function tracesRemovedBefore(db: Db): Promise<number> {
 }
 
 /** Where internet addresses and user agents of readers stand, beside what is counted. */
-const tracesOf = ['events', 'promo_clicks'] as const
+const tracesOf = ['events', 'promo_clicks', 'engagements'] as const
 type Traced = (typeof tracesOf)[number]
+const sealed = ['promo_impressions', 'promo_clicks'] as const satisfies SealedPromoFacts[]
+type Sealed = SealedPromoFacts | 'events'
+const dropped = ['inbox', 'audit_log', 'job_runs', 'mailing_snapshots'] as const
 
-/** Rows of which something goes. */
-export type Removal = { from: Traced | 'inbox' | 'audit_log'; ids: number[] }
+/** What becomes of rows: their traces go, they go and are sealed into what counts start from, or they just go. */
+export type Removal =
+  | { what: 'traces'; from: Traced; ids: number[] }
+  | { what: 'sealed'; from: Sealed; ids: number[] }
+  | { what: 'rows'; from: (typeof dropped)[number]; ids: number[] }
 
 /**
- * Takes what is too old out of the rows, a few at a time. Of facts only the traces go: what counts stand on (kind, time,
- * contact, device, country, verdict) stays, so that a recount is the same.
+ * Takes what is too old out of the rows, a few at a time. What counts stand on stays, or is sealed in the same
+ * transaction, so that a recount is the same.
+ * @returns milliseconds that it took
  */
-export function retentionRecorder(): Recorder<Removal, void> {
+export function retentionRecorder(): Recorder<Removal, number> {
   return {
-    async record(tx, { from, ids }) {
-      if (from === 'inbox')
+    async record(tx, { what, from, ids }) {
+      const began = performance.now()
+      if (what === 'sealed') await (from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids))
+      else if (what === 'rows')
         await tx
-          .deleteFrom('inbox')
-          .where(({ ref }) => isAmong(ref('id'), ids))
-          .execute()
-      else if (from === 'audit_log')
-        await tx
-          .deleteFrom('audit_log')
+          .deleteFrom(from)
           .where(({ ref }) => isAmong(ref('id'), ids))
           .execute()
       else
@@ -68,168 +87,245 @@ export function retentionRecorder(): Recorder<Removal, void> {
           .set({ address: null, user_agent_id: null })
           .where(({ ref }) => isAmong(ref('id'), ids))
           .execute()
+      return performance.now() - began
     },
   }
+}
+
+/** What goes by the number of days in the setting of the same name. */
+export const kinds = ['traces', 'inbox', 'audit', 'jobs', 'promos', 'events', 'snapshots'] as const
+export type Kind = (typeof kinds)[number]
+
+/** Rows of which something goes, in the order in which they go. */
+type Going = { id: number; at: number }[]
+
+interface Source {
+  removal: (ids: number[]) => Removal
+  /** What goes of rows that are older than an instant, page by page; what the page before held may be gone by then. */
+  pages: (before: number) => AsyncGenerator<Going>
+  /** A page has gone. */
+  passed?: (last: number) => Promise<void>
 }
 
 interface Needs {
   db: Db
   readers: Readers
-  remove: (removal: Removal) => Promise<void>
+  remove: (removal: Removal) => Promise<number>
   /** Whose deliveries lie in the inbox. */
   providers: string[]
+  /** Facts of promos wait outside of the database: what is there already must go on being known by them. */
+  promosWait?: () => boolean
   now: () => number
 }
 
-export function retention({ db, readers, remove, providers, now }: Needs) {
-  const cursorOf = async (table: Traced) => Number((await readSetting(db, `retention_${table}`)) ?? 0)
+export function retention({ db, readers, remove, providers, promosWait = () => false, now }: Needs) {
+  /**
+   * Rows are numbered in the order in which they came: those that are old enough are the next ones, up to the first that
+   * is not. How far it has come is remembered.
+   */
+  function inOrder(
+    table: 'events' | SealedPromoFacts,
+    {
+      setting,
+      issuesStay = false,
+      settledOnly = false,
+    }: { setting: string; issuesStay?: boolean; settledOnly?: boolean },
+  ): Omit<Source, 'removal'> {
+    return {
+      async *pages(before) {
+        let after = Number((await readSetting(db, setting)) ?? 0)
+        const settled = settledOnly ? Number((await readSetting(db, settledSetting)) ?? 0) : null
+        for (;;) {
+          const rows = await readers
+            .selectFrom(table)
+            .select(['id', 'happened_at as at'])
+            .where('id', '>', after)
+            .$if(issuesStay, (query) => query.where('send_id', 'is', null))
+            .$if(settled !== null, (query) => query.where('id', '<=', settled!))
+            .orderBy('id')
+            .limit(looked)
+            .execute()
+          const young = rows.findIndex(({ at }) => at >= before)
+          const old = young < 0 ? rows : rows.slice(0, young)
+          if (old.length === 0) return
+          yield old
+          after = old.at(-1)!.id
+        }
+      },
+      passed: (last) => writeSetting(db, setting, String(last)),
+    }
+  }
 
-  /** Rows are numbered in the order in which they came: those that are old enough are the next ones, up to the first that is not. */
-  async function nextTraced(table: Traced, { after, before }: { after: number; before: number }) {
-    const rows = await readers
-      .selectFrom(table)
-      .select(['id', 'happened_at'])
-      .where('id', '>', after)
+  /** Rows that are no more among those asked for once they have gone; they come in the order of time. */
+  function byTime(
+    read: (page: { before: number; after: { at: number; id: number } }) => Promise<Going>,
+  ): Pick<Source, 'pages'> {
+    return {
+      async *pages(before) {
+        let after = { at: 0, id: 0 }
+        for (;;) {
+          const rows = await read({ before, after })
+          if (rows.length === 0) return
+          yield rows
+          after = rows.at(-1)!
+        }
+      },
+    }
+  }
+
+  /** Of history that is fetched late, the traces are as old as what it tells: whatever still has some is looked at. */
+  const tracedEngagements = byTime(({ before, after }) =>
+    readers
+      .selectFrom('engagements')
+      .select(['id', 'happened_at as at'])
+      .where(({ eb, or }) => or([eb('address', 'is not', null), eb('user_agent_id', 'is not', null)]))
+      .where('happened_at', '<', before)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('happened_at', 'id'), '>', tuple(after.at, after.id)))
+      .orderBy('happened_at')
       .orderBy('id')
       .limit(looked)
-      .execute()
-    const young = rows.findIndex(({ happened_at }) => happened_at >= before)
-    return (young < 0 ? rows : rows.slice(0, young)).map(({ id }) => id)
-  }
+      .execute(),
+  )
   /** Failed ones stay: what they tell is not yet recorded. */
-  const nextDeliveries = (provider: string, before: number) =>
-    readers
-      .selectFrom('inbox')
-      .select('id')
-      .where('provider', '=', provider)
-      .where('received_at', '<', before)
-      .where('state', 'in', ['done', 'kept'])
-      .orderBy('received_at')
-      .limit(looked)
-      .execute()
-  const nextEntries = (before: number) =>
+  const deliveriesOf = (provider: string) =>
+    byTime(({ before, after }) =>
+      readers
+        .selectFrom('inbox')
+        .select(['id', 'received_at as at'])
+        .where('provider', '=', provider)
+        .where('received_at', '<', before)
+        .where('state', 'in', ['done', 'kept'])
+        .where(({ eb, refTuple, tuple }) => eb(refTuple('received_at', 'id'), '>', tuple(after.at, after.id)))
+        .orderBy('received_at')
+        .orderBy('id')
+        .limit(looked)
+        .execute(),
+    )
+  const entries = byTime(({ before, after }) =>
     readers
       .selectFrom('audit_log')
-      .select('id')
+      .select(['id', 'happened_at as at'])
       .where('happened_at', '<', before)
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('happened_at', 'id'), '>', tuple(after.at, after.id)))
       .orderBy('happened_at')
-      .limit(looked)
-      .execute()
-
-  async function removeAll(from: Removal['from'], ids: number[]) {
-    for (let at = 0; at < ids.length; at += batch) await remove({ from, ids: ids.slice(at, at + batch) })
-    return ids.length
-  }
-
-  async function removeTraces(table: Traced, before: number) {
-    let removed = 0
-    for (;;) {
-      const ids = await nextTraced(table, { after: await cursorOf(table), before })
-      if (ids.length === 0) return removed
-      removed += await removeAll(table, ids)
-      await writeSetting(db, `retention_${table}`, String(ids.at(-1)))
-    }
-  }
-
-  async function removeWhile(from: 'inbox' | 'audit_log', next: () => Promise<{ id: number }[]>) {
-    let removed = 0
-    for (;;) {
-      const rows = await next()
-      if (rows.length === 0) return removed
-      removed += await removeAll(
-        from,
-        rows.map(({ id }) => id),
-      )
-    }
-  }
-
-  /** Counts what is before the first young row. */
-  async function countTraced(table: Traced, before: number) {
-    const after = await cursorOf(table)
-    const young = await readers
-      .selectFrom(table)
-      .select('id')
-      .where('id', '>', after)
-      .where('happened_at', '>=', before)
       .orderBy('id')
-      .limit(1)
-      .executeTakeFirst()
-    const { count } = await readers
-      .selectFrom(table)
-      .select(({ fn }) => fn.countAll<number>().as('count'))
-      .where('id', '>', after)
-      .$if(young !== undefined, (query) => query.where('id', '<', young!.id))
-      .executeTakeFirstOrThrow()
-    return count
+      .limit(looked)
+      .execute(),
+  )
+  const jobRuns = byTime(({ before, after }) =>
+    readers
+      .selectFrom('job_runs')
+      .select(['id', 'started_at as at'])
+      .where('started_at', '<', before)
+      .where('state', 'not in', ['waiting', 'running'])
+      .where(({ eb, refTuple, tuple }) => eb(refTuple('started_at', 'id'), '>', tuple(after.at, after.id)))
+      .orderBy('started_at')
+      .orderBy('id')
+      .limit(looked)
+      .execute(),
+  )
+
+  const traces = (from: Traced) => (ids: number[]) => ({ what: 'traces' as const, from, ids })
+  const rows = (from: (typeof dropped)[number]) => (ids: number[]) => ({ what: 'rows' as const, from, ids })
+  const sources: Record<Kind, Source[]> = {
+    traces: [
+      { removal: traces('events'), ...inOrder('events', { setting: 'retention_events' }) },
+      { removal: traces('promo_clicks'), ...inOrder('promo_clicks', { setting: 'retention_promo_clicks' }) },
+      { removal: traces('engagements'), ...tracedEngagements },
+    ],
+    inbox: providers.map((provider) => ({ removal: rows('inbox'), ...deliveriesOf(provider) })),
+    audit: [{ removal: rows('audit_log'), ...entries }],
+    jobs: [{ removal: rows('job_runs'), ...jobRuns }],
+    // By an impression that names its issue a repeated one is known, and a click finds the issue: it is one row for each
+    // text and issue, and stays.
+    promos: sealed.map((from) => ({
+      removal: (ids) => ({ what: 'sealed', from, ids }),
+      ...inOrder(from, { setting: `sealed_${from}`, issuesStay: from === 'promo_impressions' }),
+    })),
+    // In the order of their ids, so that what is sealed of a person came before all that is left of them.
+    events: [
+      {
+        removal: (ids) => ({ what: 'sealed', from: 'events', ids }),
+        ...inOrder('events', { setting: 'sealed_events', settledOnly: true }),
+      },
+    ],
+    snapshots: [
+      { removal: rows('mailing_snapshots'), pages: (before) => superfluousSnapshots(readers, before) },
+    ],
   }
 
-  const horizons = async () => {
+  const horizons = async (): Promise<Record<Kind, number | null>> => {
     const kept = await readRetention(db)
-    const before = (count: number) => (count === 0 ? null : now() - count * day)
-    return {
-      traces: before(kept.traces_days),
-      inbox: before(kept.inbox_days),
-      audit: before(kept.audit_days),
+    return ofEach((kind) => {
+      const count = kept[`${kind}_days`]
+      return count === 0 || (kind === 'promos' && promosWait()) ? null : now() - count * day
+    })
+  }
+
+  /** So many at once that a transaction is short: fewer as soon as they take long, on a slow disk or where rows are large. */
+  async function removeFrom({ removal, pages, passed }: Source, before: number) {
+    let removed = 0
+    let atOnce = firstBatch
+    for await (const going of pages(before)) {
+      for (let at = 0; at < going.length; ) {
+        const ids = going.slice(at, at + atOnce).map(({ id }) => id)
+        const took = await remove(removal(ids))
+        at += ids.length
+        if (took > share) atOnce = Math.max(1, Math.floor(atOnce / 2))
+        else if (took < share / 3) atOnce = Math.min(batch, atOnce * 2)
+      }
+      removed += going.length
+      await passed?.(going.at(-1)!.id)
     }
+    return removed
   }
 
   return {
-    /** How many rows the next run would change or remove, by kind. */
-    async wouldGo(): Promise<{ traces: number; inbox: number; audit: number }> {
-      const { traces, inbox, audit } = await horizons()
-      const count = async (rows: Promise<unknown[]>[]) =>
-        (await Promise.all(rows)).reduce((sum, each) => sum + each.length, 0)
-      return {
-        traces:
-          traces === null
-            ? 0
-            : (await Promise.all(tracesOf.map((table) => countTraced(table, traces)))).reduce(
-                (a, b) => a + b,
-                0,
-              ),
-        inbox: inbox === null ? 0 : await count(providers.map((provider) => oldDeliveries(provider, inbox))),
-        audit: audit === null ? 0 : await count([oldEntries(audit)]),
+    /**
+     * How many rows the next run would change or remove, by kind, and when the oldest of them is from; at most
+     * {@link mostCounted} of each kind are counted.
+     */
+    async wouldGo(): Promise<Record<Kind, { rows: number; from: number | null }>> {
+      const before = await horizons()
+      const would = ofEach(() => ({ rows: 0, from: null as number | null }))
+      for (const kind of kinds) {
+        const horizon = before[kind]
+        if (horizon === null) continue
+        const sum = would[kind]
+        for (const { pages } of sources[kind])
+          for await (const page of pages(horizon)) {
+            sum.rows += page.length
+            for (const { at } of page) sum.from = Math.min(sum.from ?? at, at)
+            if (sum.rows >= mostCounted) break
+          }
       }
-
-      function oldDeliveries(provider: string, before: number) {
-        return readers
-          .selectFrom('inbox')
-          .select('id')
-          .where('provider', '=', provider)
-          .where('received_at', '<', before)
-          .where('state', 'in', ['done', 'kept'])
-          .limit(mostCounted)
-          .execute()
-      }
-      function oldEntries(before: number) {
-        return readers
-          .selectFrom('audit_log')
-          .select('id')
-          .where('happened_at', '<', before)
-          .limit(mostCounted)
-          .execute()
-      }
+      return would
     },
 
     /** Removes what is too old. @returns how many rows, by kind */
-    async run(): Promise<{ traces: number; inbox: number; audit: number }> {
-      const { traces, inbox, audit } = await horizons()
-      const removed = { traces: 0, inbox: 0, audit: 0 }
-      if (traces !== null) {
-        // Known before the first one goes: an event without its traces must not be judged anew as somebody unknown.
-        const until = Math.max(traces, await tracesRemovedBefore(db))
+    async run(): Promise<Record<Kind, number>> {
+      const before = await horizons()
+      const removed = ofEach(() => 0)
+      // Known before the first one goes: an event without its traces must not be judged anew as somebody unknown.
+      // Nor one whose neighbours are removed.
+      const unjudged = Math.max(before.traces ?? 0, before.events === null ? 0 : before.events + day)
+      if (unjudged > 0) {
+        const until = Math.max(unjudged, await tracesRemovedBefore(db))
         await writeSetting(db, 'traces_removed_before', String(until))
-        for (const table of tracesOf) removed.traces += await removeTraces(table, traces)
       }
-      if (inbox !== null)
-        for (const provider of providers)
-          removed.inbox += await removeWhile('inbox', () => nextDeliveries(provider, inbox))
-      if (audit !== null) removed.audit = await removeWhile('audit_log', () => nextEntries(audit))
+      for (const kind of kinds) {
+        const horizon = before[kind]
+        if (horizon === null) continue
+        for (const source of sources[kind]) removed[kind] += await removeFrom(source, horizon)
+      }
       return removed
     },
   }
 }
 export type RetentionKeeper = ReturnType<typeof retention>
+
+const ofEach = <Value>(value: (kind: Kind) => Value) =>
+  Object.fromEntries(kinds.map((kind) => [kind, value(kind)])) as Record<Kind, Value>
 
 /** Beyond this nobody counts: it is "so many or more". */
 export const mostCounted = 100_000

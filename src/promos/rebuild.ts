@@ -4,19 +4,22 @@ import type { Calendar } from '../web/calendar.js'
 import { countColumns } from './metrics.js'
 
 const names = countColumns.join(', ')
-/** The four counts as sums over impressions and clicks together. */
-const sums = `sum(placements) as impressions,
-  sum(clicked and verdict < 2 and not repeated) as clicks,
-  sum(clicked and verdict < 2 and repeated) as repeated_clicks,
-  sum(clicked and verdict = 2) as machine_clicks`
+/** The four counts as sums over impressions and clicks together, and over what removed ones had come to. */
+const sums = countColumns.map((name) => `sum(${name}) as ${name}`).join(', ')
 const facts = `(
-  select offer_id, variation_id, send_id, null as device, happened_at, placements, 0 as clicked, 0 as verdict,
-    0 as repeated from promo_impressions
+  select offer_id, variation_id, send_id, null as device, happened_at, placements as impressions, 0 as clicks,
+    0 as repeated_clicks, 0 as machine_clicks, happened_at as last_impression_at, null as last_click_at
+  from promo_impressions
   union all
-  select offer_id, variation_id, send_id, device, happened_at, 0, 1, verdict, repeated from promo_clicks
+  select offer_id, variation_id, send_id, device, happened_at, 0, verdict < 2 and not repeated,
+    verdict < 2 and repeated, verdict = 2, null, case when verdict < 2 and not repeated then happened_at end
+  from promo_clicks
+  union all
+  select offer_id, nullif(variation_id, 0), nullif(send_id, 0), nullif(device, ''), quarter_at, impressions, clicks,
+    repeated_clicks, machine_clicks, last_impression_at, last_click_at
+  from sealed_promo_facts
 )`
-const latest = `max(case when not clicked then happened_at end) as last_impression_at,
-  max(case when clicked and verdict < 2 and not repeated then happened_at end) as last_click_at`
+const latest = 'max(last_impression_at) as last_impression_at, max(last_click_at) as last_click_at'
 
 const statements = [
   'delete from promo_offer_counts',
@@ -38,7 +41,7 @@ const statements = [
 ]
 
 /**
- * Computes all counts of promos anew from their facts, in one transaction. It knows nothing of how the recorder keeps
+ * Computes all counts of promos anew from their facts and from what removed ones had come to, in one transaction. It knows nothing of how the recorder keeps
  * them, so that each checks the other.
  */
 export async function rebuildPromoCounts(db: Db, calendar: Calendar) {

@@ -16,6 +16,8 @@ export interface CampaignNumbers extends Named {
   machine: Steps
   /** Conversions that no click precedes; null where the campaign was looked at in part only. */
   orphans: number | null
+  /** Events before this instant (milliseconds) were removed, and are missing among these; null where none are. */
+  missesBefore: number | null
 }
 export interface DomainNumbers extends Steps {
   name: string
@@ -57,7 +59,7 @@ export async function readCampaigns(
   for (const { id, name } of campaigns) {
     if (isWhole && contacts === null) {
       const { events, people, machine, orphans } = await campaignStats(db, id, { machines: false })
-      found.push({ id, name, events, people, machine, orphans })
+      found.push({ id, name, events, people, machine, orphans, missesBefore: null })
       for (const domain of await listDomainStats(db, id, { machines: false, now })) tell(domain.name, domain)
       continue
     }
@@ -68,11 +70,13 @@ export async function readCampaigns(
       people: none(),
       machine: none(),
       orphans: null,
+      missesBefore: null,
     }
     const span = {
       from: calendar.startOf(period.from),
       until: Math.min(now + 1, calendar.startOf(calendar.shift(period.to, 1))),
     }
+    numbers.missesBefore = await removedIn(readers, id, span)
     for (const page of contacts ?? [null]) {
       const [events, people] = await Promise.all([
         eventsIn(readers, id, span, page),
@@ -101,6 +105,26 @@ export async function readCampaigns(
         (one, other) => other.email_clicks - one.email_clicks || one.name.localeCompare(other.name, 'en'),
       ),
   }
+}
+
+/** In sentences: what is missing where events were removed; empty where none are. */
+export function missingInWords(campaigns: readonly CampaignNumbers[], date: (at: number) => string): string {
+  const missing = campaigns.flatMap(({ missesBefore }) => missesBefore ?? [])
+  return missing.length === 0
+    ? ''
+    : `Events up to ${date(Math.max(...missing))} are removed by now, and missing among the tracker’s numbers of this period.`
+}
+
+/** When the last of the removed events of this time happened; null where none of it was removed. */
+async function removedIn(readers: Readers, campaign: number, { from, until }: Span) {
+  const { last } = await readers
+    .selectFrom('sealed_events')
+    .select(({ fn }) => fn.max<number | null>('last_at').as('last'))
+    .where('campaign_id', '=', campaign)
+    .where('last_at', '>=', from)
+    .where('first_at', '<', until)
+    .executeTakeFirstOrThrow()
+  return last
 }
 
 interface Span {
@@ -207,20 +231,30 @@ export async function readFirstHours(db: Db, campaigns: readonly Named[]) {
 
 /** Where the events that count came from, most clicks first. It looks at every event: remember the answer for a while. */
 export async function readPlaces(readers: Readers, campaigns: readonly Named[]) {
-  const by = (column: 'country' | 'device') =>
-    readers
-      .selectFrom('events')
-      .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
-      .where(
-        'campaign_id',
-        'in',
-        campaigns.map(({ id }) => id),
-      )
-      .where('kind', '=', 1)
-      .where('verdict', '<', 2)
-      .groupBy(column)
-      .orderBy('clicks', 'desc')
-      .execute()
+  const ids = campaigns.map(({ id }) => id)
+  const by = async (column: 'country' | 'device') => {
+    const [rows, removed] = await Promise.all([
+      readers
+        .selectFrom('events')
+        .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
+        .where('campaign_id', 'in', ids)
+        .where('kind', '=', 1)
+        .where('verdict', '<', 2)
+        .groupBy(column)
+        .execute(),
+      readers
+        .selectFrom('sealed_places')
+        .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+        .where('campaign_id', 'in', ids)
+        .groupBy(column)
+        .execute(),
+    ])
+    const places = new Map(rows.map(({ name, clicks }) => [name, clicks]))
+    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
+    return [...places]
+      .map(([name, clicks]) => ({ name, clicks }))
+      .sort((one, other) => other.clicks - one.clicks)
+  }
   if (campaigns.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('device')])
   return { countries, devices }

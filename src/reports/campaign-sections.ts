@@ -3,6 +3,7 @@ import { dayLength, hourLength } from '../web/calendar.js'
 import {
   type CampaignNumbers,
   type DomainNumbers,
+  missingInWords,
   readDays,
   readFirstHours,
   readMailingPlaces,
@@ -53,6 +54,7 @@ export function campaignsSection(
           })),
         },
       ],
+      notes: [missingInWords(campaigns, f.date)].filter(Boolean),
     },
   )
 }

@@ -1,5 +1,5 @@
 import { conversionRate } from '../campaigns/metrics.js'
-import { sumOfCampaigns } from './campaign-numbers.js'
+import { missingInWords, sumOfCampaigns } from './campaign-numbers.js'
 import { type Section, section } from './data.js'
 import type { ReportFormats } from './locales.js'
 import type { SectionName } from './templates.js'
@@ -52,6 +52,8 @@ export function methodSection(
     sources.push(
       'Opens and clicks of some mailings are their provider’s own numbers, in which nobody can tell machines apart.',
     )
+  const missing = missingInWords(campaigns, f.date)
+  if (missing) sources.push(missing)
   const { orphans } = sumOfCampaigns(campaigns)
   if (campaigns.length > 0 && orphans !== null && orphans > 0)
     sources.push(

@@ -30,6 +30,7 @@ import {
 } from './promos.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { printReports, type Reported, reportDatabase } from './reports.js'
+import { removeOld } from './retention.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
 const parts = [
@@ -43,6 +44,7 @@ const parts = [
   'octopus',
   'mailings',
   'promos',
+  'retention',
   'arithmetic',
   'reports',
 ]
@@ -747,6 +749,29 @@ async function promos() {
   rmSync(dataDir, { recursive: true })
 }
 
+async function retention() {
+  told('Retention.')
+  const dataDir = join(scratch, 'retention')
+  await makePromos(dataDir, size.promos)
+  const { rows, milliseconds, transactions, longest, over20, same } = await removeOld(dataDir)
+  check(rows > 0 && same, 'Retention removed nothing, or changed a count.')
+  table(
+    ['Retention', 'Rows', 'Time', 'Rows a second', 'Transactions', 'Longest', 'Over 20 ms'],
+    [
+      [
+        'impressions and clicks of promos older than 60 days, sealed',
+        number(rows),
+        seconds(milliseconds),
+        number((rows / milliseconds) * 1000),
+        number(transactions),
+        ms(longest),
+        number(over20),
+      ],
+    ],
+  )
+  rmSync(dataDir, { recursive: true })
+}
+
 async function reports() {
   told('Reports as PDF.')
   const folder = join(scratch, 'reports')
@@ -809,6 +834,7 @@ try {
   if (wants('webhooks')) await webhooks()
   if (wants('octopus')) await octopus()
   if (wants('promos')) await promos()
+  if (wants('retention')) await retention()
   if (wants('audience') || wants('scores')) {
     const folders = await audiences()
     if (wants('scores')) await scores(folders.many)
