@@ -64,4 +64,4 @@ export function backupPages({ db, jobs, backups, config, now }: Needs) {
 }
 
 const spanInWords = (span: Stretch | null | undefined) =>
-  span ? { from: span.from, to: span.to, segments: span.segments, size: bytesInWords(span.bytes) } : null
+  span ? { from: span.from, to: span.to, segments: span.segments, size: bytes(span.bytes) } : null
