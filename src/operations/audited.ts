@@ -10,6 +10,8 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   // A live link and a letter bring a report to whoever has no account.
   { method: 'POST', path: /^\/reports\/[^/]+\/(links|renderings\/[^/]+\/send)$/, action: 'export' },
   { method: 'POST', path: /^\/reports\/[^/]+\/deliveries\/[^/]+\/sending$/, action: 'export' },
+  // So does a schedule, again and again.
+  { method: 'POST', path: /^\/reports\/[^/]+\/schedules(\/[^/]+)?$/, action: 'export' },
   { method: 'POST', path: /^\/audience\/[^/]+\/erase$/, action: 'erasure' },
   { method: 'POST', path: /\/(delete|deletion)$/, action: 'deletion' },
   { method: 'DELETE', path: /^\//, action: 'deletion' },

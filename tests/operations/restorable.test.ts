@@ -109,6 +109,6 @@ describe('what can be restored', () => {
     const page = await person.http.get('/operations/backups').expect(200)
     expect(page.text).toContain('Any instant can be restored')
     expect(page.text).not.toContain('Not yet')
-    expect(page.text.match(/\d+ segments?, \d+ kB/g)).toHaveLength(2)
+    expect(page.text.match(/\d+ segments?, [\d.]+\s(bytes|kB)/g)).toHaveLength(2)
   })
 })
