@@ -115,7 +115,7 @@ export function comparePage({ readers, dates, now }: Needs) {
   })
 
   /** Too few or too many were named: says so, and offers some. */
-  function choose(res: Response, view: CompareView, all: ListedMailing[], chosen: ListedMailing[]) {
+  function choose(res: Response, view: CompareView, all: readonly ListedMailing[], chosen: ListedMailing[]) {
     const alone = chosen.length === 1 && view.last > 0
     const message =
       view.m.length === 0

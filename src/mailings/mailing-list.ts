@@ -43,11 +43,17 @@ const facts = [
 ] as const
 type Facts = Pick<Row<'mailings'>, (typeof facts)[number]>
 
+/** What was made of what was read last, and of what: most of the time nothing of it has changed when it is asked for again. */
+const remembered = new WeakMap<Db | Readers, { told: (string | boolean)[]; mailings: ListedMailing[] }>()
+
 /**
  * All mailings there are, drafts as well, the newest first. They are as many as somebody has written, some thousands,
  * and are read from counts and reports alone: whatever is asked of them is answered here, in memory.
  */
-export async function listAllMailings(db: Db | Readers, counting: Counting): Promise<ListedMailing[]> {
+export async function listAllMailings(
+  db: Db | Readers,
+  { machines }: Counting,
+): Promise<readonly ListedMailing[]> {
   const [rows, sentTo, lists, ties, projects] = await Promise.all([
     jsonOf(
       db
@@ -70,7 +76,7 @@ export async function listAllMailings(db: Db | Readers, counting: Counting): Pro
       db
         .selectFrom('mailing_lists')
         .select(({ ref }) => asJsonRows([ref('mailing_id'), ref('list_id')]).as('json')),
-    ) as Promise<[mailing: number, list: number][]>,
+    ),
     db.selectFrom('lists').select(['id', 'name']).orderBy('name').execute(),
     db
       .selectFrom('project_ties')
@@ -83,8 +89,27 @@ export async function listAllMailings(db: Db | Readers, counting: Counting): Pro
       .select(['projects.id', 'projects.name', 'partners.name as partner'])
       .execute(),
   ])
+  const told = [rows, sentTo, JSON.stringify([lists, ties, projects]), machines]
+  const before = remembered.get(db)
+  if (before && told.every((part, index) => part === before.told[index])) return before.mailings
+  const mailings = madeOf({ rows, sentTo, lists, ties, projects }, { machines })
+  remembered.set(db, { told, mailings })
+  return mailings
+}
+
+interface Told {
+  /** JSON: an array of columns for each mailing, and pairs of a mailing and a list. */
+  rows: string
+  sentTo: string
+  /** By name. */
+  lists: { id: number; name: string }[]
+  ties: { kind: string; thing_id: number; project_id: number }[]
+  projects: Project[]
+}
+
+function madeOf({ rows, sentTo, lists, ties, projects }: Told, counting: Counting): ListedMailing[] {
   const listOf = new Map(lists.map((list) => [list.id, list]))
-  const listsOf = groupLists(sentTo, lists)
+  const listsOf = groupLists(JSON.parse(sentTo), lists)
   const projectOf = new Map(projects.map((project) => [project.id, project]))
   const tiedTo = (kind: string) =>
     new Map(
@@ -95,7 +120,7 @@ export async function listAllMailings(db: Db | Readers, counting: Counting): Pro
     )
   const [ofMailing, ofList] = [tiedTo('mailing'), tiedTo('list')]
 
-  return rows
+  return (JSON.parse(rows) as Values[])
     .map((values) => {
       const { told, counted } = piecesOf(values)
       const list = told.list_id === null ? null : (listOf.get(told.list_id) ?? null)
@@ -117,8 +142,7 @@ type Values = (number | string | null)[]
 
 /** Thousands of rows come out of a reading thread as one text. */
 async function jsonOf(query: { executeTakeFirstOrThrow: () => Promise<{ json: string }> }) {
-  const { json } = await query.executeTakeFirstOrThrow()
-  return JSON.parse(json) as Values[]
+  return (await query.executeTakeFirstOrThrow()).json
 }
 
 /**
@@ -211,7 +235,7 @@ const projectsOf = (lists: { id: number }[], ofList: Map<number, Project>) => [
  * Those of the mailings that a filter lets through, whenever they were sent: the dates are {@link isIn}'s. A number that
  * a mailing does not have keeps no bound.
  */
-export function chosenMailings(mailings: ListedMailing[], choice: MailingChoice): ListedMailing[] {
+export function chosenMailings(mailings: readonly ListedMailing[], choice: MailingChoice): ListedMailing[] {
   const wanted = choice.q.toLowerCase()
   const sender = choice.sender.toLowerCase()
   const [atLeast, atMost] = [boundsInUnit(choice.atLeast), boundsInUnit(choice.atMost)]
