@@ -1,17 +1,16 @@
 import { createHmac } from 'node:crypto'
-import { sql } from 'kysely'
 import { describe, expect, it, vi } from 'vitest'
 import { settledSetting } from '../src/campaigns/record.js'
 import { readSetting } from '../src/database/settings.js'
 import { listRuns } from '../src/operations/job-runs.js'
 import type { Job } from '../src/operations/jobs.js'
-import { signingKey } from './esp/buttondown/connected.js'
-import { aFolder, type TestApp, testApp } from './support/app.js'
+import { aConnectedApp, signingKey } from './esp/buttondown/connected.js'
+import { aFolder, testApp, testStart } from './support/app.js'
 import { aCampaign, anEvent, firefox } from './support/builders.js'
-import { holdLock } from './support/lock.js'
 import { aMovedClock } from './support/moved-clock.js'
 import { aPerson } from './support/person.js'
 import { expectCountsToHold } from './support/recount.js'
+import { troubleNames, troubles } from './support/troubles.js'
 
 // What must not be lost when something goes wrong around the process: what is told to the event door and to the inbox of
 // a webhook, verdicts, runs of jobs, sessions. What becomes of promos stands in tests/promos/chaos.test.ts, and what a kill
@@ -21,34 +20,7 @@ const second = 1_000
 const minute = 60 * second
 const hour = 60 * minute
 
-/** How a database may refuse to be written; each answers with how it can be again. */
-const troubles: Record<string, (app: Pick<TestApp, 'db' | 'path'>) => Promise<() => Promise<unknown>>> = {
-  async locked({ path }) {
-    const release = holdLock(path)
-    return async () => release()
-  },
-  async 'read-only'({ db }) {
-    await sql`pragma query_only = on`.execute(db)
-    return () => sql`pragma query_only = off`.execute(db)
-  },
-  async full({ db }) {
-    const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(db)
-    await sql`pragma max_page_count = ${sql.lit(rows[0]!.page_count)}`.execute(db)
-    // What is free inside the file is used up first.
-    for (let size = 40_000; size > 20; size = Math.floor(size / 2))
-      for (let more = true; more; )
-        await db
-          .insertInto('settings')
-          .values({ name: `filler ${Math.random()}`, value: 'x'.repeat(size) })
-          .execute()
-          .catch(() => {
-            more = false
-          })
-    return () => sql`pragma max_page_count = 1000000`.execute(db)
-  },
-}
-
-describe.each(Object.keys(troubles))('while the database is %s', (trouble) => {
+describe.each(troubleNames)('while the database is %s', (trouble) => {
   it('the event door refuses what it cannot keep, keeps what it acknowledged, and goes on afterwards', async () => {
     const app = await testApp({ ledger: { patience: 10 } })
     const { id: cid } = await aCampaign(app)
@@ -77,7 +49,7 @@ describe.each(Object.keys(troubles))('while the database is %s', (trouble) => {
       for (const name of names) ((await tell(name)) ? acknowledged : refused).push(name)
     }
     await tellAll(['before-1', 'before-2'])
-    const repair = await troubles[trouble]!(app)
+    const repair = await troubles[trouble](app)
     await tellAll(Array.from({ length: 8 }, (_, index) => `during-${index}`))
     expect(refused.length).toBeGreaterThan(0)
     expect(await kept()).toEqual(acknowledged)
@@ -119,7 +91,7 @@ describe.each(Object.keys(troubles))('while the database is %s', (trouble) => {
     const kept = async () =>
       (await app.db.selectFrom('inbox').select('key').orderBy('id').execute()).map(({ key }) => key)
     for (const number of [1, 2]) await deliver(number)
-    const repair = await troubles[trouble]!(app)
+    const repair = await troubles[trouble](app)
     for (let number = 3; number <= 10; number++) await deliver(number)
     expect(refused.length).toBeGreaterThan(0)
     expect(await kept()).toEqual(acknowledged)
@@ -157,6 +129,16 @@ describe('when the clock is set an hour ahead, and back', () => {
     const machines = await app.db.selectFrom('events').select('id').where('verdict', '=', 2).execute()
     expect(machines.map(({ id }) => id)).toEqual(ids.slice(-6))
     await expectCountsToHold(app.db)
+  })
+
+  it('what a provider delivered is read, though it came at an instant that is yet to come', async () => {
+    const app = await aConnectedApp({ now: () => testStart })
+    const ada = app.world.addSubscriber({ email: 'ada@fernmail.example', at: testStart - hour })
+    app.clock.pass(hour)
+    await app.deliver(app.world.addEvent({ type: 'opened', subscriber: ada, at: testStart })).expect(200)
+    app.clock.pass(-hour)
+    await app.read()
+    expect(await app.db.selectFrom('inbox').select('state').execute()).toEqual([{ state: 'done' }])
   })
 
   it('what comes every second goes on, and what comes once a day neither runs twice nor stays out', async () => {

@@ -12,6 +12,7 @@ import { HttpError, NotFound } from '../web/errors.js'
 import { type DateFormats, number, percent, plural } from '../web/formats.js'
 import { type FormErrors, formErrors, one } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
+import { share } from '../web/shares.js'
 import { readArithmetic } from './arithmetic.js'
 import type { Retag } from './audience-page.js'
 import { clicksOf, opensOf } from './counting.js'
@@ -397,7 +398,6 @@ function tilesOf(
   const known = receptions.filter(({ mailing_id }) => mailing_id !== 0)
   const opened = known.filter((row) => opensOf(row, { machines }) > 0).length
   const clicked = known.filter((row) => clicksOf(row, { machines }) > 0).length
-  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole)
   const note = (text: string, at: number | null = null) => ({ text, at })
   const notes = (...list: (string | false)[]) =>
     list.filter((text) => text !== false).map((text) => note(text))

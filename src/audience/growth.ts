@@ -85,28 +85,46 @@ export async function growthOverTime(
   }
 }
 
+/** Days (`YYYY-MM-DD`), both included. */
+interface Days {
+  from: string
+  to: string
+}
+type GrowthWithin = Pick<Growth, 'unit' | 'points' | 'joined' | 'left' | 'churn'>
+
 /**
- * How a list grew over some days, both included, by days, or by those weeks or months of which they are a part: what came
+ * How a list grew over some spells of days, each by days, or by those weeks or months of which they are a part: what came
  * before the first day and after the last is in none of its numbers but the beginning.
  */
 export async function growthWithin(
   readers: Readers,
   calendar: Calendar,
-  { from, to, list }: { from: string; to: string; list: number },
-): Promise<Pick<Growth, 'unit' | 'points' | 'joined' | 'left' | 'churn'>> {
-  const length = (Date.parse(to) - Date.parse(from)) / dayLength + 1
-  const unit: Unit = length <= 92 ? 'day' : length <= 366 ? 'week' : 'month'
+  { spells, list }: { spells: Days[]; list: number },
+): Promise<GrowthWithin[]> {
   const whose = { tag: 0, list }
+  const since = Math.min(...spells.map(({ from }) => calendar.startOf(from)))
   const [slots, subscribed] = await Promise.all([
-    changesIn(readers, whose, calendar.startOf(from)),
+    changesIn(readers, whose, since),
     subscribedNow(readers, whose),
   ])
+  const changes = slots.map(({ slot, ...change }) => ({ on: calendar.dayOf(slot * quarter), ...change }))
+  return spells.map((spell) => growthOf(calendar, spell, changes, subscribed))
+}
+
+/** @param changes from the first day of the spell on, up to now @param subscribed now */
+function growthOf(
+  calendar: Calendar,
+  { from, to }: Days,
+  changes: { on: string; joined: number; left: number }[],
+  subscribed: number,
+): GrowthWithin {
+  const length = (Date.parse(to) - Date.parse(from)) / dayLength + 1
+  const unit: Unit = length <= 92 ? 'day' : length <= 366 ? 'week' : 'month'
   const found = new Map<string, { joined: number; left: number }>()
   let after = subscribed
-  for (const { slot, joined, left } of slots) {
-    const on = calendar.dayOf(slot * quarter)
+  for (const { on, joined, left } of changes) {
     if (on > to) after += left - joined
-    else {
+    else if (on >= from) {
       const start = startOfPeriod(on, unit)
       const sum = found.get(start) ?? { joined: 0, left: 0 }
       found.set(start, { joined: sum.joined + joined, left: sum.left + left })

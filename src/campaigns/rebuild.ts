@@ -24,8 +24,8 @@ const shape = (machines: boolean) =>
     .join(' + ')
 
 /**
- * Computes all counts of the click tracker anew from its events, and from what removed ones had come to, in one transaction. It knows nothing of how the
- * recorder keeps them, so that each checks the other.
+ * Computes all counts of the click tracker anew from its events, and from what removed ones had come to, in one
+ * transaction. It knows nothing of how the recorder keeps them, so that each checks the other.
  */
 export async function rebuildCounts(db: Db, calendar: Calendar) {
   await db.transaction().execute(async (tx) => {

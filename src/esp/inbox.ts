@@ -133,14 +133,14 @@ export const tryAgainAfter = [60_000, 300_000, 1_800_000, 7_200_000, 21_600_000]
 
 export type DueDelivery = Awaited<ReturnType<typeof dueDeliveries>>[number]
 
-/** Deliveries that are due, oldest first. */
+/** Deliveries that are due, oldest first; one that was not tried yet is, whatever the clock said when it came. */
 export const dueDeliveries = (db: Db, provider: string, { now, limit }: { now: number; limit: number }) =>
   db
     .selectFrom('inbox')
     .select(['id', 'key', 'event_type', 'received_at', 'body', 'tries', 'contact_id'])
     .where('provider', '=', provider)
     .where('state', '=', 'waiting')
-    .where('try_at', '<=', now)
+    .where(({ eb, or }) => or([eb('tries', '=', 0), eb('try_at', '<=', now)]))
     .orderBy('try_at')
     .orderBy('id')
     .limit(limit)

@@ -3,6 +3,7 @@ import { type Calendar, dayLength } from '../web/calendar.js'
 import { isIn } from './mailing-filter.js'
 import type { ListedMailing } from './mailing-list.js'
 import { isUntold, type NumberName, numberOf } from './mailing-numbers.js'
+import type { Mailing } from './queries.js'
 import {
   bestAndWorst,
   betterRate,
@@ -55,7 +56,7 @@ export interface Summary {
 const total = (column: Column) => column.reduce((sum, value) => sum + (known(value) ?? 0), 0)
 
 /** The people of mailings as columns. What tracking does not tell is unknown: it takes part in no rate. */
-function columnsOfMailings(mailings: readonly ListedMailing[]): MailingColumns {
+export function columnsOfMailings(mailings: readonly Mailing[]): MailingColumns {
   const column = (name: NumberName) => columnOf(mailings, (mailing) => numberOf(mailing, name))
   return {
     sent: column('sent_to'),

@@ -11,6 +11,7 @@ import { type DateFormats, duration } from '../web/formats.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { renderFragment, wantsFragment } from '../web/render.js'
 import { allowFrame } from '../web/security.js'
+import { share } from '../web/shares.js'
 import { readBenchmarks } from './benchmarks.js'
 import { funnelOf } from './funnel.js'
 import {
@@ -347,7 +348,6 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
 
 /** The steps of the funnel in people. `rate` is the share of what `of` says; null where there is none to tell. */
 function stepsOf({ people, rates, untracked }: Mailing, campaign: FollowingCampaign | null) {
-  const share = (part: number, whole: number) => (whole === 0 ? null : part / whole)
   const hidden = <Value>(value: Value) => (untracked ? null : value)
   const steps: { id: string; name: string; count: number | null; rate: number | null; of: string }[] = [
     { id: 'delivered', name: 'Delivered', count: people.delivered, rate: rates.delivery, of: 'sent' },
@@ -388,7 +388,7 @@ const shownLinks = <Link extends { url: string | null; clicks: number }>(links: 
     label: link.url === null ? 'A link that nobody told' : link.url.replace(/^https?:\/\//, ''),
     isAddress: /^https?:\/\//i.test(link.url ?? ''),
     width: links[0]!.clicks === 0 ? 0 : Math.round((link.clicks / links[0]!.clicks) * 1000) / 10,
-    share: clicks === 0 ? null : link.clicks / clicks,
+    share: share(link.clicks, clicks),
   }))
 
 const spanLabels: Record<Span, string> = { '72h': '72 h', '30d': '30 days' }

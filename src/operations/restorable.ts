@@ -32,7 +32,8 @@ export function restorable(folder: string) {
     for (const chain of existsSync(parent) ? await readdir(parent) : []) {
       if (chain.includes('.')) continue
       const ofChain = new Map<number, SegmentName & { bytes: number }>()
-      for (const file of await readdir(join(parent, chain)).catch(() => [])) {
+      // In their order: of two that bear one number the later holds all that the other does.
+      for (const file of (await readdir(join(parent, chain)).catch(() => [])).sort()) {
         const name = `segments/${chain}/${file}`
         const segment = known.get(name) ?? (await described(name))
         if (!segment) continue

@@ -8,9 +8,8 @@ import { readSetting, writeSetting } from '../database/settings.js'
 import type { Recorder } from '../ledger/ledger.js'
 import { superfluousSnapshots } from '../mailings/snapshot-thinning.js'
 import { type SealedPromoFacts, sealPromoFacts } from '../promos/sealing.js'
+import { dayLength } from '../web/calendar.js'
 
-/** Milliseconds. */
-const day = 86_400_000
 /** The most rows of one fact of the ledger: what is written with it waits for them no longer than for a handful of events. */
 const batch = 100
 /** Rows of the first fact of each kind: nobody knows yet how long they take. */
@@ -258,7 +257,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
     const kept = await readRetention(db)
     return ofEach((kind) => {
       const count = kept[`${kind}_days`]
-      return count === 0 || (kind === 'promos' && promosWait()) ? null : now() - count * day
+      return count === 0 || (kind === 'promos' && promosWait()) ? null : now() - count * dayLength
     })
   }
 
@@ -308,7 +307,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       const removed = ofEach(() => 0)
       // Known before the first one goes: an event without its traces must not be judged anew as somebody unknown.
       // Nor one whose neighbours are removed.
-      const unjudged = Math.max(before.traces ?? 0, before.events === null ? 0 : before.events + day)
+      const unjudged = Math.max(before.traces ?? 0, before.events === null ? 0 : before.events + dayLength)
       if (unjudged > 0) {
         const until = Math.max(unjudged, await tracesRemovedBefore(db))
         await writeSetting(db, 'traces_removed_before', String(until))

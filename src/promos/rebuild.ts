@@ -41,8 +41,8 @@ const statements = [
 ]
 
 /**
- * Computes all counts of promos anew from their facts and from what removed ones had come to, in one transaction. It knows nothing of how the recorder keeps
- * them, so that each checks the other.
+ * Computes all counts of promos anew from their facts and from what removed ones had come to, in one transaction. It
+ * knows nothing of how the recorder keeps them, so that each checks the other.
  */
 export async function rebuildPromoCounts(db: Db, calendar: Calendar) {
   await db.transaction().execute(async (tx) => {

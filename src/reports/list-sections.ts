@@ -32,28 +32,28 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
       const today = calendar.dayOf(now)
       const last = to < today ? to : today
       const days = (Date.parse(last) - Date.parse(from)) / dayLength + 1
-      const [growth, before, sizes] = await Promise.all([
-        growthWithin(readers, calendar, { from, to: last, list: id }),
-        growthWithin(readers, calendar, {
-          from: calendar.shift(from, -days),
-          to: calendar.shift(from, -1),
-          list: id,
-        }),
+      const spells = [
+        { from, to: last },
+        { from: calendar.shift(from, -days), to: calendar.shift(from, -1) },
+      ]
+      const [[growth, before], sizes] = await Promise.all([
+        growthWithin(readers, calendar, { spells, list: id }),
         listSizes({ readers, calendar, now }, id),
       ])
-      const [first] = before.points
+      const [first] = before!.points
       const hadSome = first !== undefined && first.subscribed - first.joined + first.left > 0
       return {
         id,
         name,
         subscribed: sizes.subscribed,
         engagement: engagementRate(sizes, { machines: false }),
-        ...growth,
-        before: hadSome ? { joined: before.joined, left: before.left } : null,
+        ...growth!,
+        before: hadSome ? { joined: before!.joined, left: before!.left } : null,
       }
     }),
   )
 }
+
 /** Who joined and who left in the period; null where the report is about no list. */
 export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making, 'f'>): Section | null {
   if (lists.length === 0) return null

@@ -1,3 +1,4 @@
+import { columnsOfMailings } from '../mailings/dashboard.js'
 import { numberOf } from '../mailings/mailing-numbers.js'
 import type { Mailing } from '../mailings/queries.js'
 import { columnOf, mean, pooledRate, type RateName, rateParts } from '../mailings/statistics.js'
@@ -22,17 +23,7 @@ const rateNames = Object.keys(rateParts) as RateName[]
 
 /** Sums mailings up; what is unknown of one is left out of that sum. */
 export function sumsOf(mailings: readonly Mailing[]): MailingSums {
-  const column = (name: Parameters<typeof numberOf>[1]) =>
-    columnOf(mailings, (mailing) => numberOf(mailing, name))
-  const columns = {
-    sent: column('sent_to'),
-    delivered: column('delivered'),
-    opened: column('opened'),
-    clicked: column('clicked'),
-    bounced: column('bounced'),
-    unsubscribed: column('unsubscribed'),
-    complained: column('complained'),
-  }
+  const columns = columnsOfMailings(mailings)
   const total = (values: Float64Array) =>
     values.reduce((sum, value) => sum + (Number.isNaN(value) ? 0 : value), 0)
   const orNone = (values: Float64Array) =>
@@ -46,7 +37,7 @@ export function sumsOf(mailings: readonly Mailing[]): MailingSums {
     bounced: total(columns.bounced),
     unsubscribed: total(columns.unsubscribed),
     complained: total(columns.complained),
-    replied: total(column('replied')),
+    replied: total(columnOf(mailings, (mailing) => numberOf(mailing, 'replied'))),
     rates: Object.fromEntries(
       rateNames.map((rate) => {
         const [part, whole] = rateParts[rate]

@@ -14,7 +14,7 @@ import { pictureOf, readPdf } from '../support/pdf.js'
 import { aPerson } from '../support/person.js'
 import { differenceFrom } from '../support/pictures.js'
 import { aPromo, tellClick, tellImpression } from '../support/promos.js'
-import { aReportOf, figureOf } from '../support/reports.js'
+import { addTenThousandLinks, aReportOf, figureOf } from '../support/reports.js'
 
 const env = { PUPPETEER_EXECUTABLE_PATH: process.env.PUPPETEER_EXECUTABLE_PATH ?? '' }
 
@@ -223,19 +223,7 @@ describe('the PDF of a report', () => {
       name: 'Ten thousand links',
       sentAt: app.clock.now() - 5 * 86_400_000,
     })
-    for (let from = 0; from < 10_000; from += 500)
-      await app.db
-        .insertInto('mailing_link_reports')
-        .values(
-          Array.from({ length: 500 }, (_, index) => ({
-            mailing_id: mailing.id,
-            url: `https://shop.example/${from + index}`,
-            clicks: 10_000 - from - index,
-            unique_clicks: 1,
-            checked_at: 1,
-          })),
-        )
-        .execute()
+    await addTenThousandLinks(app, mailing.id)
     const many = await aReportOf(app, { subjects: { mailings: [mailing.id] }, sections: everything })
     const { pdf } = await downloaded(app, many.id)
     const read = await readPdf(pdf)

@@ -8,18 +8,9 @@ import { openDatabase } from '../../src/database/open.js'
 import { calendar } from '../../src/web/calendar.js'
 import { type TestApp, testApp } from '../support/app.js'
 import { aCampaign, anEvent } from '../support/builders.js'
+import { campaignCountTables } from '../support/recount.js'
 
-const facts = [
-  'events',
-  'journeys',
-  'campaign_counts',
-  'domain_counts',
-  'journey_counts',
-  'campaign_hours',
-  'campaign_days',
-  'campaign_offers',
-  'campaigns',
-] as const
+const facts = ['events', ...campaignCountTables, 'campaign_offers', 'campaigns'] as const
 
 /** How many rows each table still has of a campaign. */
 async function rowsOf({ db }: Pick<TestApp, 'db'>, id: number) {

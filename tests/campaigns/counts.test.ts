@@ -5,20 +5,12 @@ import type { Db } from '../../src/database/open.js'
 import { calendar } from '../../src/web/calendar.js'
 import { testApp } from '../support/app.js'
 import { aCampaign, firefox } from '../support/builders.js'
-
-const tables = [
-  'journeys',
-  'campaign_counts',
-  'domain_counts',
-  'journey_counts',
-  'campaign_hours',
-  'campaign_days',
-] as const
+import { campaignCountTables } from '../support/recount.js'
 
 /** All counts as text, without rows that have gone back to nothing. */
 async function countsIn(db: Db) {
   const all: Record<string, string[]> = {}
-  for (const table of tables) {
+  for (const table of campaignCountTables) {
     const rows = await db.selectFrom(table).selectAll().execute()
     all[table] = rows
       .filter((row) => table !== 'journey_counts' || (row as { journeys: number }).journeys !== 0)
@@ -112,7 +104,7 @@ it('counts equal the facts after any sequence of events, duplicates and new verd
   const app = await testApp({ env: { TIME_ZONE: 'Asia/Kathmandu' } })
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
-      for (const table of [...tables, 'events', 'campaign_offers', 'campaigns'] as const)
+      for (const table of [...campaignCountTables, 'events', 'campaign_offers', 'campaigns'] as const)
         await app.db.deleteFrom(table).execute()
       const campaigns = [await aCampaign(app), await aCampaign(app)]
       const first = await app.db

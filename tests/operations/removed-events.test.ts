@@ -7,25 +7,17 @@ import { calendar } from '../../src/web/calendar.js'
 import { aPerson } from '../accounts/people.js'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { aCampaign, anEvent, firefox, iphone } from '../support/builders.js'
-import { countsIn, expectCountsToHold } from '../support/recount.js'
+import { campaignCountTables, countsIn, expectCountsToHold } from '../support/recount.js'
 
 const day = 86_400_000
 
 const keep = async ({ db }: TestApp, days: Partial<Retention>) =>
   saveRetention(db, { ...(await readRetention(db)), ...days })
 
-const countTables = [
-  'journeys',
-  'campaign_counts',
-  'domain_counts',
-  'journey_counts',
-  'campaign_hours',
-  'campaign_days',
-] as const
 /** The counts of campaigns, all of them. */
 async function campaignCounts({ db }: TestApp) {
   const counts = await countsIn(db)
-  return countTables.map((table) => counts[table])
+  return campaignCountTables.map((table) => counts[table])
 }
 
 /** Four years of a campaign: people who come back on another domain, convert with and without a click, and machines. */

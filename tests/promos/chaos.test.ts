@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { projectRoot } from '../../src/config.js'
 import { openDatabase } from '../../src/database/open.js'
@@ -13,54 +12,30 @@ import { firefox } from '../support/builders.js'
 import { holdLock } from '../support/lock.js'
 import { aPromo, countsOf, tellClick, tellImpression } from '../support/promos.js'
 import { expectCountsToHold } from '../support/recount.js'
+import { type Trouble, troubleNames, troubles } from '../support/troubles.js'
 
-/** How a database may refuse to be written; each answers with how it can be again, and how much was spooled meanwhile. */
-const troubles: Record<string, (app: TestApp) => Promise<{ repair: () => Promise<void>; spooled: number }>> =
-  {
-    async locked(app) {
-      const release = holdLock(app.path)
-      return { repair: async () => release(), spooled: 0 }
-    },
-    async 'read-only'({ db }) {
-      await sql`pragma query_only = on`.execute(db)
-      return { repair: async () => void (await sql`pragma query_only = off`.execute(db)), spooled: 0 }
-    },
-    async full(app) {
-      const { db } = app
-      const other = await aPromo(app)
-      const { rows } = await sql<{ page_count: number }>`pragma page_count`.execute(db)
-      await sql`pragma max_page_count = ${sql.lit(rows[0]!.page_count)}`.execute(db)
-      // What is free inside the file is used up first.
-      for (let size = 40_000; size > 20; size = Math.floor(size / 2))
-        for (let more = true; more; )
-          await db
-            .insertInto('settings')
-            .values({ name: `filler ${Math.random()}`, value: 'x'.repeat(size) })
-            .execute()
-            .catch(() => {
-              more = false
-            })
-      for (let issue = 0, status = 204; status === 204; issue++) {
-        const newsletter_send_id = `${issue} ${'x'.repeat(180)}`
-        status = (
-          await tellImpression(app, {
-            offer_id: other.offer.id,
-            variation_id: other.ids[0],
-            newsletter_send_id,
-          })
-        ).status
-      }
-      return { repair: async () => void (await sql`pragma max_page_count = 1000000`.execute(db)), spooled: 1 }
-    },
-  }
+/** @returns how the database can be written again, and how much was spooled until nothing fitted in */
+async function beginTrouble(app: TestApp, trouble: Trouble) {
+  const other = trouble === 'full' ? await aPromo(app) : null
+  const repair = await troubles[trouble](app)
+  for (let issue = 0, status = 204; other && status === 204; issue++)
+    status = (
+      await tellImpression(app, {
+        offer_id: other.offer.id,
+        variation_id: other.ids[0],
+        newsletter_send_id: `${issue} ${'x'.repeat(180)}`,
+      })
+    ).status
+  return { repair, spooled: other ? 1 : 0 }
+}
 
-describe.each(Object.keys(troubles))('while the database is %s', (trouble) => {
+describe.each(troubleNames)('while the database is %s', (trouble) => {
   it('everything told is kept on disk, every reader arrives, and all of it counts once', async () => {
     const app = await testApp({ ledger: { patience: 10 } })
     const { offer, ids } = await aPromo(app, { texts: 2 })
     const told = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'issue-1' }
     await tellImpression(app, { ...told, newsletter_send_id: 'issue-0' }).expect(204)
-    const { repair, spooled } = await troubles[trouble]!(app)
+    const { repair, spooled } = await beginTrouble(app, trouble)
 
     const failed = await tellImpression(app, told).expect(503)
     expect(failed.body).toEqual({

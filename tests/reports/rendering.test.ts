@@ -6,7 +6,14 @@ import { aCampaign, anEvent } from '../support/builders.js'
 import { aMailedYear, anEngagedMailing, aReport, aReportedMailing } from '../support/mailings.js'
 import { aPartner, aPng, aProject } from '../support/partners.js'
 import { aPerson } from '../support/person.js'
-import { aReportOf, everySection, figureOf, rendered, sectionOf } from '../support/reports.js'
+import {
+  addTenThousandLinks,
+  aReportOf,
+  everySection,
+  figureOf,
+  rendered,
+  sectionOf,
+} from '../support/reports.js'
 
 const hour = 3_600_000
 const day = 24 * hour
@@ -570,19 +577,7 @@ it('10,000 links of a mailing are summed up, and the report stays short', async 
   const app = await testApp()
   const { http } = await aPerson(app)
   const mailing = await aReportedMailing(app, { name: 'One', sentAt: app.clock.now() - 5 * day })
-  for (let from = 0; from < 10_000; from += 500)
-    await app.db
-      .insertInto('mailing_link_reports')
-      .values(
-        Array.from({ length: 500 }, (_, index) => ({
-          mailing_id: mailing.id,
-          url: `https://shop.example/${from + index}`,
-          clicks: 10_000 - from - index,
-          unique_clicks: 1,
-          checked_at: 1,
-        })),
-      )
-      .execute()
+  await addTenThousandLinks(app, mailing.id)
   const report = await aReportOf(app, { subjects: { mailings: [mailing.id] } })
   const { rendering, page } = await rendered(app, http, report.id)
   expect(sectionOf(rendering, 'links').tables[0]!.rows).toHaveLength(10)

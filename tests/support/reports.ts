@@ -66,3 +66,20 @@ export function tableOn(page: string, caption: string): (string | number | null)
     }),
   )
 }
+
+/** What a provider tells of a mailing with 10,000 links: the first was clicked 10,000 times, each further one once less. */
+export async function addTenThousandLinks({ db }: Pick<TestApp, 'db'>, mailing_id: number) {
+  for (let from = 0; from < 10_000; from += 500)
+    await db
+      .insertInto('mailing_link_reports')
+      .values(
+        Array.from({ length: 500 }, (_, index) => ({
+          mailing_id,
+          url: `https://shop.example/${from + index}`,
+          clicks: 10_000 - from - index,
+          unique_clicks: 1,
+          checked_at: 1,
+        })),
+      )
+      .execute()
+}
