@@ -7,8 +7,8 @@ export const personalData: { what: string; where: string; howLong: string }[] = 
   },
   {
     what: 'What a contact did: events, opens, clicks, conversions, with country and device',
-    where: 'events, engagements, journeys, receptions',
-    howLong: 'For good; after an erasure they count for nobody',
+    where: 'events, engagements, journeys, sealed_journeys, receptions',
+    howLong: 'For good, single events of campaigns as set above; after an erasure they count for nobody',
   },
   {
     what: 'Internet address and user agent of whoever came by an event, a click on a promo, or an open or click of a mailing',
