@@ -2,6 +2,7 @@
 // the archiving thread uses it. Only the `-wal` file is read here: the database file itself must never be opened but by
 // SQLite, as closing it would drop the locks that SQLite holds on it in this process.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { endianness } from 'node:os'
 
 export const headLength = 32
 export const frameHead = 24
@@ -25,6 +26,15 @@ export const frameHead = 24
  * @returns {[number, number]}
  */
 function checksum(bytes, sum1, sum2, isBig) {
+  if (isBig === isBigHere && bytes.byteOffset % 4 === 0) {
+    // Words as this machine has them, which is how SQLite writes them: several times as fast as asking for each.
+    const words = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4)
+    for (let at = 0; at < words.length; at += 2) {
+      sum1 = (sum1 + /** @type {number} */ (words[at]) + sum2) | 0
+      sum2 = (sum2 + /** @type {number} */ (words[at + 1]) + sum1) | 0
+    }
+    return [sum1 >>> 0, sum2 >>> 0]
+  }
   for (let at = 0; at < bytes.length; at += 8) {
     const first = isBig ? bytes.readUInt32BE(at) : bytes.readUInt32LE(at)
     const second = isBig ? bytes.readUInt32BE(at + 4) : bytes.readUInt32LE(at + 4)
@@ -33,6 +43,7 @@ function checksum(bytes, sum1, sum2, isBig) {
   }
   return [sum1, sum2]
 }
+const isBigHere = endianness() === 'BE'
 
 /** What is read at a time, by one walk after another; a frame is smaller than that, as pages have 64 KB at the most. */
 const window = Buffer.alloc(1 << 18)

@@ -1,6 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { isBusy, isUnavailable } from '../database/errors.js'
 import { waitForLock } from '../database/lock.js'
+import { NotOnDisk } from '../database/log-on-disk.js'
 import { type Db, usualPatience } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
 
@@ -233,7 +234,7 @@ export class Ledger {
     for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
       try {
         const outcomes = await this.#writeTogether(batch).catch((error) => {
-          if (isUnavailable(error)) throw error
+          if (isUnavailable(error) || error instanceof NotOnDisk) throw error
           return this.#writeOneByOne(batch)
         })
         if (this.#isBusy) await this.#heed(false)

@@ -1,4 +1,4 @@
-import { type RequestHandler, Router } from 'express'
+import type { IRouter, RequestHandler } from 'express'
 import { type AccessTokens, requireAnyToken } from '../accounts/access-tokens.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
@@ -20,8 +20,10 @@ interface Needs {
 }
 
 /** `GET /api/v1/promo/analytics`, for who brings an access token or an API token. */
-export function analyticsDoor({ db, readers, directory, calendar, tokens, limit, now }: Needs) {
-  const routes = Router()
+export function analyticsDoor(
+  routes: IRouter,
+  { db, readers, directory, calendar, tokens, limit, now }: Needs,
+) {
   const analyse = rememberedAnalytics({ readers, directory, calendar, now })
 
   const answer: RequestHandler = async (req, res) => {
@@ -40,5 +42,4 @@ export function analyticsDoor({ db, readers, directory, calendar, tokens, limit,
   routes.get(path, openToAll, perAddress(limit, { now }), requireAnyToken({ db, now, tokens }), answer)
   routes.all(path, openToAll, onlyBy('GET'))
   routes.use(path, refusals)
-  return routes
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Router } from 'express'
+import type { IRouter } from 'express'
 import type { Logger } from 'pino'
 import type { AccessTokens } from '../accounts/access-tokens.js'
 import type { Networks } from '../audience/networks.js'
@@ -72,26 +72,20 @@ export function openPromos({
   })
   const directory = offerDirectory({ db, readers, calendar, spooled: keeper.spooledChoices(), now })
 
-  const doors = Router()
   const limits = { impressions: config.PROMO_IMPRESSIONS_PER_MINUTE, clicks: config.PROMO_CLICKS_PER_MINUTE }
-  // The busiest first: each that stands before it is asked whether the request is its own.
-  doors.use(trackingDoor({ directory, keeper, limits, now }))
-  doors.use(redirectDoor({ directory, keeper, now }))
-  doors.use(selectionDoor({ directory, keeper, baseUrl: config.BASE_URL, now }))
-  doors.use(
-    analyticsDoor({
-      db,
-      readers,
-      directory,
-      calendar,
-      tokens,
-      limit: config.PROMO_ANALYTICS_PER_MINUTE,
-      now,
-    }),
-  )
+  const limit = config.PROMO_ANALYTICS_PER_MINUTE
 
   return {
-    doors,
+    /**
+     * Opens the doors in the application itself: a router of their own would cost each request as much as reading its
+     * body. The busiest first: each that stands before it is asked whether the request is its own.
+     */
+    openDoors(app: IRouter) {
+      trackingDoor(app, { directory, keeper, limits, now })
+      redirectDoor(app, { directory, keeper, now })
+      selectionDoor(app, { directory, keeper, baseUrl: config.BASE_URL, now })
+      analyticsDoor(app, { db, readers, directory, calendar, tokens, limit, now })
+    },
     directory,
     spool,
     keeper,

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import { type RequestHandler, Router } from 'express'
+import type { IRouter, RequestHandler } from 'express'
 import { plainAddress } from '../campaigns/forms.js'
 import type { OfferDirectory } from './directory.js'
 import type { FactKeeper } from './keeper.js'
@@ -18,9 +18,7 @@ const courtesy = 5
  * `GET /go/:slug`: leads to the offer's stored destination and records the click. Whatever happens to the click, the reader
  * arrives. HEAD leads there too, and counts nothing.
  */
-export function redirectDoor({ directory, keeper, now }: Needs) {
-  const routes = Router()
-
+export function redirectDoor(routes: IRouter, { directory, keeper, now }: Needs) {
   const lead: RequestHandler<{ slug: string }> = async (req, res) => {
     await directory.load()
     const offer = directory.bySlug(req.params.slug.toLowerCase())
@@ -54,5 +52,4 @@ export function redirectDoor({ directory, keeper, now }: Needs) {
   routes.all('/go/:slug', (_req, res) => {
     res.status(405).set('Allow', 'GET, HEAD').type('text').send('Links are followed by GET.\n')
   })
-  return routes
 }

@@ -1,5 +1,5 @@
 import { hash, randomInt } from 'node:crypto'
-import { type RequestHandler, Router } from 'express'
+import type { IRouter, RequestHandler } from 'express'
 import { chance } from './chance.js'
 import type { KnownOffer, KnownText, OfferDirectory } from './directory.js'
 import { onlyBy, openToAll, PromoRefused, refusals } from './door.js'
@@ -28,9 +28,7 @@ interface Choice {
 }
 
 /** `GET /api/v1/promo/select-random`: which text to run now. It answers from memory, whatever the database does. */
-export function selectionDoor({ directory, keeper, baseUrl, now }: Needs) {
-  const routes = Router()
-
+export function selectionDoor(routes: IRouter, { directory, keeper, baseUrl, now }: Needs) {
   /** @param without offers that were chosen already */
   function choose(from: OfferWheel, last: ReadonlySet<number>, without: Set<number>): Choice | null {
     let wheel = without.size === 0 ? from : wheelWithout(from, without)
@@ -152,7 +150,6 @@ export function selectionDoor({ directory, keeper, baseUrl, now }: Needs) {
   routes.get(path, openToAll, select)
   routes.all(path, openToAll, onlyBy('GET'))
   routes.use(path, refusals)
-  return routes
 }
 
 const running = (offer: KnownOffer, without: ReadonlySet<number>) =>

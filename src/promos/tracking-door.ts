@@ -1,4 +1,4 @@
-import { type RequestHandler, type Response, Router } from 'express'
+import type { IRouter, RequestHandler, Response } from 'express'
 import type * as z from 'zod'
 import type { KnownText, OfferDirectory } from './directory.js'
 import { jsonBody, objectOf, onlyBy, openToAll, PromoRefused, refusals } from './door.js'
@@ -18,9 +18,7 @@ interface Needs {
  * `POST /api/v1/promo/track-impression` and `…/track-click`: a newsletter's generator and a redirect tell what was shown
  * and clicked. 204 says that it is in the database; 503 with `"spooled": true` that it is on disk and will be.
  */
-export function trackingDoor({ directory, keeper, limits, now }: Needs) {
-  const routes = Router()
-
+export function trackingDoor(routes: IRouter, { directory, keeper, limits, now }: Needs) {
   function read<Schema extends z.ZodObject>(schema: Schema, body: unknown): z.output<Schema> {
     const parsed = schema.safeParse(objectOf(body))
     if (parsed.success) return parsed.data
@@ -94,5 +92,4 @@ export function trackingDoor({ directory, keeper, limits, now }: Needs) {
     routes.all(path, openToAll, onlyBy('POST'))
     routes.use(path, refusals)
   }
-  return routes
 }

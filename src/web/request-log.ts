@@ -40,7 +40,7 @@ export function watchRequests(answered: (req: Request, res: Response, millisecon
   return (_req: Request, res: Response, next: NextFunction) => {
     const watched = res as Watched
     watched[startKey] = performance.now()
-    watched.once('close', closed)
+    watched.on('close', closed)
     next()
   }
 }

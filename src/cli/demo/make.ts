@@ -47,10 +47,9 @@ export async function makeDemo({ dataDir, now, timeZone, seed }: Wish) {
   for (const name of ['throughline.db', 'throughline.db-wal', 'throughline.db-shm'])
     rmSync(join(dataDir, name), { force: true })
   const path = join(dataDir, 'throughline.db')
-  const db = openDatabase(path)
+  const db = openDatabase(path, { isMadeAnew: true })
   try {
-    // What breaks here is made anew: nothing waits for the disk, and all of it fits in memory.
-    await sql`pragma synchronous = off`.execute(db)
+    // All of it fits in memory.
     await sql`pragma cache_size = -200000`.execute(db)
     await migrate(db, { dataDir, now: () => now })
     const countryOf = openCountries()
