@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
-import { compiled } from '../database/compiled.js'
+import { adder } from '../database/adding.js'
+import { compiled, compiledRows } from '../database/compiled.js'
+import { greaterOf } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
-import type { EngagementCounts, Row, Tables } from '../database/schema.js'
+import type { EngagementCounts, Row } from '../database/schema.js'
 import { type Calendar, hourLength } from '../web/calendar.js'
 import {
   type CountedEngagement,
@@ -123,55 +125,68 @@ export class EngagementChanges {
 
   /** Adds all that was gathered to the tables. */
   async write(tx: Db) {
-    for (const row of this.#mailings.values()) {
-      await this.#write.mailing(tx, row)
-      const { mailing_id } = row
+    const write = this.#write
+    await write.mailings(tx, this.#mailings.values())
+    for (const mailing_id of this.#mailings.keys()) {
       let last_at: number | null = null
       for (const kind of deedNumbers)
-        last_at = latest(last_at, (await this.#write.lastDeed(tx, { mailing_id, kind })).rows[0]?.at)
-      await this.#write.setLastDeed(tx, { mailing_id, last_at })
+        last_at = latest(last_at, (await write.lastDeed(tx, { mailing_id, kind })).rows[0]?.at)
+      await write.setLastDeed(tx, { mailing_id, last_at })
     }
-    for (const row of this.#hours.values()) await this.#write.hour(tx, row)
-    for (const row of this.#days.values()) await this.#write.day(tx, row)
-    for (const change of this.#contacts.values()) await this.#writeContact(tx, change)
+    await write.hours(tx, this.#hours.values())
+    await write.days(tx, this.#days.values())
+    await this.#writeContacts(tx)
     await this.#writeContactDays(tx)
     this.clear()
   }
 
-  async #writeContact(tx: Db, { again, ...change }: ContactChange) {
+  async #writeContacts(tx: Db) {
     const write = this.#write
-    await write.contact(tx, change)
-    if (again) {
+    const tags = new Map<number, Row<'tag_counts'>>()
+    for (const { again, ...change } of this.#contacts.values()) {
       const { contact_id } = change
-      const last = (await write.lastDeeds(tx, { contact_id })).rows[0]!
-      await write.setLastDeeds(tx, { contact_id, ...last })
+      await write.contact(tx, change)
+      if (again) {
+        const last = (await write.lastDeeds(tx, { contact_id })).rows[0]!
+        await write.setLastDeeds(tx, { contact_id, ...last })
+      }
+      if (!engagementColumns.some((column) => change[column] !== 0)) continue
+      for (const { tag_id } of (await write.tagsOf(tx, { contact_id })).rows) {
+        const tag = entry(tags, tag_id, () => ({ tag_id, ...nothingOfTag, ...noEngagements }))
+        for (const column of engagementColumns) tag[column] += change[column]
+      }
     }
-    await write.toScore(tx, { contact_id: change.contact_id })
-    if (!engagementColumns.some((column) => change[column] !== 0)) return
-    for (const { tag_id } of (await write.tagsOf(tx, { contact_id: change.contact_id })).rows)
-      await write.tag(tx, { ...nothingOfTag, ...only(change), tag_id })
+    await write.tags(tx, tags.values())
+    await write.toScore(
+      tx,
+      Array.from(this.#contacts.keys(), (contact_id) => ({ contact_id })),
+    )
   }
 
   /** People become active on a day, or no longer were: that takes a look at what they had done before. */
   async #writeContactDays(tx: Db) {
-    const active = new Map<string, { people: number; all_people: number }>()
+    const active = new Map<string, Row<'active_days'>>()
+    const kept: Row<'contact_days'>[] = []
     for (const change of this.#contactDays.values()) {
       if (!engagementColumns.some((column) => change[column] !== 0)) continue
       const { contact_id, day_on } = change
       const before = (await this.#write.contactDay(tx, { contact_id, day_on })).rows[0]
       const after = { ...change }
       if (before) for (const column of engagementColumns) after[column] += before[column]
-      const day = entry(active, day_on, () => ({ people: 0, all_people: 0 }))
+      const day = entry(active, day_on, () => ({ day_on, people: 0, all_people: 0 }))
       day.people += Number(isActive(after)) - Number(before ? isActive(before) : false)
       day.all_people +=
         Number(isActive(after, { machines: true })) -
         Number(before ? isActive(before, { machines: true }) : false)
       if (engagementColumns.every((column) => after[column] === 0))
         await this.#write.dropContactDay(tx, { contact_id, day_on })
-      else await this.#write.putContactDay(tx, after)
+      else kept.push(after)
     }
-    for (const [day_on, { people, all_people }] of active)
-      if (people !== 0 || all_people !== 0) await this.#write.activeDay(tx, { day_on, people, all_people })
+    await this.#write.putContactDays(tx, kept)
+    await this.#write.activeDays(
+      tx,
+      [...active.values()].filter(({ people, all_people }) => people !== 0 || all_people !== 0),
+    )
   }
 }
 
@@ -180,11 +195,6 @@ const nobody = Object.fromEntries(receptionColumns.map((column) => [column, 0]))
   number
 >
 const nothingOfTag = { contacts: 0, scored: 0, score_sum: 0 }
-const only = (counts: EngagementCounts) =>
-  Object.fromEntries(
-    engagementColumns.map((column) => [column, counts[column]]),
-  ) as unknown as EngagementCounts
-
 const latest = (...instants: (number | null | undefined)[]) =>
   instants.reduce<number | null>(
     (last, at) => (at === null || at === undefined ? last : Math.max(last ?? at, at)),
@@ -202,49 +212,19 @@ function entry<Key, Value>(changes: Map<Key, Value>, key: Key, make: () => Value
 
 /** Adds to the sums over a tag's contacts. */
 export const tagAdder = (db: Db) =>
-  adder(db, 'tag_counts', ['tag_id'], ['contacts', 'scored', 'score_sum', ...engagementColumns])
-
-function adder<Name extends keyof Tables, Counts extends object = Row<Name>>(
-  db: Db,
-  table: Name,
-  keys: (keyof Tables[Name] & string)[],
-  sums: readonly string[],
-) {
-  const columns = [...keys, ...sums]
-  return compiled<Counts>((value) =>
-    db
-      .insertInto(table as 'tag_counts')
-      .values(Object.fromEntries(columns.map((column) => [column, value(column as never)])) as never)
-      .onConflict((conflict) =>
-        conflict
-          .columns(keys as never)
-          .doUpdateSet(
-            Object.fromEntries([
-              ...sums.map((column) => [
-                column,
-                sql`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`,
-              ]),
-            ]) as never,
-          ),
-      ),
-  )
-}
-const laterOf = (one: ReturnType<typeof sql.ref>, other: ReturnType<typeof sql.ref> | unknown) =>
-  sql<number | null>`max(coalesce(${one}, ${other}), coalesce(${other}, ${one}))`
+  adder(db, 'tag_counts', ['tag_id'], {
+    sums: ['contacts', 'scored', 'score_sum', ...engagementColumns],
+  })
 
 function writers(db: Db) {
   type Day = { contact_id: number; day_on: string }
   type LastDeeds = { last_active_at: number | null; machine_last_active_at: number | null }
-  const dayColumns = Object.fromEntries(engagementColumns.map((column) => [column, 0])) as Record<
-    keyof EngagementCounts,
-    number
-  >
   return {
-    mailing: adder<'mailing_counts', Omit<Row<'mailing_counts'>, 'last_at'>>(
+    mailings: adder<'mailing_counts', Omit<Row<'mailing_counts'>, 'last_at'>>(
       db,
       'mailing_counts',
       ['mailing_id'],
-      [...engagementColumns, ...receptionColumns],
+      { sums: [...engagementColumns, ...receptionColumns] },
     ),
     /** It stands at the end of the index. */
     lastDeed: compiled<{ mailing_id: number; kind: number }, { at: number | null }>((value) =>
@@ -260,10 +240,10 @@ function writers(db: Db) {
         .set({ last_at: value('last_at') })
         .where('mailing_id', '=', value('mailing_id')),
     ),
-    hour: adder(db, 'engagement_hours', ['list_id', 'hour_at'], engagementColumns),
-    day: adder(db, 'engagement_days', ['list_id', 'day_on'], engagementColumns),
-    activeDay: adder(db, 'active_days', ['day_on'], ['people', 'all_people']),
-    tag: tagAdder(db),
+    hours: adder(db, 'engagement_hours', ['list_id', 'hour_at'], { sums: engagementColumns }),
+    days: adder(db, 'engagement_days', ['list_id', 'day_on'], { sums: engagementColumns }),
+    activeDays: adder(db, 'active_days', ['day_on'], { sums: ['people', 'all_people'] }),
+    tags: tagAdder(db),
     contact: compiled<Omit<ContactChange, 'again'>>((value) =>
       db
         .updateTable('contacts')
@@ -274,8 +254,8 @@ function writers(db: Db) {
               sql`${sql.ref(column)} + ${value(column)}`,
             ]),
           ),
-          last_active_at: laterOf(ref('last_active_at') as never, sql`${value('last_active_at')}`),
-          machine_last_active_at: laterOf(
+          last_active_at: greaterOf(ref('last_active_at') as never, sql`${value('last_active_at')}`),
+          machine_last_active_at: greaterOf(
             ref('machine_last_active_at') as never,
             sql`${value('machine_last_active_at')}`,
           ),
@@ -300,10 +280,10 @@ function writers(db: Db) {
         })
         .where('id', '=', value('contact_id')),
     ),
-    toScore: compiled<{ contact_id: number }>((value) =>
+    toScore: compiledRows<{ contact_id: number }>(['contact_id'], (rows) =>
       db
         .insertInto('contacts_to_score')
-        .values({ contact_id: value('contact_id') })
+        .values(rows)
         .onConflict((conflict) => conflict.doNothing()),
     ),
     tagsOf: compiled<{ contact_id: number }, { tag_id: number }>((value) =>
@@ -316,15 +296,20 @@ function writers(db: Db) {
         .where('contact_id', '=', value('contact_id'))
         .where('day_on', '=', value('day_on')),
     ),
-    putContactDay: compiled<Row<'contact_days'>>((value) => {
-      const columns = Object.fromEntries(
-        Object.keys(dayColumns).map((column) => [column, value(column as keyof EngagementCounts)]),
-      ) as unknown as EngagementCounts
-      return db
-        .insertInto('contact_days')
-        .values({ contact_id: value('contact_id'), day_on: value('day_on'), ...columns })
-        .onConflict((conflict) => conflict.columns(['contact_id', 'day_on']).doUpdateSet(columns))
-    }),
+    putContactDays: compiledRows<Row<'contact_days'>>(
+      ['contact_id', 'day_on', ...engagementColumns],
+      (rows) =>
+        db
+          .insertInto('contact_days')
+          .values(rows)
+          .onConflict((conflict) =>
+            conflict
+              .columns(['contact_id', 'day_on'])
+              .doUpdateSet(({ ref }) =>
+                Object.fromEntries(engagementColumns.map((column) => [column, ref(`excluded.${column}`)])),
+              ),
+          ),
+    ),
     dropContactDay: compiled<Day>((value) =>
       db
         .deleteFrom('contact_days')

@@ -13,7 +13,7 @@ export const ours = 'ours'
  * are still being gathered are added at its end to whatever tags the contact has by then.
  */
 export function tagBook(db: Db) {
-  const addToTag = tagAdder(db)
+  const addToTags = tagAdder(db)
   type Pair = { contact_id: number; tag_id: number }
   const has = compiled<Pair, { origin: string }>((value) =>
     db
@@ -60,13 +60,15 @@ export function tagBook(db: Db) {
     const counts = Object.fromEntries(
       engagementColumns.map((column) => [column, by * contact[column]]),
     ) as unknown as EngagementCounts
-    await addToTag(tx, {
-      tag_id,
-      contacts: by,
-      scored: contact.score === null ? 0 : by,
-      score_sum: by * (contact.score ?? 0),
-      ...counts,
-    })
+    await addToTags(tx, [
+      {
+        tag_id,
+        contacts: by,
+        scored: contact.score === null ? 0 : by,
+        score_sum: by * (contact.score ?? 0),
+        ...counts,
+      },
+    ])
   }
 
   return {

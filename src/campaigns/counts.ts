@@ -1,7 +1,6 @@
-import { sql } from 'kysely'
-import { compiled } from '../database/compiled.js'
+import { adder } from '../database/adding.js'
 import type { Db } from '../database/open.js'
-import type { EventCounts, PeopleCounts, Row, Tables } from '../database/schema.js'
+import type { EventCounts, PeopleCounts, Row } from '../database/schema.js'
 import { type Calendar, hourLength } from '../web/calendar.js'
 import { type CountedEvent, type Journey, shapeOf } from './journeys.js'
 import { countOf, kindOf } from './kinds.js'
@@ -48,7 +47,7 @@ const nobody: PeopleCounts = {
  */
 export class CountChanges {
   readonly #calendar: Calendar
-  readonly #write: ReturnType<typeof countWriters>
+  readonly #write: ReturnType<typeof writers>
   #campaigns = new Map<number, Row<'campaign_counts'>>()
   #domains = new Map<string, Row<'domain_counts'>>()
   #hours = new Map<string, Row<'campaign_hours'>>()
@@ -57,7 +56,7 @@ export class CountChanges {
 
   constructor(db: Db, calendar: Calendar) {
     this.#calendar = calendar
-    this.#write = countWriters(db)
+    this.#write = writers(db)
   }
 
   clear() {
@@ -123,11 +122,14 @@ export class CountChanges {
 
   /** Adds all that was gathered to the tables. */
   async write(tx: Db) {
-    for (const row of this.#campaigns.values()) await this.#write.campaign(tx, row)
-    for (const row of this.#domains.values()) await this.#write.domain(tx, row)
-    for (const row of this.#hours.values()) await this.#write.hour(tx, row)
-    for (const row of this.#days.values()) await this.#write.day(tx, row)
-    for (const row of this.#journeys.values()) if (row.journeys !== 0) await this.#write.journey(tx, row)
+    await this.#write.campaigns(tx, this.#campaigns.values())
+    await this.#write.domains(tx, this.#domains.values())
+    await this.#write.hours(tx, this.#hours.values())
+    await this.#write.days(tx, this.#days.values())
+    await this.#write.journeys(
+      tx,
+      [...this.#journeys.values()].filter((row) => row.journeys !== 0),
+    )
     this.clear()
   }
 
@@ -155,56 +157,21 @@ function entry<Key, Value>(changes: Map<Key, Value>, key: Key, make: () => Value
   return value
 }
 
-/** One upsert for each count table; what is inserted is added to what is there. */
-function countWriters(db: Db) {
-  type CountTable =
-    | 'campaign_counts'
-    | 'domain_counts'
-    | 'campaign_hours'
-    | 'campaign_days'
-    | 'journey_counts'
-
-  function adder<Name extends CountTable>(
-    table: Name,
-    keys: (keyof Tables[Name] & string)[],
-    sums: readonly string[],
-    { earliest = [], latest = [] }: { earliest?: string[]; latest?: string[] } = {},
-  ) {
-    const columns = [...keys, ...sums, ...earliest, ...latest] as (keyof Row<Name> & string)[]
-    return compiled<Row<Name>>((value) =>
-      db
-        .insertInto(table as 'campaign_counts')
-        .values(Object.fromEntries(columns.map((column) => [column, value(column)])) as never)
-        .onConflict((conflict) =>
-          conflict
-            .columns(keys as never)
-            .doUpdateSet(
-              Object.fromEntries([
-                ...sums.map((column) => [
-                  column,
-                  sql`${sql.ref(`${table}.${column}`)} + ${sql.ref(`excluded.${column}`)}`,
-                ]),
-                ...earliest.map((column) => [column, widest('min', table, column)]),
-                ...latest.map((column) => [column, widest('max', table, column)]),
-              ]) as never,
-            ),
-        ),
-    )
-  }
-  const widest = (fn: 'min' | 'max', table: string, column: string) => {
-    const [old, added] = [sql.ref(`${table}.${column}`), sql.ref(`excluded.${column}`)]
-    return sql`${sql.raw(fn)}(coalesce(${old}, ${added}), coalesce(${added}, ${old}))`
-  }
+function writers(db: Db) {
   return {
-    campaign: adder('campaign_counts', ['campaign_id'], [...eventColumns, ...peopleColumns, 'orphans'], {
+    campaigns: adder(db, 'campaign_counts', ['campaign_id'], {
+      sums: [...eventColumns, ...peopleColumns, 'orphans'],
       latest: ['last_at'],
     }),
-    domain: adder('domain_counts', ['campaign_id', 'domain_id'], eventColumns, {
+    domains: adder(db, 'domain_counts', ['campaign_id', 'domain_id'], {
+      sums: eventColumns,
       earliest: ['first_at'],
       latest: ['last_at'],
     }),
-    hour: adder('campaign_hours', ['campaign_id', 'hour_at'], eventColumns),
-    day: adder('campaign_days', ['campaign_id', 'day_on'], eventColumns),
-    journey: adder('journey_counts', ['campaign_id', 'domain_id', 'machines', 'shape'], ['journeys']),
+    hours: adder(db, 'campaign_hours', ['campaign_id', 'hour_at'], { sums: eventColumns }),
+    days: adder(db, 'campaign_days', ['campaign_id', 'day_on'], { sums: eventColumns }),
+    journeys: adder(db, 'journey_counts', ['campaign_id', 'domain_id', 'machines', 'shape'], {
+      sums: ['journeys'],
+    }),
   }
 }

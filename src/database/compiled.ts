@@ -2,7 +2,10 @@ import type { Compilable, CompiledQuery, DatabaseConnection, QueryResult } from 
 import type { Db } from './open.js'
 
 class Placeholder {
-  constructor(readonly name: string) {}
+  constructor(
+    readonly name: string,
+    readonly row = 0,
+  ) {}
 }
 
 /**
@@ -21,14 +24,49 @@ export function compiled<Parameters extends object, Row = never>(
     const values = slots.map((name, index) =>
       name === null ? template.parameters[index] : (parameters as Record<string, unknown>)[name],
     )
-    const query = { ...template, parameters: values } as CompiledQuery<Row>
-    if (!tx.isTransaction) return tx.executeQuery<Row>(query)
-    // No promise more than the connection's own: they cost as much as a small query.
-    const connection = connections.get(tx)
-    return connection
-      ? connection.executeQuery<Row>(query)
-      : connectionOf(tx).then((lent) => lent.executeQuery<Row>(query))
+    return run<Row>(tx, { ...template, parameters: values } as CompiledQuery<Row>)
   }
+}
+
+/** How many rows one statement takes: eight halve what a row costs, and more than eight save nothing. */
+const mostRows = 8
+
+/**
+ * The same for a query that takes rows: many by one statement, which costs half of what a statement for each does.
+ * @param build gets as many rows as the statement is to take, with placeholders for values in the given columns
+ * @returns a function that runs the query for all rows, in their order
+ */
+export function compiledRows<Row extends object>(
+  columns: readonly (keyof Row & string)[],
+  build: (rows: Row[]) => Compilable,
+) {
+  const templates: { template: CompiledQuery; slots: readonly Placeholder[] }[] = []
+  function ofSize(size: number) {
+    const rows = Array.from({ length: size }, (_, row) =>
+      Object.fromEntries(columns.map((column) => [column, new Placeholder(column, row)])),
+    )
+    const template = build(rows as Row[]).compile()
+    return { template, slots: template.parameters as Placeholder[] }
+  }
+  return async (tx: Db, all: Iterable<Row>): Promise<void> => {
+    const rows = [...all] as Record<string, unknown>[]
+    for (let from = 0; from < rows.length; from += mostRows) {
+      const size = Math.min(mostRows, rows.length - from)
+      templates[size] ??= ofSize(size)
+      const { template, slots } = templates[size]
+      const parameters = slots.map(({ row, name }) => rows[from + row]![name])
+      await run(tx, { ...template, parameters })
+    }
+  }
+}
+
+function run<Row>(tx: Db, query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+  if (!tx.isTransaction) return tx.executeQuery<Row>(query)
+  // No promise more than the connection's own: they cost as much as a small query.
+  const connection = connections.get(tx)
+  return connection
+    ? connection.executeQuery<Row>(query)
+    : connectionOf(tx).then((lent) => lent.executeQuery<Row>(query))
 }
 
 /**

@@ -17,7 +17,8 @@ export function perAddress(perMinute: number, { now }: { now: () => number }): R
     const current = Math.floor(at / minute)
     if (current !== running) hits.clear()
     running = current
-    const address = ipKeyGenerator(String(req.ip))
+    const ip = String(req.ip)
+    const address = ip.includes(':') ? ipKeyGenerator(ip) : ip
     const made = (hits.get(address) ?? 0) + 1
     hits.set(address, made)
     if (made <= perMinute) return next()
