@@ -75,7 +75,7 @@ function run<Row>(tx: Db, query: CompiledQuery<Row>): Promise<QueryResult<Row>> 
  */
 const connections = new WeakMap<Db, DatabaseConnection>()
 
-async function connectionOf(tx: Db) {
+export async function connectionOf(tx: Db) {
   const connection = await tx.getExecutor().provideConnection(async (lent) => lent)
   connections.set(tx, connection)
   return connection

@@ -66,12 +66,13 @@ class FileDriver extends SqliteDriver {
     await super.acquireConnection() // one after another
     return this.#connection
   }
-  override async beginTransaction(connection: DatabaseConnection) {
-    await connection.executeQuery(begin)
+  override async beginTransaction() {
+    await this.#connection.executeQuery(begin)
+    this.#connection.isAhead = false
   }
-  override async commitTransaction(connection: DatabaseConnection) {
-    await connection.executeQuery(commit)
-    await this.#disk.reach()
+  override async commitTransaction() {
+    await this.#connection.executeQuery(commit)
+    if (!this.#connection.isAhead) await this.#disk.reach()
   }
   override async rollbackTransaction(connection: DatabaseConnection) {
     if (this.#file.inTransaction) await connection.executeQuery(rollback)
@@ -82,7 +83,10 @@ class FileDriver extends SqliteDriver {
   }
 }
 
-class FileConnection implements DatabaseConnection {
+/** The one connection, which a transaction has for itself from its begin to its end. */
+export class FileConnection implements DatabaseConnection {
+  /** Whoever runs the present transaction waits for the disk by itself. */
+  isAhead = false
   readonly #file: Sqlite.Database
   readonly #disk: Disk
   readonly #statements = new Map<string, Sqlite.Statement>()
@@ -99,6 +103,11 @@ class FileConnection implements DatabaseConnection {
     return statement.readonly || this.#file.inTransaction
       ? Promise.resolve(result)
       : this.#disk.reach().then(() => result)
+  }
+
+  /** @see Disk.reach */
+  reachDisk() {
+    return this.#disk.reach()
   }
 
   async *streamQuery<Row>({ sql, parameters }: CompiledQuery): AsyncIterableIterator<QueryResult<Row>> {

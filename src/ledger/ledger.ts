@@ -1,7 +1,7 @@
 import { CompiledQuery } from 'kysely'
+import { commitAhead } from '../database/ahead.js'
 import { isBusy, isUnavailable } from '../database/errors.js'
 import { waitForLock } from '../database/lock.js'
-import { NotOnDisk } from '../database/log-on-disk.js'
 import { type Db, usualPatience } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
 
@@ -48,6 +48,11 @@ interface Waiting {
   reject: (error: unknown) => void
 }
 type Outcome = { receipt: unknown } | { error: unknown }
+/** What was committed, and the wait until the disk has it. */
+interface Written {
+  outcomes: Outcome[]
+  onDisk: Promise<void>
+}
 
 /** What a ledger has done since the start: plain numbers, counted by batch and not by fact. */
 class LedgerTally {
@@ -60,7 +65,7 @@ class LedgerTally {
   unavailable = 0
   batches = 0
   largestBatch = 0
-  /** Milliseconds of all transactions, and of the longest. */
+  /** Milliseconds of all transactions until the disk had them, and of the longest. */
   commitTime = 0
   longestCommit = 0
   /** Batches by the milliseconds of their transaction: at most 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, and more. */
@@ -143,6 +148,8 @@ export class Ledger {
   /** Another process held the lock when it was last asked for. */
   #isBusy = false
   #running: Promise<void> | null = null
+  /** Committed, and not yet told: the disk is waited for. */
+  readonly #unconfirmed = new Set<Promise<void>>()
   #closed = false
 
   constructor({ db, capacity = 10_000, batch = 500, patientShare = 3, patience = 2_000 }: Options) {
@@ -195,25 +202,39 @@ export class Ledger {
   async close() {
     this.#closed = true
     await this.#running
+    await Promise.all(this.#unconfirmed)
   }
 
   async #run() {
     while (this.#waiting > 0) {
       await this.#gather()
       const batch = [...this.#queue.splice(0, this.#batch), ...this.#patient.splice(0, this.#batch)]
-      this.#inFlight = batch.length
+      this.#inFlight += batch.length
       const began = performance.now()
-      const outcomes = await this.#write(batch)
-      this.tally.note(outcomes, performance.now() - began)
-      this.#inFlight = 0
-      this.#patient.unshift(...batch.splice(outcomes.length))
-      batch.forEach((waiting, index) => {
-        const outcome = outcomes[index]!
-        if ('error' in outcome) waiting.reject(outcome.error)
-        else waiting.resolve(outcome.receipt)
-      })
+      const written = await this.#write(batch)
+      const rest = batch.splice(written.outcomes.length)
+      this.#inFlight -= rest.length
+      this.#patient.unshift(...rest)
+      // The next transaction need not wait until the disk has this one.
+      const answering = this.#answer(batch, written, began).finally(() => this.#unconfirmed.delete(answering))
+      this.#unconfirmed.add(answering)
     }
     this.#running = null
+  }
+
+  /** Tells the callers what became of their facts, once the disk has them. */
+  async #answer(batch: Waiting[], { outcomes, onDisk }: Written, began: number) {
+    const answers = await onDisk.then(
+      () => outcomes,
+      (error) => outcomes.map((outcome) => ('error' in outcome ? outcome : { error })),
+    )
+    this.tally.note(answers, performance.now() - began)
+    this.#inFlight -= batch.length
+    for (const [index, waiting] of batch.entries()) {
+      const answer = answers[index]!
+      if ('error' in answer) waiting.reject(answer.error)
+      else waiting.resolve(answer.receipt)
+    }
   }
 
   /**
@@ -229,21 +250,21 @@ export class Ledger {
   }
 
   /** @returns what became of the facts, in their order; where it is shorter, the rest has to wait for the next one */
-  async #write(batch: Waiting[]): Promise<Outcome[]> {
+  async #write(batch: Waiting[]): Promise<Written> {
     const giveUpAt = performance.now() + this.#patience
     for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
       try {
-        const outcomes = await this.#writeTogether(batch).catch((error) => {
-          if (isUnavailable(error) || error instanceof NotOnDisk) throw error
+        const written = await this.#writeTogether(batch).catch((error) => {
+          if (isUnavailable(error)) throw error
           return this.#writeOneByOne(batch)
         })
         if (this.#isBusy) await this.#heed(false)
-        return outcomes
+        return written
       } catch (error) {
         if (isBusy(error) && !this.#isBusy) await this.#heed(true)
         if (!isBusy(error) || performance.now() + pause > giveUpAt) {
           const refusal = isUnavailable(error) ? new LedgerUnavailable(undefined, { cause: error }) : error
-          return batch.map(() => ({ error: refusal }))
+          return { outcomes: batch.map(() => ({ error: refusal })), onDisk: Promise.resolve() }
         }
         await new Promise((resolve) => setTimeout(resolve, pause))
       }
@@ -270,7 +291,7 @@ export class Ledger {
     }
   }
 
-  async #writeTogether(batch: Waiting[]): Promise<Outcome[]> {
+  async #writeTogether(batch: Waiting[]) {
     return this.#transaction(async (tx) => {
       const outcomes: Outcome[] = []
       for (const { recorder, fact } of this.#inTime(batch)) {
@@ -285,7 +306,7 @@ export class Ledger {
     })
   }
 
-  async #writeOneByOne(batch: Waiting[]): Promise<Outcome[]> {
+  async #writeOneByOne(batch: Waiting[]) {
     return this.#transaction(async (tx) => {
       const outcomes: Outcome[] = []
       for (const { recorder, fact } of this.#inTime(batch)) {
@@ -305,14 +326,15 @@ export class Ledger {
     })
   }
 
-  async #transaction(work: (tx: Db) => Promise<Outcome[]>) {
+  async #transaction(work: (tx: Db) => Promise<Outcome[]>): Promise<Written> {
     try {
-      return await this.#db.transaction().execute(async (tx) => {
+      const { result, onDisk } = await commitAhead(this.#db, async (tx) => {
         for (const recorder of this.#recorders) recorder.begin?.()
         const outcomes = await work(tx)
         for (const recorder of this.#recorders) await recorder.finish?.(tx)
         return outcomes
       })
+      return { outcomes: result, onDisk }
     } catch (error) {
       for (const recorder of this.#recorders) recorder.forget?.()
       throw error

@@ -2,8 +2,16 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { LogOnDisk, NotOnDisk } from '../../src/database/log-on-disk.js'
 import { type Db, openDatabase } from '../../src/database/open.js'
-import { FactRefused, Ledger, LedgerFull, LedgerUnavailable, type Recorder } from '../../src/ledger/ledger.js'
+import {
+  FactRefused,
+  isDatabaseBusy,
+  Ledger,
+  LedgerFull,
+  LedgerUnavailable,
+  type Recorder,
+} from '../../src/ledger/ledger.js'
 import { aFolder } from '../support/app.js'
 
 async function aLedger(
@@ -107,6 +115,55 @@ describe('the ledger', () => {
     expect(await Promise.all(late)).toEqual([2])
     expect(recorder.transactions).toBe(2)
     expect(await wordsOf(db)).toEqual(['early', 'late'])
+  })
+
+  it('tells nobody before the disk has it, and goes on meanwhile', async () => {
+    const { db, ledger } = await aLedger()
+    const write = ledger.register(words())
+    const waits: (() => void)[] = []
+    const reach = vi
+      .spyOn(LogOnDisk.prototype, 'reach')
+      .mockImplementation(() => new Promise((done) => waits.push(done)))
+    onTestFinished(() => reach.mockRestore())
+    const told: string[] = []
+    const tell = (word: string) => write(word).then(() => told.push(word))
+    const first = tell('one')
+    await vi.waitFor(() => expect(waits).toHaveLength(1))
+    const second = tell('two')
+    await vi.waitFor(() => expect(waits).toHaveLength(2))
+    expect(await wordsOf(db)).toEqual(['one', 'two'])
+    expect(told).toEqual([])
+    expect(ledger.depth).toBe(2)
+    waits[1]!()
+    await second
+    expect(told).toEqual(['two'])
+    let isClosed = false
+    const closing = ledger.close().then(() => {
+      isClosed = true
+    })
+    await new Promise(setImmediate)
+    expect(isClosed).toBe(false)
+    waits[0]!()
+    await Promise.all([first, closing])
+    expect(told).toEqual(['two', 'one'])
+    expect(ledger.depth).toBe(0)
+  })
+
+  it('calls nothing kept, and writes nothing twice, where the disk does not confirm it', async () => {
+    const { db, ledger } = await aLedger()
+    const recorder = words()
+    const write = ledger.register(recorder)
+    const reach = vi
+      .spyOn(LogOnDisk.prototype, 'reach')
+      .mockRejectedValue(new NotOnDisk({ cause: new Error('EIO') }))
+    const outcomes = await Promise.allSettled([write('one'), write('two')])
+    reach.mockRestore()
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: expect.any(NotOnDisk) })
+    expect(outcomes.every((outcome) => isDatabaseBusy((outcome as PromiseRejectedResult).reason))).toBe(false)
+    expect(recorder.transactions).toBe(1)
+    expect(await wordsOf(db)).toEqual(['one', 'two'])
+    expect(ledger.tally).toMatchObject({ written: 0, refused: 2 })
+    expect(await write('three')).toBe(3)
   })
 
   it('lets patient facts wait for those that somebody waits for', async () => {
