@@ -11,7 +11,7 @@ import * as care from './0009-care.js'
 import * as oldSlugs from './0010-old-slugs.js'
 import * as retention from './0011-retention.js'
 import * as sealedEvents from './0012-sealed-events.js'
-import * as mailingsByProviderId from './0013-mailings-by-provider-id.js'
+import * as quartersOfEngagements from './0013-quarters-of-engagements.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -27,5 +27,5 @@ export const migrations: Record<string, Migration> = {
   '0010-old-slugs': oldSlugs,
   '0011-retention': retention,
   '0012-sealed-events': sealedEvents,
-  '0013-mailings-by-provider-id': mailingsByProviderId,
+  '0013-quarters-of-engagements': quartersOfEngagements,
 }

@@ -28,9 +28,9 @@ const longestShutdown = 10_000
 
 /**
  * Under a small limit (`--max-old-space-size`) V8 looks for garbage as soon as the heap has grown by a third, several times
- * a second at busy doors. The limit stays what it is; between two searches the heap may double.
+ * a second at busy doors. The limit stays what it is; between two searches the heap may grow by six tenths.
  */
-const heapGrowth = '--heap-growing-percent=100'
+const heapGrowth = '--heap-growing-percent=60'
 
 async function start() {
   setFlagsFromString(heapGrowth)

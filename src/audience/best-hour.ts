@@ -7,7 +7,7 @@ import { engagementColumns } from './receptions.js'
 /** So many days back, today left out: it has seen only some of its hours. */
 export const heatDays = 90
 
-export type HourCounts = EngagementCounts & { hour_at: number }
+export type QuarterCounts = EngagementCounts & { quarter_at: number }
 
 export interface Heat {
   /** Events by weekday (Monday first) and hour of the day, both in the reporting time zone. */
@@ -27,19 +27,23 @@ export interface Slot {
   count: number
 }
 
-/** The counts of each hour of the last {@link heatDays} days, of one list's mailings or (0) of all. */
-export const hoursOf = (
+/** The counts of each quarter of an hour of the last {@link heatDays} days, of one list's mailings or (0) of all. */
+export const quartersOf = (
   readers: Readers,
   calendar: Calendar,
   { list, now }: { list: number; now: number },
 ) => {
   const today = calendar.startOf(calendar.dayOf(now))
   return readers
-    .selectFrom('engagement_hours')
-    .select(['hour_at', ...engagementColumns])
-    .where('hour_at', '>=', today - heatDays * dayLength)
-    .where('hour_at', '<', today)
+    .selectFrom('engagement_quarters')
+    .select(({ fn }) => [
+      'quarter_at',
+      ...engagementColumns.map((column) => fn.sum<number>(column).as(column)),
+    ])
+    .where('quarter_at', '>=', today - heatDays * dayLength)
+    .where('quarter_at', '<', today)
     .$if(list > 0, (query) => query.where('list_id', '=', list))
+    .groupBy('quarter_at')
     .execute()
 }
 
@@ -51,7 +55,7 @@ export const hoursOf = (
  * probability that it is above zero. Fewer than four weeks, or fewer than 100 events, tell nothing.
  */
 export function heatOf(
-  hours: HourCounts[],
+  quarters: QuarterCounts[],
   calendar: Calendar,
   { what, machines, now }: Counting & { what: 'opens' | 'clicks'; now: number },
 ): Heat {
@@ -61,12 +65,12 @@ export function heatOf(
   const weekly = new Map<string, number[]>()
   const weeks = Math.floor(heatDays / 7)
   let firstWeek = 0
-  for (const row of hours) {
+  for (const row of quarters) {
     const count = what === 'opens' ? opensOf(row, { machines }) : clicksOf(row, { machines })
     if (count === 0) continue
-    const { weekday, hour } = slotOf(row.hour_at)
+    const { weekday, hour } = slotOf(row.quarter_at)
     cells[weekday]![hour]! += count
-    const week = Math.floor((today - 1 - row.hour_at) / (7 * dayLength))
+    const week = Math.floor((today - 1 - row.quarter_at) / (7 * dayLength))
     if (week < 0 || week >= weeks) continue
     firstWeek = Math.max(firstWeek, week + 1)
     const key = `${weekday} ${hour}`

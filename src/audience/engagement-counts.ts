@@ -4,7 +4,7 @@ import { compiled, compiledRows } from '../database/compiled.js'
 import { greaterOf } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { EngagementCounts, Row } from '../database/schema.js'
-import { type Calendar, hourLength } from '../web/calendar.js'
+import { type Calendar, quarterLength } from '../web/calendar.js'
 import {
   type CountedEngagement,
   countEngagement,
@@ -37,7 +37,7 @@ export class EngagementChanges {
   readonly #write: ReturnType<typeof writers>
   #waiting: (() => void)[] = []
   #mailings = new Map<number, Omit<Row<'mailing_counts'>, 'last_at'>>()
-  #hours = new Map<string, Row<'engagement_hours'>>()
+  #quarters = new Map<string, Row<'engagement_quarters'>>()
   #days = new Map<string, Row<'engagement_days'>>()
   #contacts = new Map<number, ContactChange>()
   #contactDays = new Map<string, Row<'contact_days'>>()
@@ -49,7 +49,7 @@ export class EngagementChanges {
 
   clear() {
     this.#waiting = []
-    for (const changes of [this.#mailings, this.#hours, this.#days, this.#contacts, this.#contactDays])
+    for (const changes of [this.#mailings, this.#quarters, this.#days, this.#contacts, this.#contactDays])
       changes.clear()
   }
   /** A fact begins: what another one gathered before it failed is void. */
@@ -66,14 +66,14 @@ export class EngagementChanges {
   engagement(row: CountedEngagement, list: number, by: 1 | -1) {
     if (!isDeed(row.kind)) return
     this.#waiting.push(() => {
-      const hour_at = Math.floor(row.happened_at / hourLength) * hourLength
+      const quarter_at = Math.floor(row.happened_at / quarterLength) * quarterLength
       const day_on = this.#calendar.dayOf(row.happened_at)
-      const hour = entry(this.#hours, `${list} ${hour_at}`, () => ({
+      const quarter = entry(this.#quarters, `${list} ${quarter_at}`, () => ({
         list_id: list,
-        hour_at,
+        quarter_at,
         ...noEngagements,
       }))
-      countEngagement(hour, row, by)
+      countEngagement(quarter, row, by)
       const day = entry(this.#days, `${list} ${day_on}`, () => ({ list_id: list, day_on, ...noEngagements }))
       countEngagement(day, row, by)
       const { contact_id } = row
@@ -133,7 +133,7 @@ export class EngagementChanges {
         last_at = latest(last_at, (await write.lastDeed(tx, { mailing_id, kind })).rows[0]?.at)
       await write.setLastDeed(tx, { mailing_id, last_at })
     }
-    await write.hours(tx, this.#hours.values())
+    await write.quarters(tx, this.#quarters.values())
     await write.days(tx, this.#days.values())
     await this.#writeContacts(tx)
     await this.#writeContactDays(tx)
@@ -240,7 +240,7 @@ function writers(db: Db) {
         .set({ last_at: value('last_at') })
         .where('mailing_id', '=', value('mailing_id')),
     ),
-    hours: adder(db, 'engagement_hours', ['list_id', 'hour_at'], { sums: engagementColumns }),
+    quarters: adder(db, 'engagement_quarters', ['list_id', 'quarter_at'], { sums: engagementColumns }),
     days: adder(db, 'engagement_days', ['list_id', 'day_on'], { sums: engagementColumns }),
     activeDays: adder(db, 'active_days', ['day_on'], { sums: ['people', 'all_people'] }),
     tags: tagAdder(db),

@@ -3,7 +3,7 @@ import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { type DateFormats, number, plural } from '../web/formats.js'
-import { heatOf, hoursOf } from './best-hour.js'
+import { heatOf, quartersOf } from './best-hour.js'
 import { type Cohort, cohortMonths, readCohorts } from './cohorts.js'
 import { clicksOf, opensOf, sumOfCounts } from './counting.js'
 import { type EngagementSeries, engagementOverTime } from './engagement-over-time.js'
@@ -46,7 +46,9 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
       remembered(`cohorts ${key} ${view.machines}`, () =>
         readCohorts(readers, calendar, { ...whose, machines: view.machines, now: now() }),
       ),
-      remembered(`hours ${whose.list}`, () => hoursOf(readers, calendar, { list: whose.list, now: now() })),
+      remembered(`hours ${whose.list}`, () =>
+        quartersOf(readers, calendar, { list: whose.list, now: now() }),
+      ),
       choicesOf(),
     ])
     const heatFor = (what: 'opens' | 'clicks') => heatOf(hours, calendar, { ...view, what, now: now() })

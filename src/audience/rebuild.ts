@@ -49,7 +49,7 @@ const rank = `case status ${subscriptionStatuses.map((status, place) => `when '$
 const statements = [
   'delete from receptions',
   'delete from mailing_counts',
-  'delete from engagement_hours',
+  'delete from engagement_quarters',
 
   `insert into receptions (contact_id, mailing_id, sent_at, delivered_at, ${names}, bounced, complained, unsubscribed,
      first_opened_at, first_clicked_at, last_active_at, machine_last_active_at)
@@ -86,8 +86,8 @@ const statements = [
 
   'insert or ignore into contacts_to_score (contact_id) select distinct contact_id from receptions',
 
-  `insert into engagement_hours (list_id, hour_at, ${names})
-   select coalesce(list_id, 0), happened_at / 3600000 * 3600000 as hour_at, ${sumsOfEvents}
+  `insert into engagement_quarters (list_id, quarter_at, ${names})
+   select coalesce(list_id, 0), happened_at / 900000 * 900000 as quarter_at, ${sumsOfEvents}
    from engagements left join mailings on mailings.id = mailing_id
    where ${deeds} group by 1, 2`,
 

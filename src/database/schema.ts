@@ -371,7 +371,7 @@ export interface Tables {
   }
   mailing_counts: EngagementCounts & ReceptionCounts & { mailing_id: number; last_at: Instant | null }
   /** `list_id` is that of the mailing, 0 where there is none. */
-  engagement_hours: EngagementCounts & { list_id: number; hour_at: Instant }
+  engagement_quarters: EngagementCounts & { list_id: number; quarter_at: Instant }
   engagement_days: EngagementCounts & { list_id: number; day_on: Day }
   contact_days: EngagementCounts & { contact_id: number; day_on: Day }
   /** How many people opened, clicked or replied on a day. */

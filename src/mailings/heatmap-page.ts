@@ -1,6 +1,6 @@
 import { Router } from 'express'
 import * as z from 'zod'
-import { type HourCounts, heatDays, heatOf, hoursOf } from '../audience/best-hour.js'
+import { heatDays, heatOf, type QuarterCounts, quartersOf } from '../audience/best-hour.js'
 import { sumOfCounts } from '../audience/counting.js'
 import { engagementNumber } from '../audience/engagement-kinds.js'
 import { engagementVerdict } from '../audience/engagement-verdict.js'
@@ -11,7 +11,7 @@ import { noEngagements } from '../audience/receptions.js'
 import { wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
-import { type Calendar, hourLength } from '../web/calendar.js'
+import { type Calendar, quarterLength } from '../web/calendar.js'
 import { one } from '../web/forms.js'
 import { getMailing } from './queries.js'
 
@@ -59,8 +59,10 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
     const view: HeatView = { ...asked, list: list?.id ?? 0 }
     const [hours, lists] = await Promise.all([
       mailing
-        ? remembered(`mailing ${mailing.id}`, () => hoursOfMailing(readers, mailing.id))
-        : remembered(`list ${view.list}`, () => hoursOf(readers, calendar, { list: view.list, now: now() })),
+        ? remembered(`mailing ${mailing.id}`, () => quartersOfMailing(readers, mailing.id))
+        : remembered(`list ${view.list}`, () =>
+            quartersOf(readers, calendar, { list: view.list, now: now() }),
+          ),
       db.selectFrom('lists').select(['id', 'name']).orderBy('name').orderBy('id').execute(),
     ])
     const heatFor = (what: 'opens' | 'clicks') =>
@@ -93,28 +95,28 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
 
 const [opened, clicked] = [engagementNumber('opened'), engagementNumber('clicked')]
 
-/** The opens and clicks of one mailing by the hour, whenever they came. It looks at each: remember the answer for a while. */
-export async function hoursOfMailing(readers: Readers, mailing: number): Promise<HourCounts[]> {
+/** The opens and clicks of one mailing by the quarter of an hour, whenever they came. It looks at each: remember the answer for a while. */
+export async function quartersOfMailing(readers: Readers, mailing: number): Promise<QuarterCounts[]> {
   const rows = await readers
     .selectFrom('engagements')
     .select((eb) => [
-      wholeParts(eb.ref('happened_at'), hourLength).as('hour'),
+      wholeParts(eb.ref('happened_at'), quarterLength).as('quarter'),
       'kind',
       'verdict',
       eb.fn.countAll<number>().as('events'),
     ])
     .where('mailing_id', '=', mailing)
     .where('kind', 'in', [opened, clicked])
-    .groupBy(['hour', 'kind', 'verdict'])
+    .groupBy(['quarter', 'kind', 'verdict'])
     .execute()
-  const hours = new Map<number, HourCounts>()
-  for (const { hour, kind, verdict, events } of rows) {
-    const hour_at = hour * hourLength
-    const counts = hours.get(hour_at) ?? { ...noEngagements, hour_at }
-    hours.set(hour_at, counts)
+  const quarters = new Map<number, QuarterCounts>()
+  for (const { quarter, kind, verdict, events } of rows) {
+    const quarter_at = quarter * quarterLength
+    const counts = quarters.get(quarter_at) ?? { ...noEngagements, quarter_at }
+    quarters.set(quarter_at, counts)
     if (kind === clicked) counts[verdict < engagementVerdict.machine ? 'clicks' : 'machine_clicks'] += events
     else if (verdict === engagementVerdict.proxy) counts.proxy_opens += events
     else counts[verdict === engagementVerdict.machine ? 'machine_opens' : 'opens'] += events
   }
-  return [...hours.values()]
+  return [...quarters.values()]
 }

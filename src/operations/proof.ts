@@ -11,7 +11,7 @@ import { calendar } from '../web/calendar.js'
 export const countTables = [
   'receptions',
   'mailing_counts',
-  'engagement_hours',
+  'engagement_quarters',
   'engagement_days',
   'contact_days',
   'active_days',

@@ -1,9 +1,9 @@
-import { type HourCounts, heatOf } from '../audience/best-hour.js'
+import { heatOf, type QuarterCounts } from '../audience/best-hour.js'
 import { originName } from '../audience/origins.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { align, type Curve, usualBand } from '../mailings/curves.js'
-import { hoursOfMailing } from '../mailings/heatmap-page.js'
+import { quartersOfMailing } from '../mailings/heatmap-page.js'
 import { readLinks, readProviderLinks } from '../mailings/mailing-links.js'
 import { numberOf } from '../mailings/mailing-numbers.js'
 import type { curveBook } from '../mailings/mailing-usual.js'
@@ -391,8 +391,8 @@ export function qualityRows({ found }: Pick<Making, 'found'>) {
 /** At which hours of the week people opened or clicked. */
 export async function heatSection({ readers, found, calendar, now, f }: Making): Promise<Section | null> {
   if (found.mailings.length === 0) return null
-  const all: HourCounts[] = []
-  for (const { id } of found.mailings) all.push(...(await hoursOfMailing(readers, id)))
+  const all: QuarterCounts[] = []
+  for (const { id } of found.mailings) all.push(...(await quartersOfMailing(readers, id)))
   const of = (what: 'opens' | 'clicks') => heatOf(all, calendar, { what, machines: false, now })
   const clicks = of('clicks')
   const [heat, what] = clicks.total > 0 ? [clicks, 'clicks'] : [of('opens'), 'opens']

@@ -241,7 +241,7 @@ describe('the best hour', () => {
   const at = (weeksAgo: number, hour: number) =>
     // Wednesday 18 November 2026, in hours of UTC
     Date.UTC(2026, 10, 18, hour) - weeksAgo * 7 * dayLength
-  const clicks = (hour_at: number, count: number) => ({ ...noEngagements, hour_at, clicks: count })
+  const clicks = (quarter_at: number, count: number) => ({ ...noEngagements, quarter_at, clicks: count })
   const read = (hours: ReturnType<typeof clicks>[], zone = days) =>
     heatOf(hours, zone, { what: 'clicks', machines: false, now: testStart })
 
@@ -252,6 +252,17 @@ describe('the best hour', () => {
     expect(heat.second).toEqual({ weekday: 2, hour: 21, count: 1 })
     expect(heat.total).toBe(10)
     expect(heat.sureness).toBeNull()
+  })
+
+  it('knows the hours of zones that are half an hour off', () => {
+    // Kolkata is five hours and a half ahead: 8:15 UTC is 13:45 there, 8:45 is 14:15.
+    const quarter = hourLength / 4
+    const heat = read(
+      [clicks(at(0, 8) + quarter, 3), clicks(at(0, 8) + 3 * quarter, 5)],
+      calendar('Asia/Kolkata'),
+    )
+    expect(heat.best).toEqual({ weekday: 2, hour: 14, count: 5 })
+    expect(heat.second).toEqual({ weekday: 2, hour: 13, count: 3 })
   })
 
   it('is sure when it leads week after week, and not when one week made it', () => {

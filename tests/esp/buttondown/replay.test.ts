@@ -138,8 +138,15 @@ async function stateOf({ db }: ConnectedApp) {
       .execute(),
     // Rows that have gone back to nothing say nothing.
     hours: (
-      await db.selectFrom('engagement_hours').selectAll().orderBy('hour_at').orderBy('list_id').execute()
-    ).filter(({ list_id: _, hour_at: __, ...counts }) => Object.values(counts).some((count) => count !== 0)),
+      await db
+        .selectFrom('engagement_quarters')
+        .selectAll()
+        .orderBy('quarter_at')
+        .orderBy('list_id')
+        .execute()
+    ).filter(({ list_id: _, quarter_at: __, ...counts }) =>
+      Object.values(counts).some((count) => count !== 0),
+    ),
     waiting: await db
       .selectFrom('inbox')
       .select(['event_type', 'reason'])

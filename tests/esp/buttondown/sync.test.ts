@@ -36,7 +36,7 @@ const tables = [
   'engagements',
   'receptions',
   'mailing_counts',
-  'engagement_hours',
+  'engagement_quarters',
   'contact_days',
   'active_days',
   'tag_counts',
