@@ -86,7 +86,8 @@ export function providerSyncs<Checkpoint extends object>({
       await resumeRuns(db, provider) // what the last process left under way
     }
     const run = await currentRun(db, provider)
-    if (run?.state !== 'waiting' || performing || stopped) return
+    // Somebody else may have started it meanwhile.
+    if (performing || stopped || run?.state !== 'waiting') return performing ?? undefined
     performing = perform(run).finally(() => {
       performing = null
     })
