@@ -156,13 +156,19 @@ describe('the ledger', () => {
     const reach = vi
       .spyOn(LogOnDisk.prototype, 'reach')
       .mockRejectedValue(new NotOnDisk({ cause: new Error('EIO') }))
-    const outcomes = await Promise.allSettled([write('one'), write('two')])
+    const refuse = ledger.register<string, never>({
+      async record() {
+        throw new FactRefused('not this one')
+      },
+    })
+    const [refused, ...outcomes] = await Promise.allSettled([refuse('no'), write('one'), write('two')])
     reach.mockRestore()
+    expect(refused).toMatchObject({ reason: expect.any(FactRefused) })
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: expect.any(NotOnDisk) })
     expect(outcomes.every((outcome) => isDatabaseBusy((outcome as PromiseRejectedResult).reason))).toBe(false)
     expect(recorder.transactions).toBe(1)
     expect(await wordsOf(db)).toEqual(['one', 'two'])
-    expect(ledger.tally).toMatchObject({ written: 0, refused: 2 })
+    expect(ledger.tally).toMatchObject({ written: 0, refused: 3 })
     expect(await write('three')).toBe(3)
   })
 
