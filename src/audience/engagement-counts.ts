@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { adder } from '../database/adding.js'
+import { adder } from '../database/adder.js'
 import { compiled, compiledRows } from '../database/compiled.js'
 import { greaterOf } from '../database/expressions.js'
 import type { Db } from '../database/open.js'

@@ -36,7 +36,7 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
     const by = unitOf(view)
     const key = `${whose.tag} ${whose.list}`
     const when = { range: view.range, by, now: now() }
-    const [series, growth, cohorts, hours, choices] = await Promise.all([
+    const [series, growth, cohorts, quarters, choices] = await Promise.all([
       remembered(`engagement ${key} ${view.range} ${by} ${view.machines}`, () =>
         engagementOverTime(readers, calendar, { ...whose, ...when, machines: view.machines }),
       ),
@@ -46,12 +46,12 @@ export function overTimePage({ db, readers, calendar, dates, now }: Needs) {
       remembered(`cohorts ${key} ${view.machines}`, () =>
         readCohorts(readers, calendar, { ...whose, machines: view.machines, now: now() }),
       ),
-      remembered(`hours ${whose.list}`, () =>
+      remembered(`quarters ${whose.list}`, () =>
         quartersOf(readers, calendar, { list: whose.list, now: now() }),
       ),
       choicesOf(),
     ])
-    const heatFor = (what: 'opens' | 'clicks') => heatOf(hours, calendar, { ...view, what, now: now() })
+    const heatFor = (what: 'opens' | 'clicks') => heatOf(quarters, calendar, { ...view, what, now: now() })
     const clicks = heatFor('clicks')
     const what = view.heat || (clicks.total > 0 ? 'clicks' : 'opens')
     res.render('audience/over-time', {

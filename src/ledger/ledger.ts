@@ -1,5 +1,5 @@
 import { CompiledQuery } from 'kysely'
-import { commitAhead } from '../database/ahead.js'
+import { commitAhead } from '../database/commit-ahead.js'
 import { isBusy, isUnavailable } from '../database/errors.js'
 import { waitForLock } from '../database/lock.js'
 import { type Db, usualPatience } from '../database/open.js'

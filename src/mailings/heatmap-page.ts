@@ -57,7 +57,7 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
     const mailing = asked.mailing ? await getMailing(db, asked.mailing, asked) : null
     const list = !mailing && asked.list ? await getList(db, asked.list) : null
     const view: HeatView = { ...asked, list: list?.id ?? 0 }
-    const [hours, lists] = await Promise.all([
+    const [quarters, lists] = await Promise.all([
       mailing
         ? remembered(`mailing ${mailing.id}`, () => quartersOfMailing(readers, mailing.id))
         : remembered(`list ${view.list}`, () =>
@@ -66,7 +66,7 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
       db.selectFrom('lists').select(['id', 'name']).orderBy('name').orderBy('id').execute(),
     ])
     const heatFor = (what: 'opens' | 'clicks') =>
-      shownHeat(heatOf(hours, calendar, { machines: view.machines, what, now: now() }), what)
+      shownHeat(heatOf(quarters, calendar, { machines: view.machines, what, now: now() }), what)
     const clicks = heatFor('clicks')
     const what = view.what || (clicks.total > 0 ? 'clicks' : 'opens')
     const heat = what === 'clicks' ? clicks : heatFor('opens')
@@ -85,7 +85,7 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
           ? 'One mailing makes one wave, so this tells of its own hours only.'
           : heat.sureness,
       },
-      counts: sumOfCounts(hours),
+      counts: sumOfCounts(quarters),
       heatDays,
       timeZone: calendar.timeZone,
     })

@@ -7,6 +7,16 @@ import { checkReferences, checkTable, tableNames } from '../database/upkeep.js'
 import { rebuildPromoCounts } from '../promos/rebuild.js'
 import { calendar } from '../web/calendar.js'
 
+/** What counts of campaigns stand in. */
+export const campaignCountTables = [
+  'journeys',
+  'campaign_counts',
+  'domain_counts',
+  'journey_counts',
+  'campaign_hours',
+  'campaign_days',
+] as const satisfies readonly (keyof Tables)[]
+
 /** Tables of counts, each of which comes from facts alone: those that the rebuilds of the rooms make anew. */
 export const countTables = [
   'receptions',
@@ -16,12 +26,7 @@ export const countTables = [
   'contact_days',
   'active_days',
   'tag_counts',
-  'journeys',
-  'campaign_counts',
-  'domain_counts',
-  'journey_counts',
-  'campaign_hours',
-  'campaign_days',
+  ...campaignCountTables,
   'promo_offer_counts',
   'promo_variation_counts',
   'promo_days',

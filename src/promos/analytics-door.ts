@@ -20,7 +20,7 @@ interface Needs {
 }
 
 /** `GET /api/v1/promo/analytics`, for who brings an access token or an API token. */
-export function analyticsDoor(
+export function openAnalyticsDoor(
   routes: IRouter,
   { db, readers, directory, calendar, tokens, limit, now }: Needs,
 ) {

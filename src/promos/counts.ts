@@ -1,4 +1,4 @@
-import { adder } from '../database/adding.js'
+import { adder } from '../database/adder.js'
 import type { Db } from '../database/open.js'
 import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'

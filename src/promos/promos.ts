@@ -9,17 +9,17 @@ import type { Readers } from '../database/readers.js'
 import type { Ledger } from '../ledger/ledger.js'
 import { sealer } from '../secret.js'
 import type { Calendar } from '../web/calendar.js'
-import { analyticsDoor } from './analytics-door.js'
+import { openAnalyticsDoor } from './analytics-door.js'
 import { removeOldChoices } from './choices.js'
 import { destroyOldClickSalts } from './click-traces.js'
 import { offerDirectory } from './directory.js'
 import { factKeeper } from './keeper.js'
 import { promoRecorder } from './record.js'
-import { redirectDoor } from './redirect-door.js'
-import { selectionDoor } from './selection-door.js'
+import { openRedirectDoor } from './redirect-door.js'
+import { openSelectionDoor } from './selection-door.js'
 import { tieSends } from './sends.js'
 import { Spool } from './spool.js'
-import { trackingDoor } from './tracking-door.js'
+import { openTrackingDoor } from './tracking-door.js'
 
 interface Needs {
   db: Db
@@ -77,14 +77,14 @@ export function openPromos({
 
   return {
     /**
-     * Opens the doors in the application itself: a router of their own would cost each request as much as reading its
-     * body. The busiest first: each that stands before it is asked whether the request is its own.
+     * Opens the doors in the application's own router: one for each of them would cost its requests time and garbage. The
+     * busiest first: each that stands before it is asked whether the request is its own.
      */
-    openDoors(app: IRouter) {
-      trackingDoor(app, { directory, keeper, limits, now })
-      redirectDoor(app, { directory, keeper, now })
-      selectionDoor(app, { directory, keeper, baseUrl: config.BASE_URL, now })
-      analyticsDoor(app, { db, readers, directory, calendar, tokens, limit, now })
+    openDoors(routes: IRouter) {
+      openTrackingDoor(routes, { directory, keeper, limits, now })
+      openRedirectDoor(routes, { directory, keeper, now })
+      openSelectionDoor(routes, { directory, keeper, baseUrl: config.BASE_URL, now })
+      openAnalyticsDoor(routes, { db, readers, directory, calendar, tokens, limit, now })
     },
     directory,
     spool,

@@ -17,8 +17,7 @@ export function perAddress(perMinute: number, { now }: { now: () => number }): R
     const current = Math.floor(at / minute)
     if (current !== running) hits.clear()
     running = current
-    const ip = String(req.ip)
-    const address = ip.includes(':') ? ipKeyGenerator(ip) : ip
+    const address = ipKeyGenerator(String(req.ip))
     const made = (hits.get(address) ?? 0) + 1
     hits.set(address, made)
     if (made <= perMinute) return next()

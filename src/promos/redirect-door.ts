@@ -18,7 +18,7 @@ const courtesy = 5
  * `GET /go/:slug`: leads to the offer's stored destination and records the click. Whatever happens to the click, the reader
  * arrives. HEAD leads there too, and counts nothing.
  */
-export function redirectDoor(routes: IRouter, { directory, keeper, now }: Needs) {
+export function openRedirectDoor(routes: IRouter, { directory, keeper, now }: Needs) {
   const lead: RequestHandler<{ slug: string }> = async (req, res) => {
     await directory.load()
     const offer = directory.bySlug(req.params.slug.toLowerCase())

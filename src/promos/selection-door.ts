@@ -28,7 +28,7 @@ interface Choice {
 }
 
 /** `GET /api/v1/promo/select-random`: which text to run now. It answers from memory, whatever the database does. */
-export function selectionDoor(routes: IRouter, { directory, keeper, baseUrl, now }: Needs) {
+export function openSelectionDoor(routes: IRouter, { directory, keeper, baseUrl, now }: Needs) {
   /** @param without offers that were chosen already */
   function choose(from: OfferWheel, last: ReadonlySet<number>, without: Set<number>): Choice | null {
     let wheel = without.size === 0 ? from : wheelWithout(from, without)

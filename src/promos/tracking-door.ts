@@ -18,7 +18,7 @@ interface Needs {
  * `POST /api/v1/promo/track-impression` and `…/track-click`: a newsletter's generator and a redirect tell what was shown
  * and clicked. 204 says that it is in the database; 503 with `"spooled": true` that it is on disk and will be.
  */
-export function trackingDoor(routes: IRouter, { directory, keeper, limits, now }: Needs) {
+export function openTrackingDoor(routes: IRouter, { directory, keeper, limits, now }: Needs) {
   function read<Schema extends z.ZodObject>(schema: Schema, body: unknown): z.output<Schema> {
     const parsed = schema.safeParse(objectOf(body))
     if (parsed.success) return parsed.data

@@ -156,7 +156,7 @@ async function aStory(dataDir = aFolder()) {
 const numbersOf = async ({ db }: Pick<ConnectedApp, 'db'>) => ({
   mailings: await db.selectFrom('mailing_counts').selectAll().execute(),
   days: await db.selectFrom('active_days').selectAll().execute(),
-  hours: await db.selectFrom('engagement_quarters').selectAll().execute(),
+  quarters: await db.selectFrom('engagement_quarters').selectAll().execute(),
   campaigns: await db.selectFrom('campaign_counts').selectAll().execute(),
   events: (await db.selectFrom('events').select('id').execute()).length,
   engagements: (await db.selectFrom('engagements').select('id').execute()).length,

@@ -5,10 +5,10 @@ import { campaignRemover, deleteCampaign, editCampaign } from '../../src/campaig
 import { OverviewFilter, readOverview } from '../../src/campaigns/overview.js'
 import { getCampaign, listOffers } from '../../src/campaigns/queries.js'
 import { openDatabase } from '../../src/database/open.js'
+import { campaignCountTables } from '../../src/operations/proof.js'
 import { calendar } from '../../src/web/calendar.js'
 import { type TestApp, testApp } from '../support/app.js'
 import { aCampaign, anEvent } from '../support/builders.js'
-import { campaignCountTables } from '../support/recount.js'
 
 const facts = ['events', ...campaignCountTables, 'campaign_offers', 'campaigns'] as const
 

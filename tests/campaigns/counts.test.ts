@@ -2,10 +2,10 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { rebuildCounts } from '../../src/campaigns/rebuild.js'
 import type { Db } from '../../src/database/open.js'
+import { campaignCountTables } from '../../src/operations/proof.js'
 import { calendar } from '../../src/web/calendar.js'
 import { testApp } from '../support/app.js'
 import { aCampaign, firefox } from '../support/builders.js'
-import { campaignCountTables } from '../support/recount.js'
 
 /** All counts as text, without rows that have gone back to nothing. */
 async function countsIn(db: Db) {

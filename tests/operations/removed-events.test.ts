@@ -2,12 +2,13 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { deleteCampaign } from '../../src/campaigns/commands.js'
 import { rebuildCounts, rebuildDays } from '../../src/campaigns/rebuild.js'
+import { campaignCountTables } from '../../src/operations/proof.js'
 import { type Retention, readRetention, saveRetention } from '../../src/operations/retention.js'
 import { calendar } from '../../src/web/calendar.js'
 import { aPerson } from '../accounts/people.js'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { aCampaign, anEvent, firefox, iphone } from '../support/builders.js'
-import { campaignCountTables, countsIn, expectCountsToHold } from '../support/recount.js'
+import { countsIn, expectCountsToHold } from '../support/recount.js'
 
 const day = 86_400_000
 

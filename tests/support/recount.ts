@@ -6,16 +6,6 @@ import { countTables } from '../../src/operations/proof.js'
 import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
 import { calendar } from '../../src/web/calendar.js'
 
-/** What counts of campaigns stand in. */
-export const campaignCountTables = [
-  'journeys',
-  'campaign_counts',
-  'domain_counts',
-  'journey_counts',
-  'campaign_hours',
-  'campaign_days',
-] as const satisfies readonly (typeof countTables)[number][]
-
 const isNumber = ([name, value]: [string, unknown]) =>
   !/(^|_)(id|on|at|shape|machines)$/.test(name) && typeof value === 'number'
 

@@ -137,7 +137,7 @@ async function stateOf({ db }: ConnectedApp) {
       .orderBy('day_on')
       .execute(),
     // Rows that have gone back to nothing say nothing.
-    hours: (
+    quarters: (
       await db
         .selectFrom('engagement_quarters')
         .selectAll()
