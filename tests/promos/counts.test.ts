@@ -93,6 +93,7 @@ it('keep less of a click when the switch is off', async () => {
   await tellClick(app, { ...click, user_agent: 'curl/8' }).expect(204)
   await tellClick(app, { variation_id: ids[0] }).expect(204)
   await app.http.get(`/go/${offer.slug}`).set('User-Agent', 'SecretBrowser/1').expect(302)
+  await app.promos.settled()
   expect(await app.db.selectFrom('user_agents').selectAll().execute()).toEqual([])
   const rows = await app.db.selectFrom('promo_clicks').selectAll().execute()
   for (const row of rows)

@@ -423,6 +423,7 @@ describe('the pages of promos', () => {
     await room.promos.directory.reloadAll()
     for (const { slug } of offers)
       await room.outside.get(`/go/${slug}`).set('User-Agent', firefox).expect(302)
+    await room.promos.settled()
     const page = await room.page('/promos?show=all')
     expect(page.match(/Many: clicks by day, 1 in all/g)).toHaveLength(501)
   })
@@ -440,6 +441,7 @@ describe('the pages of promos', () => {
     await edit(offer.id, 'stove').expect(303)
     expect((await go('moka')).headers.location).toBe(offer.destination_url)
     await go('stove')
+    await room.promos.settled()
     const clicks = await room.db.selectFrom('promo_clicks').select('variation_id').execute()
     expect(clicks).toEqual([{ variation_id: ids[0] }, { variation_id: ids[0] }])
 

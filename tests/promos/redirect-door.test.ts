@@ -24,6 +24,8 @@ describe('/go', () => {
     )
     expect(answer.headers['set-cookie']).toBeUndefined()
     expect(answer.headers['cache-control']).toBe('no-store')
+    // A redirect does not wait for its click.
+    await app.promos.settled()
     expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 1 })
     const row = await app.db.selectFrom('promo_clicks').selectAll().executeTakeFirstOrThrow()
     expect(row).toMatchObject({ referrer: 'webmail.example', device: 'desktop', variation_id: ids[0] })
@@ -57,6 +59,7 @@ describe('/go', () => {
       '?promo_var=%',
     ])
       await app.http.get(`/go/${offer.slug}${query}`).set('User-Agent', firefox).expect(302)
+    await app.promos.settled()
     const counts = await app.db.selectFrom('promo_offer_counts').selectAll().execute()
     // The same reader within ten minutes.
     expect(counts).toMatchObject([{ offer_id: offer.id, clicks: 1, repeated_clicks: 5 }])
@@ -72,6 +75,7 @@ describe('/go', () => {
       .get(`/go/${offer.slug.toUpperCase()}?promo_var=${text.id}`)
       .set('User-Agent', firefox)
       .expect(302)
+    await app.promos.settled()
     expect(await countsOf(app, text.id)).toMatchObject({ clicks: 1 })
   })
 
@@ -83,6 +87,7 @@ describe('/go', () => {
       .set('X-Forwarded-For', 'unknown')
       .set('User-Agent', firefox)
       .expect(302)
+    await app.promos.settled()
     expect(await app.db.selectFrom('promo_clicks').select('address').execute()).toEqual([{ address: null }])
   })
 
@@ -91,9 +96,11 @@ describe('/go', () => {
     const { offer, ids } = await aPromo(app)
     const path = `/go/${offer.slug}?promo_var=${ids[0]}`
     await app.http.head(path).set('User-Agent', firefox).expect(302)
+    await app.promos.settled()
     expect(await countsOf(app, ids[0]!)).toBeUndefined()
     await app.http.get(path).set('User-Agent', firefox).set('Sec-Purpose', 'prefetch').expect(302)
     await app.http.get(path).set('User-Agent', 'curl/8').expect(302)
+    await app.promos.settled()
     expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 0, machine_clicks: 2 })
     const away = await app.http
       .get(`/go/${offer.slug}?url=https://evil.example/&next=//evil.example`)

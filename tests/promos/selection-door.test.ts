@@ -286,6 +286,8 @@ describe('select-random', () => {
     await app.promos.settingsChanged()
     await tellImpression(app, { offer_id: offer.id, variation_id: three, placements: 98 }).expect(204)
     await app.http.get(`/go/${offer.slug}`).set('User-Agent', firefox).expect(302)
+    // A redirect does not wait for its click.
+    await app.promos.settled()
     await app.promos.refresh()
     app.clock.pass(5_000)
     expect(await weights()).toEqual({
