@@ -163,8 +163,9 @@ const mapped = '00000000000000000000ffff'
 const v4Digits = (address: string) =>
   address
     .split('.')
-    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .map((part) => hexadecimal[Number(part)])
     .join('')
+const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 function v6Digits(address: string): string {
   const [bare] = address.toLowerCase().split('%')

@@ -4,6 +4,7 @@ import type { Logger } from 'pino'
 import { isServerScript } from '../audience/devices.js'
 import { isReferred, isUnavailable, sqliteCode } from '../database/errors.js'
 import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
+import { plainBody } from '../web/plain-body.js'
 import type { CampaignDirectory } from './directory.js'
 import { EventParameters, plainAddress } from './forms.js'
 import { type EventFact, type EventReceipt, EventRefused } from './record.js'
@@ -194,7 +195,11 @@ export function eventDoor({ record, directory, refusals, now, log }: Needs) {
     if (req.method === 'POST' || req.path !== '/') return next()
     await answer(req, res, readQuery(req))
   }
-  const readBytes = express.raw({ type: () => true, limit: bodyLimit })
+  const readBytes = plainBody(
+    bodyLimit,
+    (bytes) => bytes,
+    express.raw({ type: () => true, limit: bodyLimit }),
+  )
   const answerBody: RequestHandler = async (req, res, next) => {
     if (req.path !== '/') return next()
     await answer(req, res, readBody(req))

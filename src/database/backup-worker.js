@@ -2,6 +2,7 @@
 // go on. Plain JavaScript for the same reason as worker.js.
 import { createHash } from 'node:crypto'
 import { closeSync, createReadStream, createWriteStream, fsyncSync, openSync, statSync } from 'node:fs'
+import { setPriority } from 'node:os'
 import { Transform, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -31,6 +32,9 @@ const hashing = (hash, passed = () => {}) =>
     },
   })
 const nowhere = () => new Writable({ ...wide, write: (_chunk, _encoding, done) => done() })
+
+// The doors come first, as in worker.js.
+if (process.platform === 'linux') setPriority(0, 10)
 
 async function backUp() {
   // Inside a transaction that has read once the copy stays at one instant, and need not begin anew at every write.

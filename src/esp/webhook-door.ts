@@ -1,6 +1,7 @@
 import express, { type ErrorRequestHandler, type RequestHandler, Router } from 'express'
 import { isUnavailable } from '../database/errors.js'
 import { LedgerFull, LedgerUnavailable } from '../ledger/ledger.js'
+import { plainBody } from '../web/plain-body.js'
 import type { DeliveryFact, DeliveryReceipt } from './inbox.js'
 import type { ProviderKey } from './keys.js'
 import type { WebhookRefusals } from './refusals.js'
@@ -103,7 +104,12 @@ export function webhookDoor({
     res.set({ 'Cache-Control': 'no-store', 'X-Content-Type-Options': 'nosniff' })
     next()
   })
-  routes.post('/', express.raw({ type: () => true, limit: bodyLimit }), answer)
+  const readBytes = plainBody(
+    bodyLimit,
+    (bytes) => bytes,
+    express.raw({ type: () => true, limit: bodyLimit }),
+  )
+  routes.post('/', readBytes, answer)
   // Nobody has documented a handshake, and some senders look whether anybody is there.
   routes.get('/', (_req, res) =>
     res.json({ status: 'ok', message: `Deliveries of ${name} come here by POST.` }),

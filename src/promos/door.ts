@@ -1,4 +1,5 @@
 import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
+import { parseJson, plainBody } from '../web/plain-body.js'
 
 /** A request that is wrong: one sentence for each field. */
 export class PromoRefused extends Error {
@@ -21,7 +22,8 @@ export const openToAll: RequestHandler = (req, res, next) => {
   res.status(204).end()
 }
 
-export const jsonBody: RequestHandler = express.json({ limit: '64kb', type: () => true })
+const bodyLimit = 64 * 1024
+export const jsonBody = plainBody(bodyLimit, parseJson, express.json({ limit: bodyLimit, type: () => true }))
 
 /** @throws PromoRefused for what is no JSON object */
 export function objectOf(body: unknown): object {

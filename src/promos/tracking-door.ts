@@ -87,9 +87,8 @@ export function openTrackingDoor(routes: IRouter, { directory, keeper, limits, n
     ['/api/v1/promo/track-impression', limits.impressions, trackImpression],
     ['/api/v1/promo/track-click', limits.clicks, trackClick],
   ] as const
-  for (const [path, limit, track] of doors) {
-    routes.post(path, openToAll, perAddress(limit, { now }), jsonBody, track)
-    routes.all(path, openToAll, onlyBy('POST'))
-    routes.use(path, refusals)
-  }
+  // What tells a fact is looked for first; each layer before it is asked whether a request is its own.
+  for (const [path, limit, track] of doors)
+    routes.post(path, openToAll, perAddress(limit, { now }), jsonBody, track, refusals)
+  for (const [path] of doors) routes.all(path, openToAll, onlyBy('POST'))
 }

@@ -9,6 +9,11 @@ export interface Spell {
   /** Ends after so many milliseconds or, when given, so many requests. */
   milliseconds: number
   requests?: number
+  /**
+   * How many requests come each second, whatever becomes of those before, as readers come; each is timed from the moment
+   * at which it should have been sent. Without it every connection asks again as soon as it is answered.
+   */
+  pace?: number
   /** What is asked: events told to the door, or deliveries of a provider. */
   mix: Mix | Deliveries | PromoMix
   /** The class of the status that is right; 2 when nothing is said. */
@@ -34,6 +39,7 @@ async function run({
   connections,
   milliseconds,
   requests = Number.POSITIVE_INFINITY,
+  pace,
   mix,
   right = 2,
 }: Spell): Promise<Outcome> {
@@ -55,10 +61,12 @@ async function run({
           let at = 0
           let rest: Buffer | null = null
           const send = () => {
-            at = performance.now()
-            if (at >= until || sent >= requests) return void socket.end()
+            const now = performance.now()
+            at = pace === undefined ? now : from + (sent / pace) * 1000
+            if (now >= until || at >= until || sent >= requests) return void socket.end()
             sent++
-            socket.write(next())
+            if (at <= now) socket.write(next())
+            else setTimeout(() => socket.write(next()), Math.ceil(at - now))
           }
           socket.on('connect', send)
           socket.on('data', (part: Buffer) => {

@@ -146,23 +146,26 @@ export async function printReports({
   const alone = await all()
 
   const spell = { port: server.port, connections: 32, mix, milliseconds }
-  const quiet = await client.run(spell)
-  let done = false
-  const printing = all().finally(() => {
-    done = true
-  })
-  const spells: Outcome[] = []
-  while (!done || spells.length === 0) spells.push(await client.run(spell))
-  const beside = await printing
+  const beside = async (pace?: number) => {
+    const quiet = await client.run({ ...spell, pace })
+    let done = false
+    const printing = all().finally(() => {
+      done = true
+    })
+    const spells: Outcome[] = []
+    while (!done || spells.length === 0) spells.push(await client.run({ ...spell, pace }))
+    for (const { refused } of [quiet, ...spells]) check(refused === 0, `${refused} requests were refused.`)
+    return { took: await printing, alone: quiet, doors: together(spells) }
+  }
+  const most = await beside()
+  const half = await beside(most.alone.perSecond / 2)
   clearInterval(watch)
-  for (const { refused } of [quiet, ...spells]) check(refused === 0, `${refused} requests were refused.`)
   return {
     first,
     next: times[Math.min(times.length - 1, Math.floor(times.length * 0.95))]!,
     together: alone,
-    beside,
-    alone: quiet,
-    doors: together(spells),
+    most,
+    half,
     memory,
   }
 }

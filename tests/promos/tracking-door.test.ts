@@ -1,3 +1,7 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { testApp } from '../support/app.js'
 import { firefox } from '../support/builders.js'
@@ -80,6 +84,58 @@ describe('track-impression', () => {
     const packed = await post().set('Content-Encoding', 'zip').send('{}').expect(415)
     expect(packed.body.details).toEqual({ body: 'The body cannot be read.' })
     expect(await countsOf(app, ids[0]!)).toBeUndefined()
+  })
+
+  it('reads a body in whatever way it comes', async () => {
+    const app = await testApp()
+    const { offer, ids } = await aPromo(app)
+    const body = JSON.stringify({ offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'Über' })
+    const server = app.app.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const send = (headers: Record<string, string>, parts: (string | Buffer)[]) =>
+      new Promise<number>((answered, failed) => {
+        const asking = request(
+          { port, host: '127.0.0.1', method: 'POST', path: '/api/v1/promo/track-impression', headers },
+          (answer) => {
+            answer.resume()
+            answered(answer.statusCode!)
+          },
+        )
+        asking.on('error', failed)
+        for (const part of parts) asking.write(part)
+        asking.end()
+      })
+    const told = (bytes: Buffer, type = 'application/json', coded: Record<string, string> = {}) =>
+      send({ 'Content-Type': type, 'Content-Length': String(bytes.length), ...coded }, [bytes])
+    const plain = Buffer.from(body)
+    const ways = [
+      told(plain),
+      told(plain, 'text/plain;charset=UTF-8'),
+      told(plain, 'application/json; charset="utf-8"'),
+      told(Buffer.from(`\ufeff${body}`)),
+      told(Buffer.from(body, 'utf16le'), 'application/json; charset=utf-16'),
+      told(gzipSync(plain), 'application/json', { 'Content-Encoding': 'gzip' }),
+      send({ 'Content-Type': 'application/json' }, [body.slice(0, 20), body.slice(20)]),
+      send({ 'Content-Length': String(plain.length) }, [plain.subarray(0, 75), plain.subarray(75)]),
+    ]
+    expect(await Promise.all(ways)).toEqual(ways.map(() => 204))
+    // The same issue each time, letter for letter.
+    expect(await app.db.selectFrom('promo_sends').select('key').execute()).toEqual([{ key: 'Über' }])
+    expect(await countsOf(app, ids[0]!)).toEqual({ ...none, impressions: 1 })
+
+    // Whoever goes away in the middle has told nothing.
+    const line = connect(port, '127.0.0.1')
+    line.write(
+      `POST /api/v1/promo/track-impression HTTP/1.1\r\nHost: x\r\nContent-Length: ${plain.length}\r\n\r\n{"offer`,
+    )
+    await once(line, 'connect')
+    const [coming] = (await once(server, 'request')) as [IncomingMessage]
+    line.destroy()
+    await new Promise((gone) => coming.once('close', gone))
+    server.close()
+    server.closeAllConnections()
+    expect(await countsOf(app, ids[0]!)).toEqual({ ...none, impressions: 1 })
   })
 
   it('waits for the offers to be read when it is asked first after a start', async () => {

@@ -1,0 +1,78 @@
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import Sqlite from 'better-sqlite3'
+import { type Backup, listBackups } from '../../src/operations/backup-files.js'
+import { type Filling, makeDatabase } from './database.js'
+import { together } from './ingestion.js'
+import type { Outcome, Spell } from './load.js'
+import type { Visitor } from './pages.js'
+import type { Client, Running } from './processes.js'
+
+/** How large the database is that is backed up, in bytes; what the events do not fill, deliveries of a provider do. */
+export interface BackedUp extends Filling {
+  bytes: number
+}
+
+/** An installation with a database of that size. */
+export async function largeDatabase(dataDir: string, { bytes, ...filling }: BackedUp) {
+  await makeDatabase(dataDir, filling)
+  const path = join(dataDir, 'throughline.db')
+  const file = new Sqlite(path)
+  file.pragma('journal_mode = off')
+  file.pragma('synchronous = off')
+  // Half of each delivery packs well, as text does, and half of it not at all.
+  const insert = file.prepare(
+    `insert into inbox (provider, key, event_type, received_at, body, state)
+     values ('buttondown', ?, 'subscriber.opened', ?, cast(printf('%.*c', 8192, ' ') as blob) || randomblob(8192), 'done')`,
+  )
+  const now = Date.now()
+  const size = () => statSync(path).size
+  for (let at = 0; size() < bytes; )
+    file.transaction(() => {
+      for (const end = at + 2_000; at < end; at++) insert.run(`delivery ${at}`, now)
+    })()
+  file.close()
+}
+
+const newest = (dataDir: string): Backup | undefined => listBackups(join(dataDir, 'backups'))[0]
+
+/**
+ * Backs up while events come in, at half of what the door takes at the most and then at all of it.
+ * @returns for each pace what came of it, and how long the backup took in milliseconds
+ */
+export async function backUpBesideDoors({
+  dataDir,
+  server,
+  person,
+  client,
+  mix,
+  milliseconds,
+}: {
+  dataDir: string
+  server: Running
+  person: Visitor
+  client: Client
+  mix: Spell['mix']
+  milliseconds: number
+}) {
+  const spell = { port: server.port, connections: 32, mix, milliseconds }
+  await client.run(spell)
+  const most = await client.run(spell)
+  const beside = async (pace?: number) => {
+    const before = newest(dataDir)?.name
+    const isDone = () => newest(dataDir) !== undefined && newest(dataDir)!.name !== before
+    const alone = await client.run({ ...spell, pace })
+    const began = performance.now()
+    await person.form('/operations/jobs/back-up')
+    const spells: Outcome[] = []
+    while (!isDone()) spells.push(await client.run({ ...spell, pace }))
+    const took = performance.now() - began
+    for (const { refused } of [alone, ...spells])
+      if (refused > 0) throw new Error(`${refused} requests were refused.`)
+    return { alone, doors: together(spells), worst: Math.max(...spells.map(({ p99 }) => p99)), took }
+  }
+  const half = await beside(most.perSecond / 2)
+  const all = await beside()
+  const { manifest } = newest(dataDir)!
+  return { most, half, all, bytes: manifest.database_bytes, packed: manifest.bytes }
+}
