@@ -402,13 +402,13 @@ export class Jobs {
     const isAlike = kept && kept.sum.hour === hour && kept.sum.error === error
     if (kept && isAlike) kept.sum = { ...kept.sum, endedAt, runs: kept.sum.runs + 1 }
     else {
-      if (kept) await this.#keepSum(name)
+      if (kept) await this.#steadily(() => this.#keepSum(name))
       const state = error === null ? 'done' : 'failed'
       const sum: Sum = { job: name, state, error, hour, startedAt, endedAt, runs: 1 }
       this.#sums.set(name, { id: null, keptAt: Number.NEGATIVE_INFINITY, sum })
     }
     const { keptAt } = this.#sums.get(name)!
-    if (endedAt - keptAt >= sumEvery || endedAt < keptAt) await this.#keepSum(name)
+    if (endedAt - keptAt >= sumEvery || endedAt < keptAt) await this.#steadily(() => this.#keepSum(name))
   }
   async #keepSum(name: string) {
     const kept = this.#sums.get(name)

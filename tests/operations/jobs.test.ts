@@ -1,3 +1,5 @@
+import Sqlite from 'better-sqlite3'
+import { pino } from 'pino'
 import { describe, expect, it, vi } from 'vitest'
 import { createToken } from '../../src/accounts/tokens.js'
 import { findRun, linesOf, listRuns } from '../../src/operations/job-runs.js'
@@ -200,6 +202,31 @@ describe('the clock', () => {
     ])
     expect(kept[0]!.runs + kept[1]!.runs).toBe(runs)
     expect(await told()).toHaveLength(1)
+  })
+
+  it('notes what comes often once the database is free, where somebody else holds it meanwhile', async () => {
+    const lines: string[] = []
+    const app = await testApp({
+      log: pino({ level: 'error' }, { write: (line: string) => void lines.push(line) }),
+    })
+    const other = new Sqlite(app.path)
+    let runs = 0
+    app.jobs.enter({
+      ...heldJob().job,
+      name: 'tick',
+      schedule: '* * * * * *',
+      run: async () => {
+        if (++runs === 1) other.exec('begin immediate')
+      },
+    })
+    await app.jobs.start()
+    await vi.waitUntil(() => app.jobs.sumOf('tick') !== null, patience)
+    expect(await listRuns(app.db, 'tick', { limit: 9 })).toEqual([])
+    other.exec('rollback')
+    await vi.waitUntil(async () => (await listRuns(app.db, 'tick', { limit: 9 })).length > 0, patience)
+    await app.jobs.stop()
+    other.close()
+    expect(lines.filter((line) => line.includes('"tick"'))).toEqual([])
   })
 
   it('catches up once on what was missed while nothing ran', async () => {
