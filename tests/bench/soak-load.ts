@@ -29,6 +29,7 @@ const longest = 2_000
 
 function soak(orders: Orders) {
   const { port, folder, pace } = orders
+  const began = performance.now()
   const next: Record<Kind, () => Buffer> = {
     event: traffic(orders.mix),
     delivery: deliveries(orders.deliveries, deliveryId),
@@ -118,7 +119,10 @@ function soak(orders: Orders) {
       latencies[kind].push(took)
       if (took > longest) {
         told[kind].late++
-        if (samples.length < 20) samples.push(`${kind} ${n} took ${Math.round(took)} ms (${status})`)
+        if (samples.length < 20)
+          samples.push(
+            `${kind} ${n} took ${Math.round(took)} ms (${status}), ${Math.round((performance.now() - began) / 1000)} s after the first`,
+          )
       }
       if (status !== 200 && status !== 204 && !isSpooled) {
         told[kind].wrong++
