@@ -1,37 +1,93 @@
 // Runs in a worker thread: copies the database as it is at one instant, proves the copy, and packs it, while the doors
 // go on. Plain JavaScript for the same reason as worker.js.
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, createWriteStream, fsyncSync, openSync, statSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fsyncSync, openSync, readSync, statSync, writeSync } from 'node:fs'
 import { setPriority } from 'node:os'
-import { Transform, Writable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { parentPort, workerData } from 'node:worker_threads'
-import { createGunzip, createGzip } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import Sqlite from 'better-sqlite3'
 
 const { path, raw, packed, counted } = workerData
 /** Pages copied at a time. */
 const step = 2_000
-const wide = { highWaterMark: 1 << 20 }
+/** Bytes that are packed at a time, each a gzip member of its own (RFC 1952, section 2.2), which are read as one file. */
+const portion = 4 << 20
+/** Bytes after which what was written is brought to the disk: left to pile up, they would hold up a commit of the doors. */
+const mostUnwritten = 16 << 20
 
 /** @param {object} message */
 const tell = (message) => parentPort?.postMessage(message)
 
 /**
- * Lets bytes through and hashes them.
- * @param {import('node:crypto').Hash} hash
- * @param {(bytes: number) => void} [passed]
+ * The portions of an open file, in their order; each is gone when the next one is asked for.
+ * @param {number} file
+ * @param {Iterable<number>} lengths
  */
-const hashing = (hash, passed = () => {}) =>
-  new Transform({
-    ...wide,
-    transform(chunk, _encoding, done) {
-      hash.update(chunk)
-      passed(chunk.length)
-      done(null, chunk)
-    },
-  })
-const nowhere = () => new Writable({ ...wide, write: (_chunk, _encoding, done) => done() })
+function* portions(file, lengths) {
+  const room = Buffer.allocUnsafe(portion * 2)
+  for (const length of lengths) {
+    let had = 0
+    while (had < length) {
+      const came = readSync(file, room, had, length - had, null)
+      if (came === 0) return
+      had += came
+    }
+    yield room.subarray(0, length)
+  }
+}
+
+/** @param {number} file @param {Buffer} bytes */
+function writeWholly(file, bytes) {
+  for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+}
+
+/**
+ * Packs the bare copy. Step by step in this thread, and not by streams: those would pack in threads that do not step back.
+ * @param {number} size
+ */
+function pack(size) {
+  const [plain, compressed] = [createHash('sha256'), createHash('sha256')]
+  const [from, to] = [openSync(raw, 'r'), openSync(packed, 'w', 0o600)]
+  /** @type {number[]} */
+  const lengths = []
+  let done = 0
+  let unwritten = 0
+  const whole = Array.from({ length: Math.ceil(size / portion) }, (_, index) =>
+    Math.min(portion, size - index * portion),
+  )
+  for (const bytes of portions(from, whole)) {
+    const member = gzipSync(bytes, { level: 4 })
+    plain.update(bytes)
+    compressed.update(member)
+    writeWholly(to, member)
+    lengths.push(member.length)
+    done += bytes.length
+    unwritten += member.length
+    if (unwritten >= mostUnwritten) {
+      fdatasyncSync(to)
+      unwritten = 0
+    }
+    tell({ stage: 'pack', done, of: size })
+  }
+  fsyncSync(to)
+  closeSync(to)
+  closeSync(from)
+  return { lengths, plainHash: plain.digest('hex'), packedHash: compressed.digest('hex') }
+}
+
+/**
+ * Reads the packed copy again. @param {number[]} lengths of its members
+ */
+function unpack(lengths) {
+  const [plain, compressed] = [createHash('sha256'), createHash('sha256')]
+  const from = openSync(packed, 'r')
+  for (const member of portions(from, lengths)) {
+    compressed.update(member)
+    plain.update(gunzipSync(member))
+  }
+  closeSync(from)
+  return { plainHash: plain.digest('hex'), packedHash: compressed.digest('hex') }
+}
 
 // The doors come first, as in worker.js.
 if (process.platform === 'linux') setPriority(0, 10)
@@ -43,12 +99,24 @@ async function backUp() {
   source.exec('begin')
   source.prepare('select count(*) from sqlite_master').get()
   tell({ stage: 'snapshot', made_at })
+  const pageSize = /** @type {number} */ (source.pragma('page_size', { simple: true }))
+  let unwritten = 0
+  /** @type {number | null} */
+  let written = null
   await source.backup(raw, {
     progress({ totalPages, remainingPages }) {
+      unwritten += step * pageSize
+      if (unwritten >= mostUnwritten) {
+        // Kept open until the copy is closed: SQLite's own locks on it end with the first descriptor that does.
+        written ??= openSync(raw, 'r+')
+        fdatasyncSync(written)
+        unwritten = 0
+      }
       if (totalPages > 0) tell({ stage: 'copy', done: totalPages - remainingPages, of: totalPages })
       return step
     },
   })
+  if (written !== null) closeSync(written)
   source.close()
 
   tell({ stage: 'check' })
@@ -70,35 +138,11 @@ async function backUp() {
   copy.close()
 
   const database_bytes = statSync(raw).size
-  const plain = createHash('sha256')
-  const compressed = createHash('sha256')
-  let done = 0
-  await pipeline(
-    createReadStream(raw, wide),
-    hashing(plain, (bytes) => {
-      done += bytes
-      tell({ stage: 'pack', done, of: database_bytes })
-    }),
-    createGzip({ level: 4, chunkSize: 1 << 18 }),
-    hashing(compressed),
-    createWriteStream(packed, { ...wide, mode: 0o600 }),
-  )
-  const file = openSync(packed, 'r')
-  fsyncSync(file)
-  closeSync(file)
-
+  const { lengths, plainHash, packedHash } = pack(database_bytes)
   // What is on disk is read again and unpacked: it has to be what was checked.
   tell({ stage: 'verify' })
-  const [plainHash, packedHash] = [plain.digest('hex'), compressed.digest('hex')]
-  const [plainAgain, packedAgain] = [createHash('sha256'), createHash('sha256')]
-  await pipeline(
-    createReadStream(packed, wide),
-    hashing(packedAgain),
-    createGunzip({ chunkSize: 1 << 18 }),
-    hashing(plainAgain),
-    nowhere(),
-  )
-  if (plainAgain.digest('hex') !== plainHash || packedAgain.digest('hex') !== packedHash)
+  const again = unpack(lengths)
+  if (again.plainHash !== plainHash || again.packedHash !== packedHash)
     throw new Error('What was written is not what is read: the disk of the backups cannot be trusted.')
   tell({
     stage: 'done',

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
@@ -20,16 +21,17 @@ export async function largeDatabase(dataDir: string, { bytes, ...filling }: Back
   const file = new Sqlite(path)
   file.pragma('journal_mode = off')
   file.pragma('synchronous = off')
-  // Half of each delivery packs well, as text does, and half of it not at all.
   const insert = file.prepare(
     `insert into inbox (provider, key, event_type, received_at, body, state)
-     values ('buttondown', ?, 'subscriber.opened', ?, cast(printf('%.*c', 8192, ' ') as blob) || randomblob(8192), 'done')`,
+     values ('buttondown', ?, 'subscriber.opened', ?, ?, 'done')`,
   )
+  // Half of each delivery packs well, as text does, and half of it not at all.
+  const body = () => Buffer.concat([Buffer.alloc(8192, ' '), randomBytes(8192)])
   const now = Date.now()
   const size = () => statSync(path).size
   for (let at = 0; size() < bytes; )
     file.transaction(() => {
-      for (const end = at + 2_000; at < end; at++) insert.run(`delivery ${at}`, now)
+      for (const end = at + 2_000; at < end; at++) insert.run(`delivery ${at}`, now, body())
     })()
   file.close()
 }

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   appendFileSync,
   existsSync,
@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
+import { gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/database/open.js'
 import { type Keeping, listBackups, tooOld } from '../../src/operations/backup-files.js'
@@ -25,6 +26,11 @@ import { aPerson } from '../support/person.js'
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const day = 86_400_000
+const hashOf = (rows: { body: Uint8Array | null }[]) => {
+  const hash = createHash('sha256')
+  for (const { body } of rows) hash.update(body!)
+  return hash.digest('hex')
+}
 
 /** An installation with events, of which there is a backup. */
 async function backedUp({ events = 3, env = {} }: { events?: number; env?: Record<string, string> } = {}) {
@@ -69,6 +75,33 @@ describe('a backup', () => {
     const [run] = await listRuns(app.db, 'back-up', { limit: 1 })
     expect(run!.result).toContain(join(folder, `${backup!.name}.db.gz`))
     expect(run!.progress.words).toBe('Reading it again')
+  })
+
+  it('of more than is packed and brought to the disk at a time is whole', async () => {
+    const app = await testApp()
+    for (let key = 0; key < 6; key++)
+      await app.db
+        .insertInto('inbox')
+        .values({
+          provider: 'buttondown',
+          key: `delivery ${key}`,
+          event_type: 'x.y',
+          received_at: key,
+          body: randomBytes(3_000_000),
+          state: 'kept',
+        })
+        .execute()
+    await app.jobs.perform('back-up')
+    const bodies = (db: typeof app.db) =>
+      db.selectFrom('inbox').select(['key', 'body']).orderBy('id').execute()
+    const folder = aFolder()
+    await restoring({ config: { ...app.config, DATA_DIR: folder } })
+    const restored = openDatabase(join(folder, 'throughline.db'))
+    expect(hashOf(await bodies(restored))).toBe(hashOf(await bodies(app.db)))
+    await restored.destroy()
+    // Others unpack it as they do any such file.
+    const path = join(app.dataDir, 'backups', `${app.backups.last()!.name}.db.gz`)
+    expect(gunzipSync(readFileSync(path)).length).toBe(app.backups.last()!.manifest.database_bytes)
   })
 
   it('takes away what an earlier one left half done, and no file of anybody else', async () => {
