@@ -68,30 +68,43 @@ const reach = 9
  */
 class Grid {
   readonly x: Float64Array
-  /** The width that a point stands for, in t and in x. */
+  /** The logit of each point, and ln x and ln (1 − x) there, without losing digits near either end. */
   readonly #t: Float64Array
+  readonly #logX: Float64Array
+  readonly #logRest: Float64Array
 
   constructor(betas: readonly Beta[], points: number) {
-    const places: number[] = []
+    const places = new Float64Array(betas.length * (points + 1))
+    let filled = 0
     for (const { a, b } of betas) {
       const [up, down] = [polygamma(a), polygamma(b)]
       const middle = up.first - down.first
       const deviation = Math.sqrt(up.second + down.second)
       for (let step = 0; step <= points; step++)
-        places.push(middle + deviation * reach * ((2 * step) / points - 1))
+        places[filled++] = middle + deviation * reach * ((2 * step) / points - 1)
     }
-    this.#t = Float64Array.from(new Set(places)).sort()
-    this.x = this.#t.map((t) => 1 / (1 + Math.exp(-t)))
+    // Texts of which as much is known bring the same points: one width is nought there, and adds nothing.
+    this.#t = places.sort()
+    const size = this.#t.length
+    this.x = new Float64Array(size)
+    this.#logX = new Float64Array(size)
+    this.#logRest = new Float64Array(size)
+    for (let at = 0; at < size; at++) {
+      const t = this.#t[at]!
+      const soft = Math.log1p(Math.exp(-Math.abs(t)))
+      this.#logX[at] = Math.min(t, 0) - soft
+      this.#logRest[at] = -Math.max(t, 0) - soft
+      this.x[at] = Math.exp(this.#logX[at]!)
+    }
   }
 
   /** The density of a distribution in t at each point. */
   #density({ a, b }: Beta): Float64Array {
     const constant = logGamma(a + b) - logGamma(a) - logGamma(b)
-    return this.#t.map((t) => {
-      // ln x and ln (1 − x), without losing digits near either end.
-      const soft = Math.log1p(Math.exp(-Math.abs(t)))
-      return Math.exp(constant + a * (Math.min(t, 0) - soft) + b * (-Math.max(t, 0) - soft))
-    })
+    const density = new Float64Array(this.#t.length)
+    for (let at = 0; at < density.length; at++)
+      density[at] = Math.exp(constant + a * this.#logX[at]! + b * this.#logRest[at]!)
+    return density
   }
 
   /** The share of a distribution below each point, and the share between each point and the one before. */
@@ -143,18 +156,22 @@ export function comparisonOf(betas: readonly Beta[]): Comparison {
   const size = grid.x.length
   const best: number[] = []
   const loss: number[] = []
-  for (const [index, { below, parts }] of spreads.entries()) {
-    let [won, lost, before, beforeCost] = [0, 0, 0, 0]
-    for (let at = 0; at < size; at++) {
-      let others = 1
-      for (const [other, spread] of spreads.entries()) if (other !== index) others *= spread.below[at]!
-      const cost = below[at]! * (1 - others)
-      if (at > 0) {
-        won += (parts[at]! * (others + before)) / 2
-        lost += ((cost + beforeCost) / 2) * (grid.x[at]! - grid.x[at - 1]!)
-      }
-      before = others
-      beforeCost = cost
+  const others = new Float64Array(size)
+  // Plain loops: a verdict that asks how many issues are left compares some twenty times.
+  for (let index = 0; index < spreads.length; index++) {
+    others.fill(1)
+    for (let other = 0; other < spreads.length; other++) {
+      if (other === index) continue
+      const { below } = spreads[other]!
+      for (let at = 0; at < size; at++) others[at]! *= below[at]!
+    }
+    const { below, parts } = spreads[index]!
+    let [won, lost, costBefore] = [0, 0, below[0]! * (1 - others[0]!)]
+    for (let at = 1; at < size; at++) {
+      const cost = below[at]! * (1 - others[at]!)
+      won += (parts[at]! * (others[at]! + others[at - 1]!)) / 2
+      lost += ((cost + costBefore) / 2) * (grid.x[at]! - grid.x[at - 1]!)
+      costBefore = cost
     }
     best.push(won)
     loss.push(lost)
