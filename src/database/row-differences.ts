@@ -25,6 +25,7 @@ export interface RowDifference {
 interface Columns {
   keys: string[]
   values: { name: string; isReal: boolean }[]
+  types: Map<string, string>
   /** A row in which all of these are nought, or nothing, equals no row. */
   saying: string[]
 }
@@ -54,11 +55,12 @@ export async function keepRows(db: Db, tables: Compared[]) {
     kept.set(compared.table, columns)
     const table = sql.id('kept', compared.table)
     const keys = sql.join(columns.keys.map((name) => sql.id(name)))
-    const names = sql.join(
-      [...columns.keys, ...columns.values.map(({ name }) => name)].map((name) => sql.id(name)),
-    )
-    await sql`create table ${table} (${names}, primary key (${keys})) without rowid`.execute(db)
-    await sql`insert into ${table} (${names}) select ${names} from ${sql.id('main', compared.table)} order by ${keys}`.execute(
+    const names = [...columns.keys, ...columns.values.map(({ name }) => name)]
+    // Of the same types as in the original: else no key of one could be looked up in the other.
+    const typed = names.map((name) => sql`${sql.id(name)} ${sql.raw(columns.types.get(name)!)}`)
+    await sql`create table ${table} (${sql.join(typed)}, primary key (${keys})) without rowid`.execute(db)
+    const list = sql.join(names.map((name) => sql.id(name)))
+    await sql`insert into ${table} (${list}) select ${list} from ${sql.id('main', compared.table)} order by ${keys}`.execute(
       db,
     )
   }
@@ -96,6 +98,7 @@ async function columnsOf(db: Db, { table, by, only, instantsSay }: Compared): Pr
   const isInstant = (name: string) => /_(at|on)$/.test(name)
   return {
     keys,
+    types: new Map(rows.map(({ name, type }) => [name, type])),
     values: values.map(({ name, type }) => ({ name, isReal: /real/i.test(type) })),
     saying: values.filter(({ name }) => instantsSay || !isInstant(name)).map(({ name }) => name),
   }
