@@ -522,6 +522,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       traffic,
       refusals,
       facts: operations,
+      settings: alertsKept,
       providers,
       now,
     }),
