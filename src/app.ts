@@ -230,138 +230,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const settling = settler({ db, readers, settle, now })
   const search = searchIndex({ db })
   const jobs = new Jobs({ db, log, now, timeZone: config.TIME_ZONE })
-  jobs.enter(
-    {
-      name: 'read-buttondown-deliveries',
-      title: 'Read deliveries of Buttondown',
-      what: 'Reads what the webhook of Buttondown has brought.',
-      schedule: '*/5 * * * * *',
-      run: () => buttondown.deliveries.run(),
-    },
-    {
-      name: 'read-emailoctopus-deliveries',
-      title: 'Read deliveries of EmailOctopus',
-      what: 'Reads what the webhook of EmailOctopus has brought.',
-      schedule: '2-59/5 * * * * *',
-      run: () => emailOctopus.deliveries.run(),
-    },
-    {
-      name: 'start-buttondown-sync',
-      title: 'Start a sync with Buttondown that waits',
-      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
-      schedule: '* * * * * *',
-      run: () => buttondown.sync.performWaiting(),
-    },
-    {
-      name: 'start-emailoctopus-sync',
-      title: 'Start a sync with EmailOctopus that waits',
-      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
-      schedule: '* * * * * *',
-      run: () => emailOctopus.sync.performWaiting(),
-    },
-    {
-      name: 'sync-emailoctopus',
-      title: 'Sync with EmailOctopus',
-      what: 'Looks whether a sync is due by the schedule chosen on the page of EmailOctopus, and performs it.',
-      schedule: '*/5 * * * *',
-      run: () => emailOctopus.scheduled(),
-    },
-    {
-      name: 'sync-buttondown',
-      title: 'Sync with Buttondown',
-      what: 'Fetches what is new at Buttondown, and what its webhook missed.',
-      schedule: '15 2 * * *',
-      run: () => buttondown.nightly(),
-    },
-    {
-      name: 'look-at-buttondown-webhook',
-      title: 'Look at the webhook of Buttondown',
-      what: 'Asks Buttondown whether it has switched the webhook off.',
-      schedule: '25 * * * *',
-      run: () => buttondown.lookAtWebhook(),
-    },
-    {
-      name: 'score-active',
-      title: 'Score whoever did something',
-      what: 'Scores the contacts of whom something came in.',
-      schedule: '30 * * * * *',
-      run: () => scoring.run(),
-    },
-    {
-      name: 'score-everybody',
-      title: 'Score everybody',
-      what: 'Scores all contacts, since scores fade with time.',
-      schedule: '40 3 * * *',
-      run: () => scoring.runAll(),
-    },
-    {
-      name: 'destroy-address-salts',
-      title: 'Destroy old salts',
-      what: 'Destroys the salts of past months, after which hashed internet addresses can no longer be told apart.',
-      schedule: '10 0 * * *',
-      run: () => destroyOldSalts(db, now()),
-    },
-    {
-      name: 'remove-old-imports',
-      title: 'Remove old imports',
-      what: 'Removes uploaded CSV files that nobody has confirmed.',
-      schedule: '*/15 * * * *',
-      run: () => removeOldImports({ config, now }),
-    },
-    {
-      name: 'settle-verdicts',
-      title: 'Settle verdicts',
-      what: 'Judges events for good, ten minutes after they happened.',
-      schedule: '* * * * *',
-      run: () => settling.run(),
-    },
-    {
-      name: 'remove-deleted-campaigns',
-      title: 'Remove deleted campaigns',
-      what: 'Removes the events of deleted campaigns, a few at a time.',
-      schedule: '*/10 * * * *',
-      run: () => remover.run(),
-    },
-    {
-      name: 'index-contacts',
-      title: 'Index addresses',
-      what: 'Makes new addresses and names known to the search.',
-      schedule: '* * * * * *',
-      run: () => search.run(),
-    },
-    {
-      name: 'record-spooled-promos',
-      title: 'Record spooled promo facts',
-      what: 'Brings facts of promos that waited on disk into the database.',
-      schedule: '* * * * * *',
-      run: () => promos.replay(),
-    },
-    {
-      name: 'refresh-promo-learning',
-      title: 'Refresh what learning knows',
-      what: 'Brings what the choice of texts knows of them up to date.',
-      schedule: '* * * * * *',
-      run: () => promos.refresh(),
-    },
-    {
-      name: 'look-at-issue-deliveries',
-      title: 'Look at deliveries of issues',
-      what: 'Looks how many people got each issue.',
-      schedule: '*/5 * * * *',
-      run: () => promos.lookAgain(),
-    },
-    {
-      name: 'clean-up-promos',
-      title: 'Remove old choices and salts',
-      what: 'Removes choices of promos that are too old to be asked about, and destroys their old salts.',
-      schedule: '15 0 * * *',
-      run: () => promos.cleanUp(),
-    },
-    ...upkeepJobs({ db, readers }),
-  )
   const press = openPress({ config, log })
   const backups = openBackups({ db, config, calendar: days })
-  jobs.enter(...backups.jobs, restoreCheckJob({ db, config, now }))
   const path = join(config.DATA_DIR, 'throughline.db')
   const traffic = new Traffic()
   const faults = new Faults({ now })
@@ -396,29 +266,6 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     now,
     log,
   })
-  jobs.enter(
-    {
-      name: 'look-for-trouble',
-      title: 'Look for trouble',
-      what: 'Tells once of what goes wrong, and once when it is over.',
-      schedule: '40 * * * * *',
-      run: () => alerts.look(),
-    },
-    {
-      name: 'note-faults',
-      title: 'Note what went wrong',
-      what: 'Keeps the errors of the last minute, grouped, for the page of operations.',
-      schedule: '20 * * * * *',
-      run: () => faults.keep(db),
-    },
-    {
-      name: 'note-database-size',
-      title: 'Note the size of the database',
-      what: 'From one note a day to the next it can be told how fast the database grows.',
-      schedule: '5 0 * * *',
-      run: () => noteSize(db, { path, today: days.dayOf(now()) }),
-    },
-  )
 
   const app = express()
   app.disable('x-powered-by')
@@ -522,6 +369,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       traffic,
       refusals,
       facts: operations,
+      settings: alertsKept,
       providers,
       now,
     }),
@@ -656,20 +504,173 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   app.use(notFound)
   app.use(errorHandler(log, { faulty: faults.add }))
 
-  jobs.enter({
-    name: 'deliver-reports',
-    title: 'Render and deliver reports',
-    what: 'Renders the reports whose schedule is due, archives them and sends them, and tries again what failed.',
-    schedule: '* * * * *',
-    run: () => deliveries.runDue(),
-  })
-  jobs.enter({
-    name: 'remove-what-is-old',
-    title: 'Remove what is too old',
-    what: 'Takes away what is kept for a while only, as Privacy says: addresses and user agents of old events, deliveries that were read, old runs of jobs.',
-    schedule: '50 2 * * *',
-    run: () => retention.run(),
-  })
+  // Everything that happens by the clock, in the order in which the page Jobs tells it.
+  jobs.enter(
+    {
+      name: 'read-buttondown-deliveries',
+      title: 'Read deliveries of Buttondown',
+      what: 'Reads what the webhook of Buttondown has brought.',
+      schedule: '*/5 * * * * *',
+      run: () => buttondown.deliveries.run(),
+    },
+    {
+      name: 'read-emailoctopus-deliveries',
+      title: 'Read deliveries of EmailOctopus',
+      what: 'Reads what the webhook of EmailOctopus has brought.',
+      schedule: '2-59/5 * * * * *',
+      run: () => emailOctopus.deliveries.run(),
+    },
+    {
+      name: 'start-buttondown-sync',
+      title: 'Start a sync with Buttondown that waits',
+      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
+      schedule: '* * * * * *',
+      run: () => buttondown.sync.performWaiting(),
+    },
+    {
+      name: 'start-emailoctopus-sync',
+      title: 'Start a sync with EmailOctopus that waits',
+      what: 'Takes up a sync that somebody asked for, here or in a terminal.',
+      schedule: '* * * * * *',
+      run: () => emailOctopus.sync.performWaiting(),
+    },
+    {
+      name: 'sync-emailoctopus',
+      title: 'Sync with EmailOctopus',
+      what: 'Looks whether a sync is due by the schedule chosen on the page of EmailOctopus, and performs it.',
+      schedule: '*/5 * * * *',
+      run: () => emailOctopus.scheduled(),
+    },
+    {
+      name: 'sync-buttondown',
+      title: 'Sync with Buttondown',
+      what: 'Fetches what is new at Buttondown, and what its webhook missed.',
+      schedule: '15 2 * * *',
+      run: () => buttondown.nightly(),
+    },
+    {
+      name: 'look-at-buttondown-webhook',
+      title: 'Look at the webhook of Buttondown',
+      what: 'Asks Buttondown whether it has switched the webhook off.',
+      schedule: '25 * * * *',
+      run: () => buttondown.lookAtWebhook(),
+    },
+    {
+      name: 'score-active',
+      title: 'Score whoever did something',
+      what: 'Scores the contacts of whom something came in.',
+      schedule: '30 * * * * *',
+      run: () => scoring.run(),
+    },
+    {
+      name: 'score-everybody',
+      title: 'Score everybody',
+      what: 'Scores all contacts, since scores fade with time.',
+      schedule: '40 3 * * *',
+      run: () => scoring.runAll(),
+    },
+    {
+      name: 'destroy-address-salts',
+      title: 'Destroy old salts',
+      what: 'Destroys the salts of past months, after which hashed internet addresses can no longer be told apart.',
+      schedule: '10 0 * * *',
+      run: () => destroyOldSalts(db, now()),
+    },
+    {
+      name: 'remove-old-imports',
+      title: 'Remove old imports',
+      what: 'Removes uploaded CSV files that nobody has confirmed.',
+      schedule: '*/15 * * * *',
+      run: () => removeOldImports({ config, now }),
+    },
+    {
+      name: 'settle-verdicts',
+      title: 'Settle verdicts',
+      what: 'Judges events for good, ten minutes after they happened.',
+      schedule: '* * * * *',
+      run: () => settling.run(),
+    },
+    {
+      name: 'remove-deleted-campaigns',
+      title: 'Remove deleted campaigns',
+      what: 'Removes the events of deleted campaigns, a few at a time.',
+      schedule: '*/10 * * * *',
+      run: () => remover.run(),
+    },
+    {
+      name: 'index-contacts',
+      title: 'Index addresses',
+      what: 'Makes new addresses and names known to the search.',
+      schedule: '* * * * * *',
+      run: () => search.run(),
+    },
+    {
+      name: 'record-spooled-promos',
+      title: 'Record spooled promo facts',
+      what: 'Brings facts of promos that waited on disk into the database.',
+      schedule: '* * * * * *',
+      run: () => promos.replay(),
+    },
+    {
+      name: 'refresh-promo-learning',
+      title: 'Refresh what learning knows',
+      what: 'Brings what the choice of texts knows of them up to date.',
+      schedule: '* * * * * *',
+      run: () => promos.refresh(),
+    },
+    {
+      name: 'look-at-issue-deliveries',
+      title: 'Look at deliveries of issues',
+      what: 'Looks how many people got each issue.',
+      schedule: '*/5 * * * *',
+      run: () => promos.lookAgain(),
+    },
+    {
+      name: 'clean-up-promos',
+      title: 'Remove old choices and salts',
+      what: 'Removes choices of promos that are too old to be asked about, and destroys their old salts.',
+      schedule: '15 0 * * *',
+      run: () => promos.cleanUp(),
+    },
+    ...upkeepJobs({ db, readers }),
+    ...backups.jobs,
+    restoreCheckJob({ db, config, now }),
+    {
+      name: 'look-for-trouble',
+      title: 'Look for trouble',
+      what: 'Tells once of what goes wrong, and once when it is over.',
+      schedule: '40 * * * * *',
+      run: () => alerts.look(),
+    },
+    {
+      name: 'note-faults',
+      title: 'Note what went wrong',
+      what: 'Keeps the errors of the last minute, grouped, for the page of operations.',
+      schedule: '20 * * * * *',
+      run: () => faults.keep(db),
+    },
+    {
+      name: 'note-database-size',
+      title: 'Note the size of the database',
+      what: 'From one note a day to the next it can be told how fast the database grows.',
+      schedule: '5 0 * * *',
+      run: () => noteSize(db, { path, today: days.dayOf(now()) }),
+    },
+    {
+      name: 'deliver-reports',
+      title: 'Render and deliver reports',
+      what: 'Renders the reports whose schedule is due, archives them and sends them, and tries again what failed.',
+      schedule: '* * * * *',
+      run: () => deliveries.runDue(),
+    },
+    {
+      name: 'remove-what-is-old',
+      title: 'Remove what is too old',
+      what: 'Takes away what is kept for a while only, as Privacy says: addresses and user agents of old events, deliveries that were read, old runs of jobs.',
+      schedule: '50 2 * * *',
+      run: () => retention.run(),
+    },
+  )
   return {
     app,
     setup,

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { type AddressInfo, isIP } from 'node:net'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { pino } from 'pino'
+import type { Logger } from 'pino'
 import { createAccountFromConfig } from './accounts/setup.js'
 import { createApp } from './app.js'
 import { rebuildEngagementDays } from './audience/rebuild.js'
@@ -16,6 +16,7 @@ import { openDatabase } from './database/open.js'
 import { openReaders } from './database/readers.js'
 import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
+import { openLog, say } from './log.js'
 import { makePrivateFolder } from './operations/backup-files.js'
 import { segmentFolder } from './operations/segments.js'
 import { rebuildPromoDays } from './promos/rebuild.js'
@@ -37,7 +38,7 @@ async function start() {
   const ended = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   process.umask(0o077) // what this process writes is its owner's alone
   const config = readConfig(environment())
-  const log = makeLog(config)
+  const log = openLog(config)
   const path = join(config.DATA_DIR, 'throughline.db')
   const holdsData = existsSync(path) && statSync(path).size > 0
   if (config.EXPECT_EXISTING_DATA && !holdsData)
@@ -103,7 +104,7 @@ async function start() {
   )
   warnOfPlainHttp(config, log)
   const link = await setup.address()
-  if (link) console.log(`\nMake the first account here: ${link}\n`)
+  if (link) say(`\nMake the first account here: ${link}\n`)
   void remover.run() // what a stop interrupted
   const imported = await audience.finishImports()
   if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
@@ -158,16 +159,7 @@ async function start() {
   process.exit(0)
 }
 
-/** One line of JSON for each thing that happened; readable in a terminal during development. */
-function makeLog(config: Config) {
-  const redact = ['req.headers.authorization', 'req.headers.cookie']
-  const pretty = config.NODE_ENV === 'development' ? { transport: { target: 'pino-pretty' } } : {}
-  if (config.NODE_ENV === 'development') return pino({ level: config.LOG_LEVEL, redact, ...pretty })
-  // A line is not waited for: a pipe that nobody empties must not hold a door up. The end writes what is left.
-  return pino({ level: config.LOG_LEVEL, redact }, pino.destination({ sync: false }))
-}
-
-function warnOfPlainHttp(config: Config, log: pino.Logger) {
+function warnOfPlainHttp(config: Config, log: Logger) {
   const { protocol, hostname } = new URL(config.BASE_URL)
   const isHere =
     hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) && hostname.startsWith('127.'))

@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { Refusal } from '../accounts/terminal.js'
 import { lockDataFolder } from '../database/lock.js'
-import { endRun, findRun, linesOf } from '../operations/job-runs.js'
-import { openWorkshop } from './workshop.js'
+import { endRun, findRun, lastRuns, linesOf } from '../operations/job-runs.js'
+import { scheduleInWords } from '../operations/schedule.js'
+import { dateFormats } from '../web/formats.js'
+import { openWorkshop, type Workshop } from './workshop.js'
 
 /** Milliseconds from one look at the run to the next. */
 const lookEvery = 250
@@ -10,8 +12,8 @@ const askedBy = 'the command line'
 
 /**
  * Runs a job from a terminal and tells what it says, to its end. A server that is running performs it; else this process
- * does, and no server can start until it is done.
- * @throws Refusal with what a failed run said; without a name, or with one that no job has, with the names there are
+ * does, and no server can start until it is done. Without a name it lists the jobs.
+ * @throws Refusal with what a failed run said; with a name that no job has, with the list
  */
 export async function runJob(name: string | undefined) {
   const workshop = await openWorkshop()
@@ -22,10 +24,10 @@ export async function runJob(name: string | undefined) {
       interrupted = true
     })
   try {
-    const known = jobs.list()
-    if (name === undefined || !known.some((job) => job.name === name)) {
-      const lines = known.map((job) => `  ${job.name.padEnd(30)} ${job.title}`)
-      throw new Refusal(`Usage:\n  npm run job -- NAME\n\n${lines.join('\n')}`)
+    if (name === undefined || !jobs.list().some((job) => job.name === name)) {
+      const list = await listInWords(workshop)
+      if (name === undefined) return console.log(list)
+      throw new Refusal(`There is no job called ${name}.\n\n${list}`)
     }
     const { run, isNew } = isServed ? await jobs.ask(name, askedBy) : await jobs.begin(name, askedBy)
     if (isServed)
@@ -63,6 +65,23 @@ export async function runJob(name: string | undefined) {
   } finally {
     await workshop.close()
   }
+}
+
+/** Each job with its schedule, what it does, and how its last run went. */
+async function listInWords({ config, db, jobs }: Workshop) {
+  const all = jobs.list()
+  const last = await lastRuns(
+    db,
+    all.map(({ name }) => name),
+  )
+  const { exact } = dateFormats({ timeZone: config.TIME_ZONE })
+  const lines = all.map(({ name, schedule, what }) => {
+    const run = last.get(name)
+    const outcome = run ? `${run.state}, ${exact(run.endedAt ?? run.startedAt)}` : 'none'
+    const error = run?.error ? `: ${run.error}` : ''
+    return `  ${name}\n    ${what}\n    Runs ${scheduleInWords(schedule)}. Last run: ${outcome}${error}`
+  })
+  return `npm run job -- NAME runs one of these now:\n\n${lines.join('\n\n')}`
 }
 
 function isFree(dataDir: string) {

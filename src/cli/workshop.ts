@@ -42,3 +42,4 @@ export async function openWorkshop() {
     },
   }
 }
+export type Workshop = Awaited<ReturnType<typeof openWorkshop>>

@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises'
 import type { Db } from '../database/open.js'
 import { databaseSize } from '../database/size.js'
 import { dayLength } from '../web/calendar.js'
+import type { AlertSettings } from './alert-settings.js'
 
 export interface Disk {
   /** Bytes that may still be written, and that there are at all. */
@@ -14,6 +15,10 @@ export async function diskOf(folder: string): Promise<Disk> {
   const { bavail, blocks, bsize } = await statfs(folder)
   return { free: bavail * bsize, size: blocks * bsize }
 }
+
+/** Is less of it left than the page Alerts says there must be? */
+export const isLow = ({ free, size }: Disk, { disk_percent }: Pick<AlertSettings, 'disk_percent'>) =>
+  free / size < disk_percent / 100
 
 /** Notes once a day how large the database is. @param today `YYYY-MM-DD` */
 export async function noteSize(db: Db, { path, today }: { path: string; today: string }) {

@@ -9,7 +9,8 @@ import { dayLength } from '../web/calendar.js'
 import { sparkline } from '../web/charts.js'
 import { bytes } from '../web/formats.js'
 import { render } from '../web/render.js'
-import { diskOf, growthOf } from './disk.js'
+import type { AlertSettingsKeeper } from './alert-settings.js'
+import { diskOf, growthOf, isLow } from './disk.js'
 import type { OperationsFacts } from './facts.js'
 import { listFaults } from './faults.js'
 import type { WatchedProvider } from './health-facts.js'
@@ -24,6 +25,8 @@ interface Needs {
   traffic: Traffic
   refusals: Refusals
   facts: OperationsFacts
+  /** Below which share of the disk it is said to be low. */
+  settings: Pick<AlertSettingsKeeper, 'read'>
   providers: WatchedProvider[]
   now: () => number
 }
@@ -77,14 +80,15 @@ function slowestPages(traffic: Traffic) {
 
 /** /operations: how it goes, for people. It reads figures that were counted, and bounded parts of tables. */
 export function operationsPage(needs: Needs) {
-  const { db, readers, path, dataDir, ledger, traffic, refusals, facts, providers, now } = needs
+  const { db, readers, path, dataDir, ledger, traffic, refusals, facts, settings, providers, now } = needs
   const startedAt = now()
   const routes = Router()
   routes.get('/operations', async (_req, res) => {
     const at = now()
-    const [size, disk, faults, lines, webhooks] = await Promise.all([
+    const [size, disk, thresholds, faults, lines, webhooks] = await Promise.all([
       databaseSize(db, path),
       diskOf(dataDir),
+      settings.read(),
       listFaults(db, { since: at - 7 * dayLength }),
       facts.lines(),
       Promise.all(
@@ -131,7 +135,7 @@ export function operationsPage(needs: Needs) {
           log: bytes(size.log),
           free: bytes(disk.free),
           share: disk.free / disk.size,
-          isLow: disk.free / disk.size < 0.1,
+          isLow: isLow(disk, thresholds),
           perDay: growth && (growth.perDay < 0 ? `−${bytes(-growth.perDay)}` : bytes(growth.perDay)),
           days: growth?.days ?? null,
           fullAt: growth?.fullAt ?? null,

@@ -1,7 +1,7 @@
 import type { Db } from '../database/open.js'
 import type { Ledger } from '../ledger/ledger.js'
 import type { AlertSettings } from './alert-settings.js'
-import { diskOf } from './disk.js'
+import { diskOf, isLow } from './disk.js'
 import type { Trouble } from './facts.js'
 import { lastSyncs, type WatchedProvider } from './health-facts.js'
 import type { Traffic } from './traffic.js'
@@ -37,11 +37,11 @@ export function watcher({ db, dataDir, ledger, traffic, providers, now, disk = d
     const first = seen[0]!
     const troubles: Trouble[] = []
 
-    const { free, size } = await disk(dataDir)
-    if (free / size < settings.disk_percent / 100)
+    const left = await disk(dataDir)
+    if (isLow(left, settings))
       troubles.push({
         name: 'disk',
-        sentence: `The disk has ${((100 * free) / size).toFixed(1)} per cent left; the alert is set to ${settings.disk_percent}.`,
+        sentence: `The disk has ${((100 * left.free) / left.size).toFixed(1)} per cent left; the alert is set to ${settings.disk_percent}.`,
       })
 
     const all = present.all - first.all

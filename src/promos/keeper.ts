@@ -36,7 +36,10 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
   const held: PromoFact[] = []
   /** Facts that nobody waits for, on their way. */
   const underWay = new Set<Promise<void>>()
-  let told = 0
+  /** What the spool refused since it last took something, and what of it memory had no room for either. */
+  let refused = 0
+  let lost = 0
+  let refusedBefore = 0
 
   async function toLedger(fact: PromoFact): Promise<PromoReceipt> {
     const receipt = await write(fact)
@@ -45,15 +48,26 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     return receipt
   }
 
-  async function toSpool(fact: PromoFact): Promise<Kept> {
+  async function toSpool(fact: PromoFact): Promise<{ spooled: boolean }> {
     fact.spoolId ??= randomBytes(16).toString('base64url')
     try {
       await spool.append(lineOf(fact))
-      return { spooled: true }
     } catch (error) {
-      log.error({ err: error, kind: fact.kind }, 'promo fact not spooled')
+      // A full disk refuses thousands: the first tells why, and the end how many.
+      if (refused++ === 0) log.error({ err: error, kind: fact.kind }, 'promo facts are not spooled')
       return { spooled: false }
     }
+    tellRefused()
+    return { spooled: true }
+  }
+  function tellRefused() {
+    if (refused > 0) log.warn({ facts: refused, lost }, 'promo facts are taken again that were not spooled')
+    refused = lost = refusedBefore = 0
+  }
+  /** Where the database takes all, nothing may come to the spool any more: no refusal from one look to the next is its end. */
+  function lookAtRefused() {
+    if (refused === refusedBefore) tellRefused()
+    refusedBefore = refused
   }
 
   function lineOf(fact: PromoFact) {
@@ -108,7 +122,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
       const kept = await keep(fact)
       if (!('spooled' in kept) || kept.spooled) return
       if (held.length < holds) held.push(fact)
-      else if (told++ % 1_000 === 0) log.error({ lost: told }, 'promo facts lost: nothing takes them')
+      else if (lost++ === 0) log.error('promo facts are lost: nothing takes them')
     } catch (error) {
       log.error({ err: error, kind: fact.kind }, 'promo fact refused')
     }
@@ -136,6 +150,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
 
   /** Records what waits, if the database takes it, for a job. @returns how many facts came out of the spool */
   async function replay(): Promise<number> {
+    if (!isDown) lookAtRefused()
     if (!isDown && spool.isEmpty && held.length === 0) return 0
     try {
       const waiting = held.splice(0)
@@ -188,7 +203,8 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     /** What only memory holds goes to the spool, if that takes it by now. */
     async stop() {
       await Promise.all(underWay)
-      for (const fact of held.splice(0)) await toSpool(fact)
+      for (const fact of held.splice(0)) if (!(await toSpool(fact)).spooled) lost++
+      if (lost > 0) log.error({ lost }, 'promo facts lost: nothing took them')
       await spool.close()
     },
   }

@@ -10,6 +10,7 @@ const programs = {
   user: () => import('../../src/cli/user.js'),
   token: () => import('../../src/cli/token.js'),
   judge: () => import('../../src/cli/judge.js'),
+  job: () => import('../../src/cli/job.js'),
   'rebuild-counts': () => import('../../src/cli/rebuild-counts.js'),
 }
 const { argv, env } = process
@@ -146,5 +147,29 @@ describe('a command', () => {
     )
     const wrong = await command('judge', dataDir, '--since', 'yesterday')
     expect(wrong).toEqual({ printed: '--since must be a day, such as 2026-09-01.', code: 1 })
+  })
+
+  it('lists the jobs where none is named, and says which one does not exist', async () => {
+    const dataDir = await anInstallation()
+    const unrun = await command('job', dataDir)
+    expect(unrun.code).toBe(0)
+    expect(unrun.printed).toContain(
+      '  destroy-address-salts\n    Destroys the salts of past months, after which hashed internet addresses can no longer be told apart.\n    Runs every day at 00:10. Last run: none\n',
+    )
+    const ran = await command('job', dataDir, 'destroy-address-salts')
+    expect(ran.code).toBe(0)
+    const { printed, code } = await command('job', dataDir)
+    expect(code).toBe(0)
+    expect(printed).toMatch(
+      /destroy-address-salts\n.*\n {4}Runs every day at 00:10\. Last run: done, \w+ \d+ \w+ \d{4}, [\d:]+ UTC\n/,
+    )
+    expect(printed.match(/Last run: /g)!.length).toBeGreaterThan(20)
+    for (const wrong of [['destroy-salts'], ['destroy-address-salts', 'back-up']]) {
+      const refused = await command('job', dataDir, ...wrong)
+      expect(refused).toEqual({
+        printed: `There is no job called ${wrong.join(' ')}.\n\n${printed}`,
+        code: 1,
+      })
+    }
   })
 })

@@ -161,6 +161,20 @@ describe('the page Operations', () => {
     expect(part.text).not.toContain('<html')
   })
 
+  it('calls the disk low below the threshold of the alert', async () => {
+    const app = await testApp()
+    const { get, send } = await aPerson(app)
+    const from = '/operations/alerts'
+    for (const [disk_percent, isLow] of [
+      ['100', true],
+      ['0.1', false],
+    ] as const) {
+      const form = { disk_percent, error_percent: '5', backup_hours: '26', recipients: '', webhook: '' }
+      expect((await send(from, form, { from })).status).toBe(303)
+      expect((await get('/operations').expect(200)).text.includes(', that is low')).toBe(isLow)
+    }
+  })
+
   it('groups faults of ours by what they say, without what makes each one different', async () => {
     const app = await testApp()
     const { get } = await aPerson(app)

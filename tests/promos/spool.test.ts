@@ -131,12 +131,13 @@ function aKeeper(
   const folder = aFolder()
   const spool = new Spool({ folder, reserve: 0, ...(options.capacity ? { capacity: options.capacity } : {}) })
   const written: PromoFact[] = []
+  const told: { msg: string; facts?: number; lost?: number; err?: { type: string } }[] = []
   const keeper = factKeeper({
     write,
     spool,
     seals: sealer(options.secret ?? 'a secret of some length, for tests'),
     written: (fact) => void written.push(fact),
-    log: pino({ level: 'silent' }),
+    log: pino({ level: 'warn' }, { write: (line) => void told.push(JSON.parse(line)) }),
     patience: 20,
     ...(options.holds === undefined ? {} : { holds: options.holds }),
   })
@@ -145,7 +146,7 @@ function aKeeper(
       .filter((name) => name.endsWith('.jsonl'))
       .map((name) => readFileSync(join(folder, name), 'utf8'))
       .join('')
-  return { keeper, spool, written, lines, folder }
+  return { keeper, spool, written, lines, folder, told }
 }
 
 describe('the keeper', () => {
@@ -283,6 +284,49 @@ describe('the keeper', () => {
     isUp = false
     await keeper.keepSomehow(click(5))
     await keeper.stop()
+  })
+
+  it('tells once that the spool is full, and once how many it refused', async () => {
+    let answer: 'take' | 'down' | 'full' = 'down'
+    const { keeper, told } = aKeeper(
+      async () => {
+        if (answer === 'take') return receipt
+        throw answer === 'down' ? new LedgerUnavailable() : new LedgerFull()
+      },
+      { holds: 1 },
+    )
+    const words = () => told.splice(0).map(({ msg, facts, lost }) => [msg, facts, lost].filter(Boolean))
+    const failing = failOnce()
+    failing.always()
+    for (const at of [1, 2, 3]) expect(await keeper.keep(click(at))).toEqual({ spooled: false })
+    for (const at of [4, 5, 6]) await keeper.keepSomehow(click(at))
+    expect(told[1]!.err!.type).toBe('SpoolFull')
+    expect(words()).toEqual([
+      ['promo facts go to the spool'],
+      ['promo facts are not spooled'],
+      ['promo facts are lost: nothing takes them'],
+    ])
+    failing.stop()
+    await keeper.keep(click(7))
+    expect(words()).toEqual([['promo facts are taken again that were not spooled', 6, 2]])
+    // It may be over without the spool: as long as it lasts nothing more is told.
+    answer = 'take'
+    await keeper.replay()
+    const again = failOnce()
+    again.always()
+    answer = 'full'
+    await keeper.keep(click(8))
+    await keeper.replay()
+    await keeper.keep(click(9))
+    await keeper.replay()
+    expect(words()).toEqual([['promo facts are not spooled']])
+    await keeper.replay()
+    expect(words()).toEqual([['promo facts are taken again that were not spooled', 2]])
+    // What only memory holds at the end is lost with it.
+    await keeper.keepSomehow(click(10))
+    await keeper.stop()
+    again.stop()
+    expect(words()).toEqual([['promo facts are not spooled'], ['promo facts lost: nothing took them', 1]])
   })
 
   it('tells a fault of its own', async () => {
