@@ -69,7 +69,16 @@ export function methodSection(
   if (shown.includes('verdict')) {
     if (verdict.tiles.some(({ ownOf }) => ownOf && ownOf.times > 1))
       sources.push('Counts of several stand beside what as many of those before brought on average.')
-    if (verdict.field !== '') sources.push(`Benchmark: ${verdict.field}.`)
+    const benchmarks = new Map<string, string[]>()
+    for (const { label, field, decimals } of verdict.tiles) {
+      if (!field) continue
+      const from = `${field.source}, ${field.asOf}`
+      benchmarks.set(from, [...(benchmarks.get(from) ?? []), `${label} ${f.percent(field.share, decimals)}`])
+    }
+    if (benchmarks.size > 0)
+      sources.push(
+        `Benchmark: ${[...benchmarks].map(([from, told]) => `${told.join(', ')} (${from})`).join('; ')}.`,
+      )
   }
   sources.push(`Time zone ${f.timeZone}.`)
   if (f.timeZone !== countedIn) sources.push(countedWords(countedIn))

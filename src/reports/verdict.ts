@@ -84,6 +84,9 @@ function rateTiles({ found, benchmarks }: Numbers, names: readonly RateName[]): 
   }))
 }
 
+/** What lists and promos are held against; mailings and campaigns are held against their own kind. */
+const [whenItBegan, asManyDays] = ['when the period began', 'as many days before']
+
 /**
  * What a tile is held against.
  * @param times a count of several mailings or campaigns is held against as many times the average of one
@@ -113,7 +116,7 @@ function campaignTiles({ campaigns, before, found, benchmarks }: Numbers, f: Rep
   const words =
     before === null
       ? ''
-      : `${counted(before.campaigns, 'campaign', 'campaigns', f.number)} of yours before, on average`
+      : `${counted(before.campaigns, 'campaign', 'campaigns', f.number)} of yours before${before.campaigns > 1 ? ', on average' : ''}`
   const rateBefore = (own: number | null | undefined) => heldAgainst(own ?? null, words)
   // Those before are told from their beginning on, so only what is told whole can be held against their counts.
   const countBefore = (own: number | undefined) =>
@@ -179,9 +182,8 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
         ({ before }) => before![what],
         ({ before }) => before !== null,
       ),
-      'as many days before',
+      asManyDays,
     )
-  const atFirst = 'when the period began'
   const subscribed = sum((list) => list.subscribed)
   // A list that nobody was on yet did not begin with nobody: nothing is known of that time.
   const wasKnown = ({ then }: ListNumbers) => then !== null && then.subscribed > 0
@@ -196,7 +198,7 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
           ({ began }) => began,
           ({ began }) => began > 0,
         ),
-        atFirst,
+        whenItBegan,
       ),
       note: 'now',
     }),
@@ -227,7 +229,7 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
         subscribed,
       ),
       {
-        ...heldAgainst(then, atFirst),
+        ...heldAgainst(then, whenItBegan),
         field: benchmarks.engaged,
         decimals: 1,
         note: 'in the last 90 days',
@@ -257,8 +259,7 @@ function offerTiles({ offers, issues, benchmarks }: Numbers, f: ReportFormats): 
       .filter(({ impressions }) => impressions > 0)
       .map(({ reported }) => reported === null),
   )
-  const earlier = (own: number | null) =>
-    heldAgainst(then.impressions === 0 ? null : own, 'as many days before')
+  const earlier = (own: number | null) => heldAgainst(then.impressions === 0 ? null : own, asManyDays)
   const left = sum('shown', ({ machines }) => machines)
   const leader = offers.length === 1 ? offers[0]!.texts.find(({ isLeader }) => isLeader) : undefined
   return [
@@ -465,10 +466,12 @@ export function verdictOf(draft: Draft, tiles: Tile[]): Verdict {
     ...draft,
     tiles,
     own: [...owns]
-      .map(
-        ([words, { labels, times }]) =>
-          `${owns.size > 1 ? `${labels.join(', ')}: ` : ''}${words}${times > 1 ? `, counts times ${countWord(times, String)}` : ''}`,
-      )
+      .map(([words, { labels, times }]) => {
+        // Mailings and campaigns name themselves; of the others it is said which they are.
+        const isTold = owns.size > 1 && (words === whenItBegan || words === asManyDays)
+        const often = times > 1 ? `, counts times ${countWord(times, String)}` : ''
+        return `${isTold ? `${labels.join(', ')}: ` : ''}${words}${often}`
+      })
       .join('; '),
     field: [...fields].join('; '),
   }

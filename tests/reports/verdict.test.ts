@@ -163,7 +163,9 @@ describe('the tiles of campaigns', () => {
       )
 
       const method = sectionOf(found.rendering, 'method').paragraphs.join(' ')
-      expect(method).toContain('Benchmark: Guild of landing, 2026-05; Guild of conversion, 2026-05.')
+      expect(method).toContain(
+        'Benchmark: Landing rate 52.00% (Guild of landing, 2026-05); Conv. rate 4.50% (Guild of conversion, 2026-05).',
+      )
       expect(method.includes('as many of those before')).toBe(many > 1)
       const csv = (await app.http.get(`${found.at}/data.csv`).expect(200)).text
       const before = many * mean(earlier, ({ landed }) => landed)
@@ -556,7 +558,7 @@ describe('the tiles of promos', () => {
       field: 'Guild of ctr, 2026-05',
     })
     expect(sectionOf(found.rendering, 'method').paragraphs.join(' ')).toContain(
-      'Benchmark: Guild of ctr, 2026-05.',
+      'Benchmark: CTR 1.25% (Guild of ctr, 2026-05).',
     )
     const csv = (await app.http.get(`${found.at}/data.csv`).expect(200)).text
     expect(csv).toMatch(/\nCTR,[\d.]+,%,[\d.]+,as many days before,1\.25,"Guild of ctr, 2026-05"\n/)

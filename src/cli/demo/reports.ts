@@ -40,14 +40,14 @@ export async function recordReports({ db, path, calendar, account, now }: Needs)
   // No such figures are known: these are the owner's own, of a trade that does not exist.
   const figure = (percent: number) => ({
     percent,
-    source: 'Guild of Quiet Letters, made up for this demo',
+    source: 'Guild of Quiet Letters (fictional)',
     as_of: String(new Date(now).getUTCFullYear() - 1),
   })
   await writeBenchmarks(db, {
-    landing: figure(52),
+    landing: figure(58),
     conversion: figure(4.5),
-    engaged: figure(38),
-    ctr: figure(0.6),
+    engaged: figure(72),
+    ctr: figure(2.1),
   })
   const definitions: ReportDefinition[] = [
     {
