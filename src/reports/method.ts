@@ -67,8 +67,6 @@ export function methodSection(
       `${f.plural(orphans, 'conversion', 'conversions')} had no earlier click; they are counted where they were reported.`,
     )
   if (shown.includes('verdict')) {
-    if (verdict.tiles.some(({ ownOf }) => ownOf && ownOf.times > 1))
-      sources.push('Counts of several stand beside what as many of those before brought on average.')
     const benchmarks = new Map<string, string[]>()
     for (const { label, field, decimals } of verdict.tiles) {
       if (!field) continue
