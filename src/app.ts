@@ -114,6 +114,7 @@ import { promoSimulatorPage } from './promos/simulator-page.js'
 import { promoTextsPage } from './promos/texts-page.js'
 import { offerKind } from './promos/tied-kind.js'
 import { builderPages, reportBodies } from './reports/builder-pages.js'
+import { comparedRates } from './reports/compared-rates.js'
 import { reportRoom } from './reports/contact-room.js'
 import { openDeliveries } from './reports/deliveries.js'
 import { reportChapters } from './reports/glossary.js'
@@ -392,7 +393,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
             audience.engagements.forgetSettings()
           },
         }),
-        benchmarkSection({ db }),
+        benchmarkSection({ db, rates: comparedRates }),
         promoSettingsSection({ db, changed: () => promos.settingsChanged() }),
         mailer.section,
         backupSection({ db, backups }),

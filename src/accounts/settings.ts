@@ -28,7 +28,10 @@ import { twoFactorPages } from './two-factor-pages.js'
 export interface SettingsSection {
   id: string
   title: string
-  /** The template of the form's fields; it gets what `load` returns, or what was typed instead, and `errors`. */
+  /**
+   * The template of the form's fields; it gets what `load` returns, or what was typed instead, and the same once more as
+   * `values`; and `errors`.
+   */
   fragment: string
   /** Other buttons beside [Save], which send the same form with a field of their own. */
   actions?: { name: string; value: string; label: string }[]
@@ -211,14 +214,10 @@ export function settingsPages({ db, now, throttle, factor, sections }: Deps) {
   // What other rooms add
   for (const section of sections) {
     const path = `/settings/${section.id}`
-    const showSection = async (res: Response, given: object = {}) =>
-      show(res, path, {
-        section,
-        errors: noErrors,
-        ...(await section.load()),
-        ...given,
-        ...(await section.about?.()),
-      })
+    const showSection = async (res: Response, given: object = {}) => {
+      const values = { ...(await section.load()), ...given }
+      show(res, path, { section, errors: noErrors, ...values, values, ...(await section.about?.()) })
+    }
     routes.get(path, (_req, res) => showSection(res))
     routes.post(path, async (req, res) => {
       const form: Record<string, unknown> = req.body ?? {}

@@ -90,7 +90,10 @@ interface Days {
   from: string
   to: string
 }
-type GrowthWithin = Pick<Growth, 'unit' | 'points' | 'joined' | 'left' | 'churn'>
+interface GrowthWithin extends Pick<Growth, 'unit' | 'points' | 'joined' | 'left' | 'churn'> {
+  /** Subscriptions when it began. */
+  began: number
+}
 
 /**
  * How a list grew over some spells of days, each by days, or by those weeks or months of which they are a part: what came
@@ -147,7 +150,14 @@ function growthOf(
   })
   points.reverse()
   const sum = (what: 'joined' | 'left') => points.reduce((total, point) => total + point[what], 0)
-  return { unit, points, joined: sum('joined'), left: sum('left'), churn: churnRate(sum('left'), after) }
+  return {
+    unit,
+    points,
+    joined: sum('joined'),
+    left: sum('left'),
+    churn: churnRate(sum('left'), after),
+    began: after,
+  }
 }
 
 /** Beginnings and ends by quarters of an hour since 1970. */

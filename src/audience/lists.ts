@@ -5,6 +5,8 @@ import type { Readers } from '../database/readers.js'
 import { type Calendar, dayLength } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import type { Counting } from './counting.js'
+import { engagementVerdict } from './engagement-verdict.js'
+import { deedNumbers } from './receptions.js'
 import { reachedStatuses, type SubscriptionStatus } from './subscriptions.js'
 
 /** A list as its provider describes it. */
@@ -209,6 +211,113 @@ export async function listSizes(needs: Needs, list: number) {
     byStatus,
     subscribed: reachedStatuses.reduce((sum, status) => sum + of(status), 0),
     ...engagedIn(active),
+  }
+}
+
+/** So many subscriptions are looked at in one go. */
+const pageOfThem = 20_000
+
+/**
+ * How many were on a list at an instant of the past, and how many of them were engaged then, by the rule of
+ * {@link engagementRate} with machines left out. It is told by the changes of subscriptions and the days of contacts: whoever
+ * has no change at all has always stood as now, as in the growth of the list (src/audience/growth.ts).
+ *
+ * It looks at each subscription of the list, a page of them at a time: not for a page that many people open.
+ * @param at milliseconds
+ */
+export async function listSizesAt(
+  { readers, calendar }: Pick<Needs, 'readers' | 'calendar'>,
+  list: number,
+  at: number,
+): Promise<Pick<List, 'subscribed' | 'active' | 'machineActive'>> {
+  const since = at - engagedDays * dayLength
+  const firstDay = calendar.dayOf(since)
+  // Where the clock was put on or back between the two, the window begins within a day.
+  const firstWhole = calendar.startOf(firstDay) === since ? firstDay : calendar.shift(firstDay, 1)
+  const sum = { subscribed: 0, active: 0, machineActive: 0 }
+  let after: number | null = 0
+  while (after !== null) {
+    const page: number = after
+    const row = await readers
+      .selectFrom((from) =>
+        from
+          .selectFrom('subscriptions')
+          .select((eb) => {
+            const changes = () =>
+              eb
+                .selectFrom('subscription_changes as changes')
+                .select('changes.status')
+                .where('changes.list_id', '=', list)
+                .whereRef('changes.contact_id', '=', 'subscriptions.contact_id')
+            return [
+              'contact_id',
+              eb.fn
+                .coalesce(
+                  changes()
+                    .where('changes.changed_at', '<', at)
+                    .orderBy('changes.changed_at', 'desc')
+                    .orderBy('changes.id', 'desc')
+                    .limit(1),
+                  // Who came later was not on it yet.
+                  eb.case().when(eb.exists(changes())).then('').else(eb.ref('status')).end(),
+                )
+                .as('stood'),
+            ]
+          })
+          .where('list_id', '=', list)
+          .where('contact_id', '>', page)
+          .orderBy('contact_id')
+          .limit(pageOfThem)
+          .as('some'),
+      )
+      .select((eb) => {
+        const isOn = eb('stood', 'in', reachedStatuses)
+        const wasActive = eb.or([
+          eb.exists(
+            eb
+              .selectFrom('contact_days')
+              .select('day_on')
+              .whereRef('contact_days.contact_id', '=', 'some.contact_id')
+              .where('day_on', '>=', firstWhole)
+              .where('day_on', '<', calendar.dayOf(at))
+              .where((of) => of.or([of('opens', '>', 0), of('clicks', '>', 0), of('replies', '>', 0)])),
+          ),
+          ...spansOf(since, firstWhole, at).map(([from, until]) =>
+            eb.exists(
+              eb
+                .selectFrom('engagements')
+                .select('engagements.id')
+                .whereRef('engagements.contact_id', '=', 'some.contact_id')
+                .where('happened_at', '>=', from)
+                .where('happened_at', '<', until)
+                .where('kind', 'in', deedNumbers)
+                .where('verdict', '<', engagementVerdict.machine),
+            ),
+          ),
+        ])
+        const people = (are: Expression<SqlBool>) =>
+          eb.fn.sum<number>(eb.case().when(are).then(1).else(0).end())
+        return [
+          eb.fn.countAll<number>().as('seen'),
+          eb.fn.max('contact_id').as('last'),
+          people(isOn).as('subscribed'),
+          people(eb.and([isOn, wasActive])).as('active'),
+        ]
+      })
+      .executeTakeFirstOrThrow()
+    sum.subscribed += row.subscribed ?? 0
+    sum.active += row.active ?? 0
+    after = row.seen < pageOfThem ? null : row.last
+  }
+  return sum
+
+  /** What of the window lies in days that are only a part of it. */
+  function spansOf(since: number, firstWhole: string, at: number): [number, number][] {
+    const [first, last] = [calendar.startOf(firstWhole), calendar.startOf(calendar.dayOf(at))]
+    return [
+      ...(since < first ? [[since, first] as [number, number]] : []),
+      ...(last < at ? [[last, at] as [number, number]] : []),
+    ]
   }
 }
 

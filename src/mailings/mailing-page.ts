@@ -12,7 +12,7 @@ import { type FormErrors, formErrors } from '../web/forms.js'
 import { renderFragment, wantsFragment } from '../web/render.js'
 import { allowFrame } from '../web/security.js'
 import { share } from '../web/shares.js'
-import { readBenchmarks } from './benchmarks.js'
+import { mailingRates, readBenchmarks } from './benchmarks.js'
 import { funnelOf } from './funnel.js'
 import {
   CampaignTie,
@@ -175,7 +175,7 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
   }
 
   async function withComparisons(mailing: Mailing, view: MailingView) {
-    const [others, benchmarks] = await Promise.all([before(mailing, view), readBenchmarks(db)])
+    const [others, benchmarks] = await Promise.all([before(mailing, view), readBenchmarks(db, mailingRates)])
     return {
       comparisons: comparisons(mailing, usualRates(others), benchmarks),
       // The others had all the time they needed.

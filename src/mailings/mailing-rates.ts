@@ -77,7 +77,11 @@ export const rateTiles = ({ rates }: Pick<Mailing, 'rates'>, usual: Rates) =>
   }))
 
 /** The same, and the figures of the industry that people keep, each with its source and date. */
-export const comparisons = (mailing: Pick<Mailing, 'rates'>, usual: Rates, benchmarks: Benchmarks) =>
+export const comparisons = (
+  mailing: Pick<Mailing, 'rates'>,
+  usual: Rates,
+  benchmarks: Benchmarks<RateName>,
+) =>
   rateTiles(mailing, usual).map((tile) => {
     const benchmark = benchmarks[tile.rate]
     return {

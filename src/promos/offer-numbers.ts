@@ -1,3 +1,4 @@
+import { isAmong } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import type { PromoCounts } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
@@ -101,4 +102,27 @@ export async function readShown(
     counts: of,
     evidence,
   }
+}
+
+/**
+ * In how many issues texts of these offers stood that were first told of on some days, both included: an issue with several
+ * of them once, and none that nobody named.
+ */
+export async function countIssues(
+  readers: Readers,
+  calendar: Calendar,
+  { offers, from, to }: { offers: readonly number[]; from: string; to: string },
+): Promise<number> {
+  if (offers.length === 0) return 0
+  const { issues } = await readers
+    .selectFrom('promo_text_variations as texts')
+    .innerJoin('promo_send_counts as counts', 'counts.variation_id', 'texts.id')
+    .innerJoin('promo_sends as sends', 'sends.id', 'counts.send_id')
+    .select(({ fn }) => fn.count<number>('sends.id').distinct().as('issues'))
+    .where((eb) => isAmong(eb.ref('texts.offer_id'), [...offers]))
+    .where('counts.impressions', '>', 0)
+    .where('sends.first_at', '>=', calendar.startOf(from))
+    .where('sends.first_at', '<', calendar.startOf(calendar.shift(to, 1)))
+    .executeTakeFirstOrThrow()
+  return issues
 }

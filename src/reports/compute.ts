@@ -16,6 +16,7 @@ import {
   placesSection,
 } from './campaign-sections.js'
 import { commentarySection } from './commentary.js'
+import { comparedRates } from './compared-rates.js'
 import { type ReportData, type Section, section } from './data.js'
 import { clockCalendar, type ReportDefinition } from './definition.js'
 import { funnelSection } from './funnel-section.js'
@@ -36,7 +37,7 @@ import {
   readAllLinks,
 } from './mailing-sections.js'
 import { countedWords, methodSection } from './method.js'
-import { offerDaysSection, readOffers, variationsSection } from './offer-sections.js'
+import { offerDaysSection, readIssues, readOffers, variationsSection } from './offer-sections.js'
 import { qualitySection } from './quality.js'
 import { findSubjects } from './subjects.js'
 import type { SectionName } from './templates.js'
@@ -44,6 +45,7 @@ import {
   draftVerdict,
   type Numbers,
   readCampaignsBefore,
+  tellsOfLists,
   tilesOf,
   verdictOf,
   writtenVerdict,
@@ -83,23 +85,24 @@ export async function computeReport(
   const found = await findSubjects(sources, definition, at)
   const making: Making = { db, readers, calendar, curves, now: at, f, found }
   const on = definition.sections.filter((each) => each.on).map(({ name }) => name)
-  const [{ campaigns, domains }, before, lists, offers, benchmarks, partner, logo] = await Promise.all([
-    readCampaigns({ db, readers, calendar, now: at }, found),
-    readCampaignsBefore(db, found.earlierCampaigns),
-    readListNumbers(making),
-    readOffers(making, directory),
-    readBenchmarks(db),
-    definition.partner === null ? null : getPartner(db, definition.partner),
-    definition.partner === null ? null : findLogo(db, definition.partner),
-  ])
-  const numbers: Numbers = { found, campaigns, domains, lists, offers, before, benchmarks }
+  const [{ campaigns, domains }, before, lists, offers, issues, benchmarks, partner, logo] =
+    await Promise.all([
+      readCampaigns({ db, readers, calendar, now: at }, found),
+      // They are of everybody, and no measure for some contacts alone.
+      found.contacts === null ? readCampaignsBefore(db, found.earlierCampaigns) : null,
+      readListNumbers(making, { withPast: tellsOfLists(definition.template, found) }),
+      readOffers(making, directory),
+      readIssues(making),
+      readBenchmarks(db, comparedRates),
+      definition.partner === null ? null : getPartner(db, definition.partner),
+      definition.partner === null ? null : findLogo(db, definition.partner),
+    ])
+  const numbers: Numbers = { found, campaigns, domains, lists, offers, issues, before, benchmarks }
   const drafted = draftVerdict(definition.template, numbers, f)
   const commentary = commentarySection(numbers, f, definition)
   const verdict = verdictOf(
     definition.verdict.trim() === '' ? drafted : writtenVerdict(definition.verdict),
     tilesOf(definition.template, numbers, f),
-    numbers,
-    f,
   )
 
   let links: Promise<AllLinks> | null = null
@@ -137,7 +140,8 @@ export async function computeReport(
     'last-five': () => lastFiveSection(making),
     quality: () => qualitySection(making, campaigns),
     commentary: () => commentary.section,
-    method: () => methodSection(numbers, { f, countedIn: calendar.timeZone, rules: version, shown: on }),
+    method: () =>
+      methodSection(numbers, { f, countedIn: calendar.timeZone, rules: version, shown: on, verdict }),
     async appendix() {
       const tables = appendixTables(making, narrowed || found.mailings.length === 0 ? null : await allLinks())
       return tables.length === 0 ? null : section('appendix', 'Appendix', { tables })

@@ -38,7 +38,7 @@ export interface Verdict {
   lead: string
   rest: string
   tiles: Tile[]
-  /** What the tick stands for ("the four campaigns before, on average"), and the ring; empty for none. */
+  /** What the ticks stand for ("four campaigns of yours before, on average"), and the rings; empty for none. */
   own: string
   field: string
 }
@@ -53,8 +53,10 @@ export interface Tile {
   decimals: 0 | 1 | 2
   /** Which way is good news. */
   good: 'up' | 'down'
-  /** The partner's own earlier average; null where there is none. */
+  /** What the partner had before; null where there is nothing. */
   own: number | null
+  /** What that is, in words, and how often it is taken: as often as there are mailings or campaigns. Absent in old ones. */
+  ownOf?: { words: string; times: number } | null
   /** A figure of the industry, a share of one, with its source and date. */
   field: { share: number; source: string; asOf: string } | null
   /** A few words where there is nothing to compare with. */
@@ -110,7 +112,7 @@ export interface Heat {
 export interface FunnelStep {
   name: string
   count: number | null
-  /** A share of one of the step before. */
+  /** A share of one, of what the note says. */
   rate: number | null
   note: string
 }

@@ -61,7 +61,7 @@ function drawTile({ id, label, value, as, decimals, good, own, field, note }: Ti
             value: place(value),
             own: place(own),
             field: place(field?.share ?? null),
-            story: `${label}: ${write(value)}${own === null ? '' : `, average before ${write(own)}`}${field === null ? '' : `, the field ${write(field.share)}`}`,
+            story: `${label}: ${write(value)}${own === null ? '' : `, before ${write(own)}`}${field === null ? '' : `, the field ${write(field.share)}`}`,
           },
   }
 }

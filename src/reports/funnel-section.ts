@@ -8,6 +8,20 @@ import { counted } from './words.js'
 const share = (part: number | null, whole: number | null) =>
   part === null || whole === null || whole === 0 ? null : part / whole
 
+/**
+ * What a step of the tracker is a part of: the nearest step before that holds it. A server may report conversions alone, and
+ * then there is none.
+ */
+function ratedOf(
+  count: number,
+  before: { name: string; count: number }[],
+): Pick<FunnelStep, 'rate' | 'note'> {
+  const whole = before.find((step) => step.count > 0 && step.count >= count)
+  return whole
+    ? { rate: share(count, whole.count), note: `of ${whole.name}` }
+    : { rate: null, note: 'by the tracker' }
+}
+
 /** From delivered to converted, in people: mailings first, then what the tracker saw. null where there is neither. */
 export function funnelSection(
   { found, campaigns }: Pick<Numbers, 'found' | 'campaigns'>,
@@ -36,22 +50,15 @@ export function funnelSection(
       rate: null,
       note: `in ${counted(campaigns.length, 'campaign', 'campaigns', f.number)}`,
     })
-  if (campaigns.length > 0)
+  if (campaigns.length > 0) {
+    const landed = { name: 'landed', count: people.landing_clicks }
+    // With mailings, the tracker's people need not be those who clicked in them.
+    const clicked = mailings.length > 0 ? [] : [{ name: 'clicked', count: people.email_clicks }]
     steps.push(
-      {
-        name: 'Landed',
-        count: people.landing_clicks,
-        // With mailings, the tracker's people need not be those who clicked in them.
-        rate: mailings.length > 0 ? null : share(people.landing_clicks, people.email_clicks),
-        note: mailings.length > 0 ? 'by the tracker' : 'of clicked',
-      },
-      {
-        name: 'Converted',
-        count: people.conversions,
-        rate: share(people.conversions, people.landing_clicks),
-        note: 'of landed',
-      },
+      { name: 'Landed', count: landed.count, ...ratedOf(landed.count, clicked) },
+      { name: 'Converted', count: people.conversions, ...ratedOf(people.conversions, [landed, ...clicked]) },
     )
+  }
   const [first, ...rest] = steps
   const story = `Of ${f.number(first!.count)} people ${rest.map(({ name, count }) => `${f.number(count)} ${name.toLowerCase()}`).join(', ')}`
   const heading =

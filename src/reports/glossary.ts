@@ -21,6 +21,16 @@ export const reportChapters: Chapter[] = [
         formula: 'Σ rates of the mailings before ÷ their number',
         text: [
           `With a partner, its own last ${usualMailings} mailings before the first of the report, and its campaigns made before; never those of another partner. Without one, the mailings before to the same lists. Each weighs the same; of several mailings together, the report’s own rate is of all their people.`,
+          'Counts of several mailings or campaigns stand beside as many times the average of one: what as many of those before brought. Counts of campaigns have a before only where the report tells their whole time; no campaign has one, and no count, where it is narrowed to some contacts.',
+          'Joined and left, and the impressions, clicks, CTR and issues of promos, stand beside as many days before the period. Subscribers and engaged stand beside what they were when it began, engaged by its own rule: what people did in the 90 days before that instant.',
+          'Nothing stands there where nothing is known of then: nobody was on the list yet, or nothing was shown.',
+        ],
+      },
+      {
+        id: 'benchmark',
+        term: 'Benchmark',
+        text: [
+          'A figure of the industry with its source and the year or month of which it is, as it is kept under Settings → Industry figures: of the rates of mailings, and of landing rate, conversion rate, CTR of promos and engaged subscribers, of which none is known at first.',
         ],
       },
       {

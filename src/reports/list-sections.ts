@@ -2,10 +2,10 @@ import { readCohorts } from '../audience/cohorts.js'
 import { everybody } from '../audience/contact-filter.js'
 import { conditionsOf, listContacts } from '../audience/contact-list.js'
 import { type GrowthPoint, growthWithin } from '../audience/growth.js'
-import { engagementRate, listSizes } from '../audience/lists.js'
-import { dayLength } from '../web/calendar.js'
+import { engagedOf, engagementRate, listSizes, listSizesAt } from '../audience/lists.js'
 import { type Section, section } from './data.js'
 import type { Making } from './mailing-sections.js'
+import { spellsOf } from './spells.js'
 import type { Named } from './subjects.js'
 import { capital, quoted } from './words.js'
 
@@ -19,29 +19,34 @@ export interface ListNumbers extends Named {
   churn: number | null
   /** The same over as many days before; null where nobody was subscribed when those began. */
   before: { joined: number; left: number } | null
+  /** Subscriptions when the period began. */
+  began: number
+  /** How many subscribers are engaged. */
+  active: number
+  /** What engagement was made of when the period began; null where nobody asked for it. */
+  then: { active: number; subscribed: number } | null
   unit: 'day' | 'week' | 'month'
   /** Only those of the period. */
   points: GrowthPoint[]
 }
 
-/** The lists in numbers, as the page of a list shows them; growth over the days of the period. */
-export async function readListNumbers({ readers, calendar, now, found }: Making): Promise<ListNumbers[]> {
+/**
+ * The lists in numbers, as the page of a list shows them; growth over the days of the period.
+ * @param withPast who was engaged when the period began is told too, which takes a look at each subscription
+ */
+export async function readListNumbers(
+  { readers, calendar, now, found }: Making,
+  { withPast }: { withPast: boolean },
+): Promise<ListNumbers[]> {
+  const { period, before: earlier } = spellsOf(found.period, { calendar, now })
   return Promise.all(
     found.lists.map(async ({ id, name }) => {
-      const { from, to } = found.period
-      const today = calendar.dayOf(now)
-      const last = to < today ? to : today
-      const days = (Date.parse(last) - Date.parse(from)) / dayLength + 1
-      const spells = [
-        { from, to: last },
-        { from: calendar.shift(from, -days), to: calendar.shift(from, -1) },
-      ]
-      const [[growth, before], sizes] = await Promise.all([
-        growthWithin(readers, calendar, { spells, list: id }),
+      const [[growth, before], sizes, then] = await Promise.all([
+        growthWithin(readers, calendar, { spells: [period, earlier], list: id }),
         listSizes({ readers, calendar, now }, id),
+        withPast ? listSizesAt({ readers, calendar }, id, calendar.startOf(period.from)) : null,
       ])
-      const [first] = before!.points
-      const hadSome = first !== undefined && first.subscribed - first.joined + first.left > 0
+      const hadSome = before!.began > 0
       return {
         id,
         name,
@@ -49,6 +54,8 @@ export async function readListNumbers({ readers, calendar, now, found }: Making)
         engagement: engagementRate(sizes, { machines: false }),
         ...growth!,
         before: hadSome ? { joined: before!.joined, left: before!.left } : null,
+        active: engagedOf(sizes, { machines: false }),
+        then,
       }
     }),
   )

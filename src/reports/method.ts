@@ -1,6 +1,6 @@
 import { conversionRate } from '../campaigns/metrics.js'
 import { missingInWords, sumOfCampaigns } from './campaign-numbers.js'
-import { type Section, section } from './data.js'
+import { type Section, section, type Verdict } from './data.js'
 import type { ReportFormats } from './locales.js'
 import type { SectionName } from './templates.js'
 import type { Numbers } from './verdict.js'
@@ -11,13 +11,20 @@ export const countedWords = (timeZone: string) =>
 
 /** Each definition with its denominator, whether people or events are counted, and by which rules machines were told. */
 export function methodSection(
-  { found, campaigns, lists, offers, benchmarks }: Numbers,
+  { found, campaigns, lists, offers }: Numbers,
   {
     f,
     countedIn,
     rules,
     shown,
-  }: { f: ReportFormats; countedIn: string; rules: string; shown: readonly SectionName[] },
+    verdict,
+  }: {
+    f: ReportFormats
+    countedIn: string
+    rules: string
+    shown: readonly SectionName[]
+    verdict: Verdict
+  },
 ): Section {
   const definitions: string[] = []
   if (found.mailings.length > 0)
@@ -30,7 +37,7 @@ export function methodSection(
   if (campaigns.length > 0) {
     const { people } = sumOfCampaigns(campaigns)
     definitions.push(
-      `Conv. rate: conversions ÷ email clicks, both as events; over unique people it is ${f.percent(conversionRate(people), 2)}.`,
+      `${found.mailings.length > 0 ? '' : 'Landing rate: landing clicks ÷ email clicks. '}Conv. rate: conversions ÷ email clicks, both as events; over unique people it is ${f.percent(conversionRate(people), 2)}.`,
       shown.includes('domains') ? 'Intervals of sending domains: Wilson, 95%.' : '',
     )
   }
@@ -40,7 +47,7 @@ export function methodSection(
     )
   if (offers.length > 0)
     definitions.push(
-      'CTR: clicks ÷ impressions. A click is the first of a reader within ten minutes, by a person.',
+      'CTR: clicks ÷ impressions. A click is the first of a reader within ten minutes, by a person. Issues: those that were first told of in this period.',
     )
   const sources: string[] = []
   const ours = found.mailings.filter(({ basis }) => basis === 'ours')
@@ -59,9 +66,18 @@ export function methodSection(
     sources.push(
       `${f.plural(orphans, 'conversion', 'conversions')} had no earlier click; they are counted where they were reported.`,
     )
-  const used = Object.values(benchmarks).flatMap((each) => (each ? [`${each.source}, ${each.asOf}`] : []))
-  if (shown.includes('verdict') && found.mailings.length > 0 && used.length > 0)
-    sources.push(`Benchmark: ${[...new Set(used)].join('; ')}.`)
+  if (shown.includes('verdict')) {
+    const benchmarks = new Map<string, string[]>()
+    for (const { label, field, decimals } of verdict.tiles) {
+      if (!field) continue
+      const from = `${field.source}, ${field.asOf}`
+      benchmarks.set(from, [...(benchmarks.get(from) ?? []), `${label} ${f.percent(field.share, decimals)}`])
+    }
+    if (benchmarks.size > 0)
+      sources.push(
+        `Benchmark: ${[...benchmarks].map(([from, told]) => `${told.join(', ')} (${from})`).join('; ')}.`,
+      )
+  }
   sources.push(`Time zone ${f.timeZone}.`)
   if (f.timeZone !== countedIn) sources.push(countedWords(countedIn))
   return section('method', 'Method', {

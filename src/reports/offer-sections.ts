@@ -2,7 +2,7 @@ import { comparedTexts, judgementOf, readTimeline } from '../promos/analytics.js
 import type { OfferDirectory } from '../promos/directory.js'
 import { readEvidence } from '../promos/evidence.js'
 import { ctr } from '../promos/metrics.js'
-import { readShown, type Shown } from '../promos/offer-numbers.js'
+import { countIssues, readShown, type Shown } from '../promos/offer-numbers.js'
 import { credibleInterval, pooledPrior, posteriorOf } from '../promos/posterior.js'
 import { verdictWords } from '../promos/verdict.js'
 import { nameOf, verdictSentence } from '../promos/verdict-sentence.js'
@@ -10,12 +10,14 @@ import { dayLength } from '../web/calendar.js'
 import { niceShare } from './campaign-sections.js'
 import { type Section, section, type Table } from './data.js'
 import type { Making } from './mailing-sections.js'
+import { spellsOf } from './spells.js'
 import type { Named } from './subjects.js'
 import { capital, quoted } from './words.js'
 
 export interface OfferResult extends Named {
-  /** Over the period, as the page of the offer shows it. */
+  /** Over the period, as the page of the offer shows it; and over as many days before. */
   shown: Shown
+  before: Shown
   /** The verdict over its texts, of all time, in a sentence and a note. */
   sentence: string
   note: string
@@ -41,10 +43,12 @@ export async function readOffers(
   const known = found.offers.flatMap(({ id }) => directory.offer(id) ?? [])
   if (known.length === 0) return []
   const { meaning } = directory.settings
-  const range = { start: found.period.from, end: found.period.to }
   const common = { meaning, calendar, now }
-  const [shown, evidence] = await Promise.all([
-    readShown(readers, known, { range, isAll: false, ...common }),
+  const over = ({ from, to }: { from: string; to: string }) =>
+    readShown(readers, known, { range: { start: from, end: to }, isAll: false, ...common })
+  const [shown, before, evidence] = await Promise.all([
+    over(found.period),
+    over(spellsOf(found.period, { calendar, now }).before),
     readEvidence(readers, {
       offerIds: known.map(({ id }) => id),
       halfLives: new Map(known.map(({ id, halfLifeDays }) => [id, halfLifeDays])),
@@ -86,12 +90,28 @@ export async function readOffers(
       id: offer.id,
       name: offer.name,
       shown: shown.offer(offer),
+      before: before.offer(offer),
       sentence: `${sentence.before}${sentence.text === '' ? '' : quoted(sentence.text)}${sentence.after}`,
       note: sentence.note,
       verdict: judgement ? verdictWords(judgement) : '',
       texts,
     }
   })
+}
+
+/** In how many issues some offers stood that were first shown in the period, and in as many days before. */
+export async function readIssues({ readers, calendar, now, found }: Making): Promise<Issues> {
+  const ids = found.offers.map(({ id }) => id)
+  const { period, before } = spellsOf(found.period, { calendar, now })
+  const [told, toldBefore] = await Promise.all([
+    countIssues(readers, calendar, { offers: ids, ...period }),
+    countIssues(readers, calendar, { offers: ids, ...before }),
+  ])
+  return { now: told, before: toldBefore }
+}
+export interface Issues {
+  now: number
+  before: number
 }
 
 /** Each text of each offer with its 95 % interval. */

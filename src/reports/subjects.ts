@@ -281,7 +281,7 @@ function mailingsBeforeThese(
     )
     .sort((one, other) => other.sent_at! - one.sent_at! || other.id - one.id)
     .slice(0, usualMailings)
-  const whose = partner === null ? 'to the same lists before, on average' : 'of yours before, on average'
+  const whose = `${partner === null ? 'to the same lists' : 'of yours'} before${earlier.length > 1 ? ', on average' : ''}`
   return {
     earlier,
     earlierWords: earlier.length === 0 ? '' : `${plural(earlier.length, 'mailing', 'mailings')} ${whose}`,

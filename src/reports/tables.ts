@@ -31,8 +31,9 @@ export function csvOf({ data, people, reference }: Rendering): string {
   ]
   for (const note of data.notes) rows.push(['Note', note])
   if (data.verdict) {
-    rows.push([], ['Verdict'], ['Figure', 'Value', 'Unit', 'Average before', 'Benchmark', 'Benchmark of'])
-    for (const { label, value, as, own, field } of data.verdict.tiles) {
+    const head = ['Figure', 'Value', 'Unit', 'Before', 'Before is', 'Benchmark', 'Benchmark of']
+    rows.push([], ['Verdict'], head)
+    for (const { label, value, as, own, ownOf, field } of data.verdict.tiles) {
       const raw = (number: number | null) =>
         number === null
           ? null
@@ -44,6 +45,7 @@ export function csvOf({ data, people, reference }: Rendering): string {
         raw(value),
         as === 'share' ? '%' : '',
         raw(own),
+        ownOf ? `${ownOf.words}${ownOf.times > 1 ? `, times ${ownOf.times}` : ''}` : '',
         field ? Math.round(field.share * 10_000) / 100 : null,
         field ? `${field.source}, ${field.asOf}` : '',
       ])
@@ -65,9 +67,14 @@ export function csvOf({ data, people, reference }: Rendering): string {
   }
   for (const section of data.sections) {
     if (section.funnel) {
-      rows.push([], [section.heading], ['Step', 'People', 'Of the step before, %'])
-      for (const { name, count, rate } of section.funnel.steps)
-        rows.push([name, count, rate === null ? null : Math.round(rate * 10_000) / 100])
+      rows.push([], [section.heading], ['Step', 'People', 'Rate, %', 'Rate is'])
+      for (const { name, count, rate, note } of section.funnel.steps)
+        rows.push([
+          name,
+          count,
+          rate === null ? null : Math.round(rate * 10_000) / 100,
+          rate === null ? '' : note,
+        ])
     }
     for (const chart of section.charts) table(section.heading, chart.table)
     if (section.heat) table(section.heading, heatTable(section.heat))

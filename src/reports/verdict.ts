@@ -1,19 +1,20 @@
 import { conversionRate, landingRate } from '../campaigns/metrics.js'
-import { campaignStats } from '../campaigns/statistics.js'
+import { type CampaignStats, campaignStats } from '../campaigns/statistics.js'
 import type { Db } from '../database/open.js'
-import type { Benchmarks } from '../mailings/benchmarks.js'
 import { numberOf } from '../mailings/mailing-numbers.js'
-import { betterRate, type RateName } from '../mailings/statistics.js'
+import { betterRate, columnOf, mean, type RateName } from '../mailings/statistics.js'
+import { share } from '../web/shares.js'
 import { type CampaignNumbers, type DomainNumbers, sumOfCampaigns } from './campaign-numbers.js'
 import { domainHeading } from './campaign-sections.js'
+import type { ReportBenchmarks } from './compared-rates.js'
 import type { Tile, Verdict } from './data.js'
 import type { ListNumbers } from './list-sections.js'
 import type { ReportFormats } from './locales.js'
 import { averagesOf, sumsOf } from './mailing-sums.js'
-import type { OfferResult } from './offer-sections.js'
+import type { Issues, OfferResult } from './offer-sections.js'
 import type { Found, Named } from './subjects.js'
 import type { TemplateName } from './templates.js'
-import { capital, counted, quoted } from './words.js'
+import { capital, counted, countWord, quoted } from './words.js'
 
 /** All numbers that a verdict is drafted from. */
 export interface Numbers {
@@ -22,15 +23,17 @@ export interface Numbers {
   domains: readonly DomainNumbers[]
   lists: readonly ListNumbers[]
   offers: readonly OfferResult[]
+  issues: Issues
   /** The partner's earlier campaigns: averages over them; null where there are none. */
   before: CampaignAverages | null
-  benchmarks: Benchmarks
+  benchmarks: ReportBenchmarks
 }
 
 /** What the partner's earlier campaigns brought on average, each weighing the same. */
 export interface CampaignAverages {
   campaigns: number
   emailClicks: number
+  landingClicks: number
   conversions: number
   peopleConverted: number
   /** Of those that have one: shares of one. */
@@ -45,17 +48,15 @@ export async function readCampaignsBefore(
 ): Promise<CampaignAverages | null> {
   if (campaigns.length === 0) return null
   const all = await Promise.all(campaigns.map(({ id }) => campaignStats(db, id, { machines: false })))
-  const mean = (values: (number | null)[]) => {
-    const known = values.filter((value) => value !== null)
-    return known.length === 0 ? null : known.reduce((sum, value) => sum + value, 0) / known.length
-  }
+  const average = (read: (stats: CampaignStats) => number | null) => mean(columnOf(all, read))
   return {
     campaigns: all.length,
-    emailClicks: mean(all.map(({ events }) => events.email_clicks))!,
-    conversions: mean(all.map(({ events }) => events.conversions))!,
-    peopleConverted: mean(all.map(({ people }) => people.conversions))!,
-    conversionRate: mean(all.map(({ events }) => conversionRate(events))),
-    landingRate: mean(all.map(({ events }) => landingRate(events))),
+    emailClicks: average(({ events }) => events.email_clicks)!,
+    landingClicks: average(({ events }) => events.landing_clicks)!,
+    conversions: average(({ events }) => events.conversions)!,
+    peopleConverted: average(({ people }) => people.conversions)!,
+    conversionRate: average(({ events }) => conversionRate(events)),
+    landingRate: average(({ events }) => landingRate(events)),
   }
 }
 
@@ -77,11 +78,21 @@ function rateTiles({ found, benchmarks }: Numbers, names: readonly RateName[]): 
     value: rates[rate],
     as: 'share',
     good: betterRate[rate] === 'higher' ? 'up' : 'down',
-    own: usual[rate],
+    ...heldAgainst(usual[rate], found.earlierWords),
     field: benchmarks[rate],
     note: '',
   }))
 }
+
+/** What lists and promos are held against; mailings and campaigns are held against their own kind. */
+const [whenItBegan, asManyDays] = ['when the period began', 'as many days before']
+
+/**
+ * What a tile is held against.
+ * @param times a count of several mailings or campaigns is held against as many times the average of one
+ */
+const heldAgainst = (own: number | null, words: string, times = 1): Pick<Tile, 'own' | 'ownOf'> =>
+  own === null || words === '' ? { own: null, ownOf: null } : { own: own * times, ownOf: { words, times } }
 
 const count = (id: string, label: string, value: number | null, parts: Partial<Tile> = {}): Tile => ({
   id,
@@ -91,6 +102,7 @@ const count = (id: string, label: string, value: number | null, parts: Partial<T
   decimals: 0,
   good: 'up',
   own: null,
+  ownOf: null,
   field: null,
   note: '',
   ...parts,
@@ -98,36 +110,45 @@ const count = (id: string, label: string, value: number | null, parts: Partial<T
 const rate = (id: string, label: string, value: number | null, parts: Partial<Tile> = {}): Tile =>
   count(id, label, value, { as: 'share', decimals: 2, ...parts })
 
-/** Counts of several campaigns are not held against the average of one. */
-function campaignTiles({ campaigns, before, found }: Numbers, f: ReportFormats): Tile[] {
+function campaignTiles({ campaigns, before, found, benchmarks }: Numbers, f: ReportFormats): Tile[] {
   if (campaigns.length === 0) return []
   const { events, people } = sumOfCampaigns(campaigns)
-  const own = campaigns.length === 1 && found.isWhole && found.contacts === null ? before : null
+  const words =
+    before === null
+      ? ''
+      : `${counted(before.campaigns, 'campaign', 'campaigns', f.number)} of yours before${before.campaigns > 1 ? ', on average' : ''}`
+  const rateBefore = (own: number | null | undefined) => heldAgainst(own ?? null, words)
+  // Those before are told from their beginning on, so only what is told whole can be held against their counts.
+  const countBefore = (own: number | undefined) =>
+    heldAgainst(found.isWhole ? (own ?? null) : null, words, campaigns.length)
   const all = [
     count('conversions', 'Conversions', events.conversions, {
-      own: own?.conversions ?? null,
+      ...countBefore(before?.conversions),
       note: `from ${f.plural(events.email_clicks, 'email click', 'email clicks')}`,
     }),
     count('people-converted', 'People converted', people.conversions, {
-      own: own?.peopleConverted ?? null,
+      ...countBefore(before?.peopleConverted),
       note: `of ${f.number(people.email_clicks)} who clicked`,
     }),
     rate('conversion-rate', 'Conv. rate', conversionRate(events), {
-      own: before?.conversionRate ?? null,
+      ...rateBefore(before?.conversionRate),
+      field: benchmarks.conversion,
       note: 'conversions ÷ email clicks',
     }),
   ]
   if (found.mailings.length > 0) return all
   return [
     count('email-clicks', 'Email clicks', events.email_clicks, {
-      own: own?.emailClicks ?? null,
+      ...countBefore(before?.emailClicks),
       note: f.plural(people.email_clicks, 'person', 'people'),
     }),
     count('landing-clicks', 'Landing clicks', events.landing_clicks, {
+      ...countBefore(before?.landingClicks),
       note: f.plural(people.landing_clicks, 'person', 'people'),
     }),
     rate('landing-rate', 'Landing rate', landingRate(events), {
-      own: before?.landingRate ?? null,
+      ...rateBefore(before?.landingRate),
+      field: benchmarks.landing,
       note: 'landing clicks ÷ email clicks',
     }),
     ...all,
@@ -135,77 +156,137 @@ function campaignTiles({ campaigns, before, found }: Numbers, f: ReportFormats):
 }
 
 function mailingTiles(numbers: Numbers, f: ReportFormats): Tile[] {
-  const { mailings } = numbers.found
+  const { mailings, earlier, earlierWords, contacts } = numbers.found
   if (mailings.length === 0) return []
   const sums = sumsOf(mailings)
+  // Narrowed, only those before that reached anybody are left, whose average says too much.
+  const usual = contacts === null ? mean(columnOf(earlier, ({ people }) => people.delivered)) : null
   return [
-    count('delivered', 'Delivered', sums.delivered, { note: `of ${f.number(sums.sent)} sent` }),
+    count('delivered', 'Delivered', sums.delivered, {
+      ...heldAgainst(usual, earlierWords, mailings.length),
+      note: `of ${f.number(sums.sent)} sent`,
+    }),
     ...rateTiles(numbers, ['open', 'click', 'clickToOpen', 'unsubscribe', 'bounce']),
   ]
 }
 
 function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
-  const { lists } = numbers
+  const { lists, benchmarks } = numbers
   if (lists.length === 0) return []
-  const sum = (what: 'subscribed' | 'joined' | 'left') => lists.reduce((total, list) => total + list[what], 0)
-  const before = (what: 'joined' | 'left') =>
-    lists.every((list) => list.before !== null)
-      ? lists.reduce((total, list) => total + list.before![what], 0)
-      : null
-  const engaged = lists.reduce((total, list) => total + (list.engagement ?? 0) * list.subscribed, 0)
-  const subscribed = sum('subscribed')
+  const sum = (read: (list: ListNumbers) => number) => lists.reduce((total, list) => total + read(list), 0)
+  const ofAll = (read: (list: ListNumbers) => number, are: (list: ListNumbers) => boolean) =>
+    lists.every(are) ? sum(read) : null
+  const earlier = (what: 'joined' | 'left') =>
+    heldAgainst(
+      ofAll(
+        ({ before }) => before![what],
+        ({ before }) => before !== null,
+      ),
+      asManyDays,
+    )
+  const subscribed = sum((list) => list.subscribed)
+  // A list that nobody was on yet did not begin with nobody: nothing is known of that time.
+  const wasKnown = ({ then }: ListNumbers) => then !== null && then.subscribed > 0
+  const then = share(
+    ofAll(({ then }) => then!.active, wasKnown) ?? 0,
+    ofAll(({ then }) => then!.subscribed, wasKnown) ?? 0,
+  )
   return [
-    count('subscribers', 'Subscribers', subscribed, { note: 'now' }),
-    count('joined', 'Joined', sum('joined'), { own: before('joined'), note: 'in this period' }),
-    count('left', 'Left', sum('left'), {
-      good: 'down',
-      own: before('left'),
-      note:
-        lists.length === 1 && lists[0]!.churn !== null
-          ? `churn ${f.percent(lists[0]!.churn, 2)}`
-          : 'in this period',
+    count('subscribers', 'Subscribers', subscribed, {
+      ...heldAgainst(
+        ofAll(
+          ({ began }) => began,
+          ({ began }) => began > 0,
+        ),
+        whenItBegan,
+      ),
+      note: 'now',
     }),
+    count(
+      'joined',
+      'Joined',
+      sum(({ joined }) => joined),
+      { ...earlier('joined'), note: 'in this period' },
+    ),
+    count(
+      'left',
+      'Left',
+      sum(({ left }) => left),
+      {
+        good: 'down',
+        ...earlier('left'),
+        note:
+          lists.length === 1 && lists[0]!.churn !== null
+            ? `churn ${f.percent(lists[0]!.churn, 2)}`
+            : 'in this period',
+      },
+    ),
     rate(
       'engagement',
       'Engaged',
-      lists.length === 1 ? lists[0]!.engagement : subscribed === 0 ? null : engaged / subscribed,
-      { decimals: 1, note: 'in the last 90 days' },
+      share(
+        sum(({ active }) => active),
+        subscribed,
+      ),
+      {
+        ...heldAgainst(then, whenItBegan),
+        field: benchmarks.engaged,
+        decimals: 1,
+        note: 'in the last 90 days',
+      },
     ),
     ...rateTiles(numbers, ['open', 'click']),
   ]
 }
 
-function offerTiles({ offers }: Numbers, f: ReportFormats): Tile[] {
+function offerTiles({ offers, issues, benchmarks }: Numbers, f: ReportFormats): Tile[] {
   if (offers.length === 0) return []
-  const sum = (read: (offer: OfferResult) => number) =>
-    offers.reduce((total, offer) => total + read(offer), 0)
-  const basis = {
-    impressions: sum(({ shown }) => shown.basis.impressions),
-    clicks: sum(({ shown }) => shown.basis.clicks),
-  }
-  const texts = sum((offer) => offer.texts.length)
+  const sum = (when: 'shown' | 'before', read: (shown: OfferResult['shown']) => number) =>
+    offers.reduce((total, offer) => total + read(offer[when]), 0)
+  const over = (when: 'shown' | 'before') => ({
+    impressions: sum(when, ({ impressions }) => impressions),
+    clicks: sum(when, ({ clicks }) => clicks),
+    ctr: share(
+      sum(when, ({ basis }) => basis.clicks),
+      sum(when, ({ basis }) => basis.impressions),
+    ),
+  })
+  const [now, then] = [over('shown'), over('before')]
+  // Where nobody knows how many got an issue, its impressions are as reported, and are no measure for those of readers.
+  const kinds = new Set(
+    offers
+      .flatMap(({ shown, before }) => [shown, before])
+      .filter(({ impressions }) => impressions > 0)
+      .map(({ reported }) => reported === null),
+  )
+  const earlier = (own: number | null) => heldAgainst(then.impressions === 0 ? null : own, asManyDays)
+  const left = sum('shown', ({ machines }) => machines)
   const leader = offers.length === 1 ? offers[0]!.texts.find(({ isLeader }) => isLeader) : undefined
-  const left = sum(({ shown }) => shown.machines)
   return [
-    count(
-      'impressions',
-      'Impressions',
-      sum(({ shown }) => shown.impressions),
-    ),
-    count(
-      'offer-clicks',
-      'Clicks',
-      sum(({ shown }) => shown.clicks),
-      {
-        note: left > 0 ? `${f.plural(left, 'machine click', 'machine clicks')} left out` : '',
-      },
-    ),
-    rate('ctr', 'CTR', basis.impressions === 0 ? null : basis.clicks / basis.impressions, {
+    count('impressions', 'Impressions', now.impressions, earlier(kinds.size > 1 ? null : then.impressions)),
+    count('offer-clicks', 'Clicks', now.clicks, {
+      ...earlier(then.clicks),
+      note: left > 0 ? `${f.plural(left, 'machine click', 'machine clicks')} left out` : '',
+    }),
+    rate('ctr', 'CTR', now.ctr, {
+      ...earlier(then.ctr),
+      field: benchmarks.ctr,
       note: 'clicks ÷ impressions',
     }),
-    leader?.best != null
-      ? rate('best', 'Best text', leader.best, { decimals: 0, note: 'probability of being the best' })
-      : count('texts', 'Texts', texts, { note: 'that were shown' }),
+    // How sure a text is of being the best has no before; it stands in the verdict, and beside each text.
+    issues.now + issues.before > 0
+      ? count('issues', 'Issues', issues.now, {
+          ...earlier(issues.before > 0 ? issues.before : null),
+          note: 'in this period',
+        })
+      : leader?.best != null
+        ? rate('best', 'Best text', leader.best, { decimals: 0, note: 'probability of being the best' })
+        : count(
+            'texts',
+            'Texts',
+            offers.reduce((total, { texts }) => total + texts.length, 0),
+            { note: 'that were shown' },
+          ),
   ]
 }
 
@@ -235,6 +316,10 @@ const orderOf = (template: TemplateName) =>
   template === 'custom'
     ? (['campaign', 'list', 'promo'] as const)
     : ([template, ...(['campaign', 'list', 'promo'] as const).filter((name) => name !== template)] as const)
+
+/** Are the tiles those of lists, with what they were when the period began? */
+export const tellsOfLists = (template: TemplateName, { campaigns, mailings, lists }: Found) =>
+  lists.length > 0 && (template === 'list' || campaigns.length + mailings.length === 0)
 
 export interface Draft {
   lead: string
@@ -369,35 +454,25 @@ export function writtenVerdict(text: string): Draft {
 }
 
 /** The ticks and rings of the tiles, in words. */
-export function verdictOf(
-  draft: Draft,
-  tiles: Tile[],
-  { found, before }: Numbers,
-  f: ReportFormats,
-): Verdict {
-  const hasOwn = tiles.some(({ own }) => own !== null)
-  const sources = new Set(tiles.flatMap(({ field }) => (field ? [`${field.source}, ${field.asOf}`] : [])))
-  const isHeld = (these: (id: string) => boolean) => tiles.some(({ id, own }) => own !== null && these(id))
-  const own = [
-    ...(before !== null && isHeld((id) => campaignTileIds.has(id))
-      ? [`${counted(before.campaigns, 'campaign', 'campaigns', f.number)} of yours before`]
-      : []),
-    ...(isHeld((id) => listTileIds.has(id)) ? ['as many days before'] : []),
-    ...(isHeld((id) => !campaignTileIds.has(id) && !listTileIds.has(id)) ? [found.earlierWords] : []),
-  ]
+export function verdictOf(draft: Draft, tiles: Tile[]): Verdict {
+  const fields = new Set(tiles.flatMap(({ field }) => (field ? [`${field.source}, ${field.asOf}`] : [])))
+  const owns = new Map<string, { labels: string[]; times: number }>()
+  for (const { label, ownOf } of tiles) {
+    if (!ownOf) continue
+    const { labels, times } = owns.get(ownOf.words) ?? { labels: [], times: 1 }
+    owns.set(ownOf.words, { labels: [...labels, label], times: Math.max(times, ownOf.times) })
+  }
   return {
     ...draft,
     tiles,
-    own: hasOwn ? own.join('; ') : '',
-    field: [...sources].join('; '),
+    own: [...owns]
+      .map(([words, { labels, times }]) => {
+        // Mailings and campaigns name themselves; of the others it is said which they are.
+        const isTold = owns.size > 1 && (words === whenItBegan || words === asManyDays)
+        const often = times > 1 ? `, counts times ${countWord(times, String)}` : ''
+        return `${isTold ? `${labels.join(', ')}: ` : ''}${words}${often}`
+      })
+      .join('; '),
+    field: [...fields].join('; '),
   }
 }
-const listTileIds = new Set(['joined', 'left'])
-const campaignTileIds = new Set([
-  'email-clicks',
-  'landing-clicks',
-  'landing-rate',
-  'conversions',
-  'people-converted',
-  'conversion-rate',
-])

@@ -1,7 +1,8 @@
 import { numberWords } from '../web/formats.js'
 
 /** Up to ten in words, as a sentence has it. */
-const countWord = (count: number, format: (count: number) => string) => numberWords[count] ?? format(count)
+export const countWord = (count: number, format: (count: number) => string) =>
+  numberWords[count] ?? format(count)
 export const capital = (text: string) => text.charAt(0).toUpperCase() + text.slice(1)
 /** nine mailings, 12 mailings, one mailing */
 export const counted = (count: number, one: string, many: string, format: (count: number) => string) =>

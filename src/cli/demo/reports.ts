@@ -1,6 +1,7 @@
 import { campaignKind } from '../../campaigns/tied-kind.js'
 import type { Db } from '../../database/open.js'
 import { openReaders } from '../../database/readers.js'
+import { writeBenchmarks } from '../../mailings/benchmarks.js'
 import { curveBook } from '../../mailings/mailing-usual.js'
 import { listKind, mailingKind } from '../../mailings/tied-kinds.js'
 import { TiedKinds } from '../../partners/kinds.js'
@@ -23,7 +24,10 @@ interface Needs {
   now: number
 }
 
-/** Writes the reports that Paperboat gets: its autumn campaign, rendered just now, and how the newsletter's list does. */
+/**
+ * Writes the reports that Paperboat gets: its autumn campaign, rendered just now, and how the newsletter's list does; and
+ * industry figures to compare them with.
+ */
 export async function recordReports({ db, path, calendar, account, now }: Needs) {
   const project = await db
     .selectFrom('projects')
@@ -33,6 +37,18 @@ export async function recordReports({ db, path, calendar, account, now }: Needs)
     .executeTakeFirstOrThrow()
   const common = { preparedBy: 'Maren Lindqvist', partner: project.partner_id }
   const subjects = { ...emptyDefinition('campaign').subjects, project: project.id }
+  // No such figures are known: these are the owner's own, of a trade that does not exist.
+  const figure = (percent: number) => ({
+    percent,
+    source: 'Guild of Quiet Letters (fictional)',
+    as_of: String(new Date(now).getUTCFullYear() - 1),
+  })
+  await writeBenchmarks(db, {
+    landing: figure(58),
+    conversion: figure(4.5),
+    engaged: figure(72),
+    ctr: figure(2.1),
+  })
   const definitions: ReportDefinition[] = [
     {
       ...emptyDefinition('list'),
