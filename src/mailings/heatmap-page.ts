@@ -109,7 +109,14 @@ export async function quartersOfMailing(readers: Readers, mailing: number): Prom
     .where('kind', 'in', [opened, clicked])
     .groupBy(['quarter', 'kind', 'verdict'])
     .execute()
-  const quarters = new Map<number, QuarterCounts>()
+  const removed = await readers
+    .selectFrom('sealed_mailing_quarters')
+    .selectAll()
+    .where('mailing_id', '=', mailing)
+    .execute()
+  const quarters = new Map<number, QuarterCounts>(
+    removed.map(({ mailing_id: _, ...counts }) => [counts.quarter_at, counts]),
+  )
   for (const { quarter, kind, verdict, events } of rows) {
     const quarter_at = quarter * quarterLength
     const counts = quarters.get(quarter_at) ?? { ...noEngagements, quarter_at }
