@@ -92,7 +92,7 @@ const together = (one: LinkSums, other: LinkSums | undefined): LinkSums => ({
 
 /** Where {@link readLinks} says `countsTwice`. */
 export const countsTwiceInWords =
-  'Older clicks of this mailing are removed, and stay in its counts: whoever followed a link before and after that counts twice among its people.'
+  'Older clicks are removed, and stay in the counts: whoever followed a link before and after that counts twice among its people.'
 
 export interface ProviderLink {
   url: string

@@ -46,7 +46,7 @@ export const RetentionForm = z.object({
   events_days: daysFrom(730, 'until then landings and conversions weigh in scores.').default(0),
   engagements_days: daysFrom(
     365,
-    'until then people still come back to a mailing, and pages look at their single opens.',
+    'until then people still come back to a mailing, and providers complete what they told.',
   ).default(0),
   snapshots_days: daysFrom(90, 'until then mailings are compared by the hour.').default(0),
 })
