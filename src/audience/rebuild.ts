@@ -106,12 +106,10 @@ const statements = [
      sum(opens > 0), sum(clicks > 0), sum(opens + proxy_opens + machine_opens > 0), sum(clicks + machine_clicks > 0),
      sum(opens > 0 and opens = unjudged_opens), sum(clicks > 0 and clicks = unjudged_clicks), sum(replies > 0),
      sum(bounced), sum(complained), sum(unsubscribed),
-     ${extremeOf(
-       'max',
-       `(select max(happened_at) from engagements
-         where engagements.mailing_id = receptions.mailing_id and ${deeds})`,
-       '(select last_at from sealed_mailings where sealed_mailings.mailing_id = receptions.mailing_id)',
-     )}
+     nullif(max(
+       coalesce((select max(happened_at) from engagements
+         where engagements.mailing_id = receptions.mailing_id and ${deeds}), 0),
+       coalesce((select last_at from sealed_mailings where sealed_mailings.mailing_id = receptions.mailing_id), 0)), 0)
    from receptions where mailing_id > 0 group by mailing_id`,
 
   // What other rooms add to the last activity comes back with the next scoring.

@@ -7,7 +7,7 @@ import type { Readers } from '../database/readers.js'
 import type { EngagementCounts, Row } from '../database/schema.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 import { dayLength, hourLength, quarterLength } from '../web/calendar.js'
-import { type EngagementKind, engagementNumber } from './engagement-kinds.js'
+import { type EngagementKind, engagementKinds, engagementNumber } from './engagement-kinds.js'
 import { counts } from './engagement-verdict.js'
 import { countEngagement, engagementColumns, isDeed, noEngagements, receptionOf } from './receptions.js'
 
@@ -89,8 +89,8 @@ const looked = 2_000
 
 /** All that may go, page by page; what a page held may be gone when the next one is asked for. */
 export async function* settledReceptions(readers: Readers, settled: Settled): AsyncGenerator<Going[]> {
-  const kinds = await readers.selectFrom('engagements').select('kind').distinct().orderBy('kind').execute()
-  for (const { kind } of kinds.filter((row) => !staying.includes(row.kind)))
+  const kinds = engagementKinds.map(engagementNumber).filter((kind) => !staying.includes(kind))
+  for (const kind of kinds)
     for (let after = { at: 0, id: 0 }; ; ) {
       const page = readers
         .selectFrom('engagements')

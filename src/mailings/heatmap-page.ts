@@ -111,11 +111,18 @@ export async function quartersOfMailing(readers: Readers, mailing: number): Prom
     .execute()
   const removed = await readers
     .selectFrom('sealed_mailing_quarters')
-    .selectAll()
+    .select(['quarter_at', 'opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'])
     .where('mailing_id', '=', mailing)
+    .where(({ or, eb }) =>
+      or(
+        (['opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'] as const).map((name) =>
+          eb(name, '>', 0),
+        ),
+      ),
+    )
     .execute()
   const quarters = new Map<number, QuarterCounts>(
-    removed.map(({ mailing_id: _, ...counts }) => [counts.quarter_at, counts]),
+    removed.map((counts) => [counts.quarter_at, { ...noEngagements, ...counts }]),
   )
   for (const { quarter, kind, verdict, events } of rows) {
     const quarter_at = quarter * quarterLength
