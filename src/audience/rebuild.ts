@@ -50,9 +50,8 @@ const arrivals = `kind in (${['opened', 'clicked', 'replied', 'complained', 'uns
   .join(', ')})`
 
 /** The earlier, or the later, of two instants of which either may be missing. */
-const extremeOf = (pick: 'min' | 'max', one: string, other: string) =>
-  `${pick}(coalesce(${one}, ${other}), coalesce(${other}, ${one}))`
-const withSealed = (pick: 'min' | 'max', name: string) => extremeOf(pick, `told.${name}`, `sealed.${name}`)
+const withSealed = (pick: 'min' | 'max', name: string) =>
+  `${pick}(coalesce(told.${name}, sealed.${name}), coalesce(sealed.${name}, told.${name}))`
 const cameAt = `coalesce(${withSealed('min', 'delivered_at')}, ${withSealed('min', 'arrived_at')})`
 const bounced = `(${cameAt} is null and told.returned)`
 const rank = `case status ${subscriptionStatuses.map((status, place) => `when '${status}' then ${place}`).join(' ')} end`

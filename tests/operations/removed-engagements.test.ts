@@ -91,6 +91,7 @@ it('counts what an installation counts that removes nothing, and knows all that 
       async (steps, dice) => {
         run++
         const people: number[] = []
+        const erased = new Set<number>()
         for (const name of ['ada', 'ben', 'cy']) {
           const [{ id }] = await both((app) => aContact(app, { email: `${name}${run}@fernmail.example` }))
           people.push(id)
@@ -168,14 +169,18 @@ it('counts what an installation counts that removes nothing, and knows all that 
             )
             expect(one.repeated).toBe(other.repeated)
           }
-          if (now.do === 'merge' && people[now.from] !== people[now.into]) {
+          // Nobody is merged into somebody who is nobody any more.
+          if (now.do === 'merge' && people[now.from] !== people[now.into] && erased.size === 0) {
             const [from, into] = [people[now.from]!, people[now.into]!]
             await both((app) => app.audience.mergeContacts({ from, into }))
             people.forEach((id, index) => {
               if (id === from) people[index] = into
             })
           }
-          if (now.do === 'erase') await both((app) => app.audience.erase(people[now.contact]!))
+          if (now.do === 'erase') {
+            erased.add(people[now.contact]!)
+            await both((app) => app.audience.erase(people[now.contact]!))
+          }
         }
         const [one, other] = await both(counted)
         expect(one).toEqual(other)
@@ -281,7 +286,7 @@ describe('engagements that are removed', () => {
       '/mailings',
       '/audience',
       '/audience/over-time?period=all',
-      `/audience/lists/${list}`,
+      `/lists/${list}`,
       `/mailings/heatmap?list=${list}`,
       ...[mailings[0]!, mailings[6]!].flatMap((id) => [
         `/mailings/${id}`,
@@ -354,7 +359,9 @@ describe('engagements that are removed', () => {
     await about({ providerId: 'thin' }, { kind: 'clicked', exact: false })
     await about({ providerId: 'left' }, { kind: 'unsubscribed' })
     await about({ providerId: 'nowhere', mailingId: null })
-    await about(...Array.from({ length: 101 }, (_, number) => ({ happenedAt: old + number * 2 * minute })))
+    await about(
+      ...Array.from({ length: 101 }, (_, number) => ({ happenedAt: old + hour + number * 2 * minute })),
+    )
     const { id: mailingId } = await aMailing(app, { sent_at: old })
     const goes = { contactId, mailingId, kind: 'opened' as const, happenedAt: old, providerId: 'goes' }
     await anEngagement(app, goes)
