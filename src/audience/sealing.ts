@@ -272,6 +272,9 @@ type Removed = Pick<
 /** Takes engagements out of the rows, and keeps what they come to and the marks by which they are known. */
 export function engagementSealer(db: Db) {
   const write = writers(db)
+  const sentAt = compiled<{ mailing_id: number }, { sent_at: number | null }>((value) =>
+    db.selectFrom('mailings').select('sent_at').where('id', '=', value('mailing_id')),
+  )
 
   /**
    * No count changes. Who has something new with a mailing, or nothing left of it, is left alone.
@@ -320,22 +323,15 @@ export function engagementSealer(db: Db) {
       .execute()
   }
 
-  /** When a mailing began, by which its hours are told, stays as it is when its first open goes. */
+  /** By the hour since it was sent; where nobody said when that was, since its first open or click, which may go. */
   async function sealMailings(tx: Db, deeds: Removed[]) {
     for (const ofMailing of groupsOf(deeds, (row) => String(row.mailing_id))) {
       const { mailing_id } = ofMailing[0]!
-      const begun = ofMailing.some(({ kind }) => kind === opened || kind === clicked)
-        ? await firstOpenOrClick(tx, mailing_id)
-        : null
-      const { sent_at } = await tx
-        .selectFrom('mailings')
-        .select('sent_at')
-        .where('id', '=', mailing_id)
-        .executeTakeFirstOrThrow()
-      const start = sent_at ?? begun
-      await write.mailings(tx, [
-        { mailing_id, first_at: begun, last_at: Math.max(...ofMailing.map((row) => row.happened_at)) },
-      ])
+      const { sent_at } = (await sentAt(tx, { mailing_id })).rows[0]!
+      const first_at = sent_at === null ? await firstOpenOrClick(tx, mailing_id) : null
+      const last_at = Math.max(...ofMailing.map(({ happened_at }) => happened_at))
+      await write.mailings(tx, [{ mailing_id, first_at, last_at }])
+      const start = sent_at ?? first_at
       if (start !== null) await write.hours(tx, hoursOf(ofMailing, start))
     }
   }
@@ -423,16 +419,21 @@ export async function lastSealedDeed(
 
 /** The first open or click of a mailing, removed ones included; null where there is none. */
 export async function firstOpenOrClick(db: Db | Readers, mailing: number): Promise<number | null> {
-  const [{ at }, sealed] = await Promise.all([
+  // Each stands at the beginning of an index.
+  const first = (kind: number) =>
     db
       .selectFrom('engagements')
       .select(({ fn }) => fn.min<number | null>('happened_at').as('at'))
       .where('mailing_id', '=', mailing)
-      .where('kind', 'in', [opened, clicked])
-      .executeTakeFirstOrThrow(),
-    db.selectFrom('sealed_mailings').select('first_at').where('mailing_id', '=', mailing).executeTakeFirst(),
-  ])
-  return extreme(Math.min, [at, sealed?.first_at ?? null])
+      .where('kind', '=', kind)
+      .executeTakeFirstOrThrow()
+  const sealed = await db
+    .selectFrom('sealed_mailings')
+    .select('first_at')
+    .where('mailing_id', '=', mailing)
+    .executeTakeFirst()
+  const [open, click] = [await first(opened), await first(clicked)]
+  return extreme(Math.min, [open.at, click.at, sealed?.first_at ?? null])
 }
 
 const maySeal = (rows: Removed[], { before, upTo }: Settled) =>

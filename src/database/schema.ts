@@ -417,7 +417,10 @@ export interface Tables {
   }
   /** Clicks of people; what nobody knows is empty. */
   sealed_mailing_places: { mailing_id: number; country: string; os: string; clicks: number }
-  /** When a mailing was first opened or clicked, and when anybody last did something with it, as far as it is removed. */
+  /**
+   * When anybody last did something with a mailing, as far as it is removed; and when it was first opened or clicked,
+   * where nobody said when it was sent.
+   */
   sealed_mailings: { mailing_id: number; first_at: Instant | null; last_at: Instant | null }
   /** Hashes of removed engagements, by which those that are told again are known. */
   engagement_marks: { mark: Uint8Array }
