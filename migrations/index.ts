@@ -12,6 +12,7 @@ import * as oldSlugs from './0010-old-slugs.js'
 import * as retention from './0011-retention.js'
 import * as sealedEvents from './0012-sealed-events.js'
 import * as quartersOfEngagements from './0013-quarters-of-engagements.js'
+import * as sealedEngagements from './0014-sealed-engagements.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -28,4 +29,5 @@ export const migrations: Record<string, Migration> = {
   '0011-retention': retention,
   '0012-sealed-events': sealedEvents,
   '0013-quarters-of-engagements': quartersOfEngagements,
+  '0014-sealed-engagements': sealedEngagements,
 }

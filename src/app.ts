@@ -249,7 +249,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const retention = openRetention({
     db,
     readers,
-    remove: ledger.register(retentionRecorder(), { patient: true }),
+    remove: ledger.register(retentionRecorder(db), { patient: true }),
     providers: providers.map(({ provider }) => provider),
     promosWait: () => !promos.spool.isEmpty,
     now,

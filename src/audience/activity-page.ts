@@ -21,6 +21,7 @@ import { clicksOf, opensOf } from './counting.js'
 import { type EngagementKind, engagementKind, engagementKinds } from './engagement-kinds.js'
 import { reasonsInWords, verdictOf, verdicts } from './engagement-verdict.js'
 import { mailingName } from './mailing-name.js'
+import { engagementsRemovedBefore } from './sealing.js'
 import { searchTerm } from './search.js'
 
 interface Needs {
@@ -115,7 +116,10 @@ export function activityPage({ db, readers, calendar, now }: Needs) {
   }
 
   async function withRows(view: ActivityView) {
-    const page = await listActivity(readers, filterOf(view), { before: placeOf(view) })
+    const [page, removedBefore] = await Promise.all([
+      listActivity(readers, filterOf(view), { before: placeOf(view) }),
+      engagementsRemovedBefore(readers),
+    ])
     const today = calendar.dayOf(now())
     const shown = view.offset + page.rows.length
     return {
@@ -135,6 +139,7 @@ export function activityPage({ db, readers, calendar, now }: Needs) {
           offset: shown,
         },
         upTo: page.next?.at ?? null,
+        removedBefore,
       },
     }
   }

@@ -140,6 +140,7 @@ export function contactPage(needs: Needs) {
         from: view.offset + 1,
         count: Math.max(shown, overview.moments + (view.machines ? overview.machines : 0)),
         machines: overview.machines,
+        removed: overview.removed.moments + (view.machines ? overview.removed.machines : 0),
         next: page.next && { ...view, before: page.next.at, id: page.next.id, offset: shown },
       },
     }

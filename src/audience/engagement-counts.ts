@@ -76,14 +76,30 @@ export class EngagementChanges {
       countEngagement(quarter, row, by)
       const day = entry(this.#days, `${list} ${day_on}`, () => ({ list_id: list, day_on, ...noEngagements }))
       countEngagement(day, row, by)
-      const { contact_id } = row
-      const own = entry(this.#contactDays, `${contact_id} ${day_on}`, () => ({
-        contact_id,
-        day_on,
-        ...noEngagements,
-      }))
-      countEngagement(own, row, by)
+      countEngagement(this.#contactDay(row.contact_id, day_on), row, by)
     })
+  }
+
+  /** What removed engagements of a contact in a quarter of an hour had come to is another's from now on. */
+  moved({ contact_id: from, quarter_at, ...counts }: Row<'sealed_contact_quarters'>, into: number) {
+    this.#waiting.push(() => {
+      const day_on = this.#calendar.dayOf(quarter_at)
+      for (const [contact_id, by] of [
+        [from, -1],
+        [into, 1],
+      ] as const) {
+        const own = this.#contactDay(contact_id, day_on)
+        for (const column of engagementColumns) own[column] += by * counts[column]
+      }
+    })
+  }
+
+  #contactDay(contact_id: number, day_on: string) {
+    return entry(this.#contactDays, `${contact_id} ${day_on}`, () => ({
+      contact_id,
+      day_on,
+      ...noEngagements,
+    }))
   }
 
   /** What one contact did with one mailing, before and after. */
@@ -237,7 +253,16 @@ function writers(db: Db) {
     setLastDeed: compiled<{ mailing_id: number; last_at: number | null }>((value) =>
       db
         .updateTable('mailing_counts')
-        .set({ last_at: value('last_at') })
+        // Of what is removed the last is known, too.
+        .set(({ selectFrom }) => ({
+          last_at: selectFrom('sealed_mailings')
+            .select((eb) =>
+              greaterOf(sql<number | null>`${value('last_at')}`, eb.fn.max<number | null>('last_at')).as(
+                'at',
+              ),
+            )
+            .whereRef('sealed_mailings.mailing_id', '=', 'mailing_counts.mailing_id'),
+        }))
         .where('mailing_id', '=', value('mailing_id')),
     ),
     quarters: adder(db, 'engagement_quarters', ['list_id', 'quarter_at'], { sums: engagementColumns }),

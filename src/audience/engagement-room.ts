@@ -5,7 +5,9 @@ import { type EngagementKind, engagementKind } from './engagement-kinds.js'
 import { reasonsInWords, verdictOf } from './engagement-verdict.js'
 import { mailingName } from './mailing-name.js'
 import { originName } from './origins.js'
+import { engagementColumns } from './receptions.js'
 import { byTime, type ContactRoom, type Moment } from './rooms.js'
+import { sealedReceptionsOf } from './sealing.js'
 
 /** Rows of an export that are read in one go: small enough that nobody else waits for them. */
 const pageLength = 1_000
@@ -19,7 +21,8 @@ export function engagementRoom(): ContactRoom {
 }
 
 async function overview(db: Db | Readers, contact: number) {
-  const [engagements, changes, tags] = await Promise.all([
+  const [sealed, engagements, changes, tags] = await Promise.all([
+    sealedReceptionsOf(db, contact),
     db
       .selectFrom('engagements')
       .select(({ fn }) => ['verdict', fn.countAll<number>().as('count')])
@@ -41,7 +44,20 @@ async function overview(db: Db | Readers, contact: number) {
     engagements
       .filter(({ verdict }) => verdict >= 2 === machines)
       .reduce((total, { count }) => total + count, 0)
-  return { moments: sum(false) + changes.count + tags.count, machines: sum(true), tiles: [] }
+  const byMachines = sealed.reduce(
+    (total, row) => total + row.proxy_opens + row.machine_opens + row.machine_clicks,
+    0,
+  )
+  const removed = {
+    moments: sealed.reduce((total, row) => total + row.engagements, 0) - byMachines,
+    machines: byMachines,
+  }
+  return {
+    moments: sum(false) + removed.moments + changes.count + tags.count,
+    machines: sum(true) + removed.machines,
+    removed,
+    tiles: [],
+  }
 }
 
 async function timeline(
@@ -286,6 +302,45 @@ async function exported(db: Db | Readers, contact: number) {
       db,
       ids.map(({ id }) => id),
     ),
+    ...(await exportedSums(db, contact)),
+  }
+}
+
+/** What is kept of engagements that were removed; nothing where none were. */
+async function exportedSums(db: Db | Readers, contact: number) {
+  const sealed = await sealedReceptionsOf(db, contact)
+  if (sealed.length === 0) return {}
+  const mailings = await db
+    .selectFrom('mailings')
+    .select(['id', 'name'])
+    .where(({ ref }) =>
+      isAmong(
+        ref('id'),
+        sealed.map(({ mailing_id }) => mailing_id),
+      ),
+    )
+    .execute()
+  const names = new Map(mailings.map(({ id, name }) => [id, name]))
+  return {
+    removed_engagements: sealed.map((row) => ({
+      mailing: names.get(row.mailing_id),
+      engagements: row.engagements,
+      ...Object.fromEntries(engagementColumns.map((name) => [name, row[name]])),
+      sent_at: instant(row.sent_at),
+      delivered_at: instant(row.delivered_at ?? row.arrived_at),
+      first_opened_at: instant(row.first_opened_at),
+      first_clicked_at: instant(row.first_clicked_at),
+      last_opened_at: instant(row.last_opened_at),
+      last_clicked_at: instant(row.last_clicked_at),
+    })),
+    removed_quarters_of_an_hour: (
+      await db
+        .selectFrom('sealed_contact_quarters')
+        .selectAll()
+        .where('contact_id', '=', contact)
+        .orderBy('quarter_at')
+        .execute()
+    ).map(({ contact_id: _, quarter_at, ...counts }) => ({ from: instant(quarter_at), ...counts })),
   }
 }
 

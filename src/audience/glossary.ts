@@ -61,6 +61,13 @@ export const audienceChapters: Chapter[] = [
         ],
       },
       {
+        id: 'removed-engagements',
+        term: 'Removed engagements',
+        text: [
+          'Where days are set under Operations, Privacy, single engagements go when all that a person has to do with a mailing is that old. Every count stays, and what a provider tells again is still known. Only who followed which link is lost: whoever follows one again after that counts twice among its people.',
+        ],
+      },
+      {
         id: 'active-people',
         term: 'Active people',
         text: [

@@ -592,11 +592,21 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .selectFrom('engagements')
       .innerJoin('links', 'links.id', 'link_id')
       .select(['links.id', 'url'])
-      .distinct()
       .where('contact_id', '=', contact)
+      .union((eb) =>
+        // Who followed which of these, nobody knows any more.
+        eb
+          .selectFrom('sealed_receptions as removed')
+          .innerJoin('sealed_mailing_links as sealed', 'sealed.mailing_id', 'removed.mailing_id')
+          .innerJoin('links', 'links.id', 'sealed.link_id')
+          .select(['links.id', 'url'])
+          .where('removed.contact_id', '=', contact)
+          .where('removed.last_clicked_at', 'is not', null),
+      )
       .execute()
     for (const { id, url } of own) {
       if (!mentions(url, name)) continue
+      await engagements.forgetSealedLink(tx, id)
       await tx
         .updateTable('engagements')
         .set({ link_id: null })

@@ -84,13 +84,15 @@ export const isActive = (
 
 /**
  * What one contact did with one mailing, from all engagements of the two, in whatever order.
+ * @param sealed what those that are removed had come to
  * @returns null when there are none
  */
 export function receptionOf(
   engagements: CountedEngagement[],
   { contact_id, mailing_id }: { contact_id: number; mailing_id: number },
+  sealed: Row<'sealed_receptions'> | null = null,
 ): Reception | null {
-  if (engagements.length === 0) return null
+  if (engagements.length === 0 && sealed === null) return null
   const instants = (...kinds: string[]) =>
     engagements
       .filter(({ kind }) => kinds.includes(engagementKind(kind)))
@@ -102,35 +104,50 @@ export function receptionOf(
   const deeds = engagements.filter(({ kind }) => isDeed(kind))
   // Nobody opens, clicks or answers what did not arrive, even if nobody told of the arrival.
   const arrived =
-    earliest(instants('delivered')) ??
-    earliest(instants('opened', 'clicked', 'replied', 'complained', 'unsubscribed', 'commented'))
+    earliest(instants('delivered'), sealed?.delivered_at) ??
+    earliest(
+      instants('opened', 'clicked', 'replied', 'complained', 'unsubscribed', 'commented'),
+      sealed?.arrived_at,
+    )
   const bounced = arrived === null && instants('bounced', 'rejected').length > 0
-  const sent = earliest(instants('sent'))
+  const sent = earliest(instants('sent'), sealed?.sent_at)
   const reception: Reception = {
     contact_id,
     mailing_id,
     sent_at: sent,
     // Delivered is what was sent and did not bounce; some providers tell of nothing more.
     delivered_at: bounced ? null : (arrived ?? sent),
-    ...noEngagements,
+    ...countsOf(sealed),
     bounced: bounced ? 1 : 0,
     complained: instants('complained').length > 0 ? 1 : 0,
     unsubscribed: instants('unsubscribed').length > 0 ? 1 : 0,
-    first_opened_at: earliest(counted('opened')),
-    first_clicked_at: earliest(counted('clicked')),
+    first_opened_at: earliest(counted('opened'), sealed?.first_opened_at),
+    first_clicked_at: earliest(counted('clicked'), sealed?.first_clicked_at),
     last_active_at: latest(
       deeds.filter(({ verdict }) => counts(verdict)).map(({ happened_at }) => happened_at),
+      sealed?.last_active_at,
     ),
     machine_last_active_at: latest(
       deeds.filter(({ verdict }) => !counts(verdict)).map(({ happened_at }) => happened_at),
+      sealed?.machine_last_active_at,
     ),
   }
   for (const engagement of engagements) countEngagement(reception, engagement)
   return reception
 }
 
-const earliest = (instants: number[]) => (instants.length === 0 ? null : Math.min(...instants))
-const latest = (instants: number[]) => (instants.length === 0 ? null : Math.max(...instants))
+const countsOf = (sealed: EngagementCounts | null): EngagementCounts =>
+  Object.fromEntries(
+    engagementColumns.map((column) => [column, sealed?.[column] ?? 0]),
+  ) as unknown as EngagementCounts
+
+/** @param known beside these; null or missing where nothing is */
+const earliest = (instants: number[], known?: number | null) => extreme(Math.min, instants, known)
+const latest = (instants: number[], known?: number | null) => extreme(Math.max, instants, known)
+function extreme(pick: (...instants: number[]) => number, instants: number[], known?: number | null) {
+  const all = known == null ? instants : [...instants, known]
+  return all.length === 0 ? null : pick(...all)
+}
 
 /** What one reception adds to the counts of its mailing. */
 export function peopleOf(reception: Reception | null): ReceptionCounts {

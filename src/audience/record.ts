@@ -14,6 +14,7 @@ import { engagementReason, judge, judgeReception, staticReasons } from './engage
 import { addressKeeper } from './internet-addresses.js'
 import type { Networks } from './networks.js'
 import { type CountedEngagement, type Reception, receptionOf } from './receptions.js'
+import { engagementSealer, minutesOf, type SealedReception, sealedBook } from './sealing.js'
 
 /** An engagement as a provider told it. What nobody told is null; a later telling of the same one completes it. */
 export interface EngagementFact {
@@ -34,7 +35,8 @@ export interface EngagementFact {
   metadata: Record<string, unknown> | null
 }
 export interface EngagementReceipt {
-  id: number
+  /** null where it is removed by now: nothing is added to it. */
+  id: number | null
   /** It was told before; whatever was new in this telling was added, and nothing was counted twice. */
   repeated: boolean
   /** Nothing is missing any more: when it happened, in which mailing, and the link of a click. */
@@ -52,6 +54,8 @@ export interface Judgement {
  */
 const longestDelay = 35 * 60_000
 const clockSkew = 60_000
+/** Milliseconds by which two tellings of the same instant may differ. */
+const sameInstant = 2_000
 
 interface Needs {
   db: Db
@@ -72,6 +76,8 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   const changes = new EngagementChanges(db, calendar)
   const agents = agentBook(db)
   const addresses = addressKeeper()
+  const sealed = sealedBook(db)
+  const sealer = engagementSealer(db)
   const links = new LRUCache<string, number>({ max: 5_000 })
   const lists = new LRUCache<number, number>({ max: 5_000 })
   let canary: string | null | undefined
@@ -79,6 +85,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   async function record(tx: Db, fact: EngagementFact): Promise<EngagementReceipt> {
     const known = await traces(tx, fact)
     const told = await toldBefore(tx, fact, known)
+    if (!told && (await isRemoved(tx, fact))) return { id: null, repeated: true, whole: true }
     if (!told) {
       const row = {
         contact_id: fact.contactId,
@@ -144,6 +151,28 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       )
   }
 
+  /** Was it told before, and removed since? Only what is old enough is looked for, or came with the instant of its delivery. */
+  async function isRemoved(tx: Db, fact: EngagementFact): Promise<boolean> {
+    const { provider, providerId, contactId, kind, happenedAt, exact } = fact
+    const before = await sealed.before(tx)
+    if (before === 0) return false
+    const isOld = happenedAt - longestDelay < before
+    if (providerId !== null && (isOld || !exact) && (await sealed.hasId(tx, provider, providerId)))
+      return true
+    if (!isOld) return false
+    const minutes = exact
+      ? minutesOf(happenedAt - sameInstant, happenedAt + sameInstant)
+      : minutesOf(happenedAt - longestDelay, happenedAt + clockSkew)
+    const about = { provider, contact: contactId, kind: engagementNumber(kind) }
+    // Of two tellings one may lack the id; and without ids the same instant is the same engagement.
+    if (await sealed.hasMoment(tx, { ...about, hasId: providerId === null }, minutes)) return true
+    return (
+      providerId === null &&
+      exact &&
+      sealed.hasMoment(tx, { ...about, hasId: false }, minutesOf(happenedAt, happenedAt))
+    )
+  }
+
   /** What is told for the second time, or more exactly, stands beside what was known; nothing known is forgotten. */
   async function complete(
     tx: Db,
@@ -204,12 +233,14 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
         ? await query.withoutMailing(tx, { contact_id })
         : await query.ofReception(tx, { contact_id, mailing_id })
     if (canary === undefined) canary = await canaryUrl(tx)
+    const removed = mailing === null ? null : await sealed.reception(tx, contact_id, mailing)
     const verdicts = judgeReception(
-      rows.map((row) => ({ ...row, link: row.url })),
+      [...rows.map((row) => ({ ...row, link: row.url })), ...arrivalOf(removed)],
       { canaryUrl: canary },
     )
     const judged = rows.map((row, index) => {
-      const { reasons, verdict } = verdicts[index]!
+      const isSettled = removed !== null && row.happened_at <= removed.settled_until
+      const { reasons, verdict } = isSettled ? row : verdicts[index]!
       return { ...row, reasons, verdict, before: row }
     })
     for (const { before, ...row } of judged) {
@@ -219,7 +250,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       changes.engagement(row, list, 1)
     }
     const before = (await query.reception(tx, { contact_id, mailing_id })).rows[0] ?? null
-    const after = receptionOf(judged, { contact_id, mailing_id })
+    const after = receptionOf(judged, { contact_id, mailing_id }, removed)
     if (after) await query.putReception(tx, after)
     else if (before) await query.dropReception(tx, { contact_id, mailing_id })
     if (before || after) changes.reception(before, after)
@@ -261,7 +292,13 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       changes.engagement({ ...row, contact_id: into }, list, 1)
     }
     await query.moveAll(tx, { from, into })
-    for (const mailing of new Set(rows.map(({ mailing_id }) => mailing_id))) {
+    const mailings = new Set(rows.map(({ mailing_id }) => mailing_id))
+    if ((await sealed.before(tx)) > 0) {
+      const removed = await sealer.move(tx, from, into)
+      for (const quarter of removed.quarters) changes.moved(quarter, into)
+      for (const { mailing_id } of removed.receptions) mailings.add(mailing_id)
+    }
+    for (const mailing of mailings) {
       await recount(tx, from, mailing)
       await recount(tx, into, mailing)
     }
@@ -279,7 +316,10 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
 
   return {
     engagements: {
-      begin: () => changes.clear(),
+      begin() {
+        changes.clear()
+        sealed.forget()
+      },
       record: (tx: Db, fact: EngagementFact) => counted(() => record(tx, fact)),
       finish: (tx: Db) => changes.write(tx),
       forget() {
@@ -288,6 +328,7 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
         addresses.forget()
         links.clear()
         lists.clear()
+        sealed.forget()
         canary = undefined
       },
     } satisfies Recorder<EngagementFact, EngagementReceipt>,
@@ -303,6 +344,8 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
     counted,
     move,
     recount,
+    /** A link names somebody who was erased. */
+    forgetSealedLink: sealer.forgetLink,
     /** Links are gone that were known. */
     forgetLinks: () => links.clear(),
     /** The privacy setting or the canary changed. */
@@ -339,12 +382,19 @@ function isSameInstant(
   row: Pick<Row<'engagements'>, 'happened_at' | 'exact'>,
   fact: Pick<EngagementFact, 'happenedAt' | 'exact'>,
 ) {
-  if (row.exact === 1 && fact.exact) return Math.abs(row.happened_at - fact.happenedAt) < 2_000
+  if (row.exact === 1 && fact.exact) return Math.abs(row.happened_at - fact.happenedAt) < sameInstant
   if (row.exact === 0 && !fact.exact) return false
   const [event, delivery] = fact.exact
     ? [fact.happenedAt, row.happened_at]
     : [row.happened_at, fact.happenedAt]
   return delivery >= event - clockSkew && delivery <= event + longestDelay
+}
+
+/** The arrival of what is removed goes on telling haste from leisure. */
+function arrivalOf(removed: SealedReception | null) {
+  if (removed?.delivered_at == null) return []
+  const told = { id: 0, link: null, reasons: 0, verdict: 0 }
+  return [{ ...told, kind: engagementNumber('delivered'), happened_at: removed.delivered_at }]
 }
 
 const byInstant = (one: NearRow, other: NearRow) => one.happened_at - other.happened_at || one.id - other.id

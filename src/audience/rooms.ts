@@ -34,6 +34,8 @@ export interface Overview {
   moments: number
   /** How many machines and proxies add. */
   machines: number
+  /** How many of these are removed: the counts are all that is left of them. */
+  removed?: { moments: number; machines: number }
   /** Figures beside those of the mailings. `note` is a short remark below, followed by how long ago `noteAt` was. */
   tiles: { label: string; value: number; note: string; noteAt: number | null }[]
 }

@@ -41,12 +41,16 @@ export async function readOverview(
   rooms: readonly ContactRoom[],
   contact: number,
   count: { machines: boolean },
-): Promise<Overview> {
+): Promise<Required<Overview>> {
   const parts = await Promise.all(rooms.map((room) => room.overview?.(readers, contact, count)))
   const known = parts.filter((part) => part !== undefined)
   return {
     moments: known.reduce((sum, { moments }) => sum + moments, 0),
     machines: known.reduce((sum, { machines }) => sum + machines, 0),
+    removed: {
+      moments: known.reduce((sum, { removed }) => sum + (removed?.moments ?? 0), 0),
+      machines: known.reduce((sum, { removed }) => sum + (removed?.machines ?? 0), 0),
+    },
     tiles: known.flatMap(({ tiles }) => tiles),
   }
 }

@@ -92,9 +92,15 @@ async function overview(db: Db | Readers, contact: number, count: { machines: bo
   const conversions = rows.filter(
     ({ kind, verdict }) => kindOf(kind) === 'conversion' && (count.machines || verdict < 2),
   )
+  const gone = (columns: readonly (typeof eventColumns)[number][]) =>
+    removed.reduce((total, row) => total + columns.reduce((all, name) => all + row[name], 0), 0)
   return {
     moments: sum(rows.filter(({ verdict }) => verdict < 2)),
     machines: sum(rows.filter(({ verdict }) => verdict >= 2)),
+    removed: {
+      moments: gone(['email_clicks', 'landing_clicks', 'conversions']),
+      machines: gone(['machine_email_clicks', 'machine_landing_clicks', 'machine_conversions']),
+    },
     tiles: [
       {
         label: 'Conversions',

@@ -374,6 +374,58 @@ export interface Tables {
   engagement_quarters: EngagementCounts & { list_id: number; quarter_at: Instant }
   engagement_days: EngagementCounts & { list_id: number; day_on: Day }
   contact_days: EngagementCounts & { contact_id: number; day_on: Day }
+  /** What removed engagements of one contact with one mailing had come to. */
+  sealed_receptions: EngagementCounts & {
+    contact_id: number
+    mailing_id: number
+    /** How many there were. */
+    engagements: number
+    sent_at: Instant | null
+    /** The first that told of the arrival itself. */
+    delivered_at: Instant | null
+    /** The first that cannot have been without an arrival. */
+    arrived_at: Instant | null
+    first_opened_at: Instant | null
+    first_clicked_at: Instant | null
+    /** By whomever. */
+    last_opened_at: Instant | null
+    last_clicked_at: Instant | null
+    last_active_at: Instant | null
+    machine_last_active_at: Instant | null
+    /** What happened up to this instant keeps its verdict: the removed ones, with which it was judged, are missing. */
+    settled_until: Instant
+  }
+  sealed_contact_quarters: EngagementCounts & { contact_id: number; quarter_at: Instant }
+  sealed_mailing_quarters: EngagementCounts & { mailing_id: number; quarter_at: Instant }
+  /** By the hour since the sending. Opens and clicks of people, and beside them those of machines and mail proxies. */
+  sealed_mailing_hours: {
+    mailing_id: number
+    hour: number
+    opens: number
+    machine_opens: number
+    clicks: number
+    machine_clicks: number
+  }
+  /** `link_id` is 0 where nobody told which. */
+  sealed_mailing_links: {
+    mailing_id: number
+    link_id: number
+    clicks: number
+    machine_clicks: number
+    people: number
+    all_people: number
+  }
+  /** Clicks of people; what nobody knows is empty. */
+  sealed_mailing_places: { mailing_id: number; country: string; os: string; clicks: number }
+  /**
+   * When anybody last did something with a mailing, as far as it is removed; and when it was first opened or clicked,
+   * where nobody said when it was sent.
+   */
+  sealed_mailings: { mailing_id: number; first_at: Instant | null; last_at: Instant | null }
+  /** Hashes of removed engagements, by which those that are told again are known. */
+  engagement_marks: { mark: Uint8Array }
+  /** Contacts that were merged into others, whose numbers are in marks. */
+  contact_merges: { from_id: number; into_id: number }
   /** How many people opened, clicked or replied on a day. */
   active_days: { day_on: Day; people: number; all_people: number }
   /** The sums over a tag's contacts. */

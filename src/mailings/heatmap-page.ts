@@ -109,7 +109,21 @@ export async function quartersOfMailing(readers: Readers, mailing: number): Prom
     .where('kind', 'in', [opened, clicked])
     .groupBy(['quarter', 'kind', 'verdict'])
     .execute()
-  const quarters = new Map<number, QuarterCounts>()
+  const removed = await readers
+    .selectFrom('sealed_mailing_quarters')
+    .select(['quarter_at', 'opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'])
+    .where('mailing_id', '=', mailing)
+    .where(({ or, eb }) =>
+      or(
+        (['opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'] as const).map((name) =>
+          eb(name, '>', 0),
+        ),
+      ),
+    )
+    .execute()
+  const quarters = new Map<number, QuarterCounts>(
+    removed.map((counts) => [counts.quarter_at, { ...noEngagements, ...counts }]),
+  )
   for (const { quarter, kind, verdict, events } of rows) {
     const quarter_at = quarter * quarterLength
     const counts = quarters.get(quarter_at) ?? { ...noEngagements, quarter_at }

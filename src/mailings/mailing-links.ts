@@ -18,13 +18,21 @@ const mostLinks = 100
 
 /**
  * The links of a mailing that were followed, the most clicked first; `clicks` is over all of them, those beyond the first
- * `most` included. It looks at every click of the mailing: remember the answer for a while.
+ * `most` included. Who followed a link again since an earlier click of theirs on it was removed counts twice among its
+ * people: `countsTwice` says that there may be such. It looks at every click of the mailing: remember the answer for a
+ * while.
  */
 export async function readLinks(
   readers: Readers,
   mailing: number,
   { machines, most = mostLinks }: Counting & { most?: number },
-): Promise<{ links: MailingLink[]; clicks: number; hasMore: boolean }> {
+): Promise<{ links: MailingLink[]; clicks: number; hasMore: boolean; countsTwice: boolean }> {
+  const removed = await readers
+    .selectFrom('sealed_mailing_links')
+    .leftJoin('links', 'links.id', 'link_id')
+    .select(['links.url', 'clicks', 'machine_clicks as machineClicks', 'people', 'all_people as allPeople'])
+    .where('mailing_id', '=', mailing)
+    .execute()
   const rows = await readers
     .selectFrom('engagements')
     .leftJoin('links', 'links.id', 'engagements.link_id')
@@ -47,7 +55,10 @@ export async function readLinks(
     })
     .groupBy('engagements.link_id')
     .execute()
-  const links = rows
+  const removedBy = new Map(removed.map((row) => [row.url, row]))
+  const countsTwice = rows.some(({ url }) => removedBy.has(url))
+  const alone = removed.filter(({ url }) => !rows.some((row) => row.url === url))
+  const links = [...rows.map((row) => together(row, removedBy.get(row.url))), ...alone]
     .map(({ url, clicks, machineClicks, people, allPeople }) => ({
       url,
       clicks: clicks + (machines ? machineClicks : 0),
@@ -60,8 +71,28 @@ export async function readLinks(
     links: links.slice(0, most),
     clicks: links.reduce((sum, { clicks }) => sum + clicks, 0),
     hasMore: links.length > most,
+    countsTwice,
   }
 }
+
+interface LinkSums {
+  url: string | null
+  clicks: number
+  machineClicks: number
+  people: number
+  allPeople: number
+}
+const together = (one: LinkSums, other: LinkSums | undefined): LinkSums => ({
+  url: one.url,
+  clicks: one.clicks + (other?.clicks ?? 0),
+  machineClicks: one.machineClicks + (other?.machineClicks ?? 0),
+  people: one.people + (other?.people ?? 0),
+  allPeople: one.allPeople + (other?.allPeople ?? 0),
+})
+
+/** Where {@link readLinks} says `countsTwice`. */
+export const countsTwiceInWords =
+  'Older clicks are removed, and stay in the counts: whoever followed a link before and after that counts twice among its people.'
 
 export interface ProviderLink {
   url: string

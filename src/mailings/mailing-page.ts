@@ -23,7 +23,7 @@ import {
 } from './mailing-campaign.js'
 import { shownDaily, shownHistory, shownSeries, shownUsual } from './mailing-charts.js'
 import { readFacts } from './mailing-facts.js'
-import { readLinks, readProviderLinks } from './mailing-links.js'
+import { countsTwiceInWords, readLinks, readProviderLinks } from './mailing-links.js'
 import { type Group, groupSizes, groups, listPeople } from './mailing-people.js'
 import { sendPeople } from './mailing-people-export.js'
 import { comparisons, rateTiles } from './mailing-rates.js'
@@ -206,9 +206,10 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
         linkClicks: clicks,
         hasMoreLinks: hasMore,
         linksCheckedAt: checkedAt,
+        linksRemark: '',
       }
     }
-    const { links, hasMore } = await remembered(`links ${mailing.id} ${machines}`, () =>
+    const { links, hasMore, countsTwice } = await remembered(`links ${mailing.id} ${machines}`, () =>
       readLinks(readers, mailing.id, { machines }),
     )
     const clicks = links.reduce((sum, link) => sum + link.clicks, 0)
@@ -217,6 +218,7 @@ export function mailingPage({ db, readers, calendar, dates, now }: Needs) {
       linkClicks: clicks,
       hasMoreLinks: hasMore,
       linksCheckedAt: null,
+      linksRemark: countsTwice ? countsTwiceInWords : '',
     }
   }
 

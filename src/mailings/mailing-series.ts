@@ -1,5 +1,6 @@
 import type { Counting } from '../audience/counting.js'
 import { engagementNumber } from '../audience/engagement-kinds.js'
+import { firstOpenOrClick, hoursKept } from '../audience/sealing.js'
 import { wholeParts } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
 import { dayLength, hourLength } from '../web/calendar.js'
@@ -45,8 +46,6 @@ export interface MailingHours {
   clicks: number[]
 }
 
-const hoursKept = 30 * 24
-
 /** It looks at every open and click of these days: remember the answer for a while. */
 export async function readMailingHours(
   readers: Readers,
@@ -55,7 +54,7 @@ export async function readMailingHours(
 ): Promise<MailingHours> {
   const opens = Array.from({ length: hoursKept }, () => 0)
   const clicks = Array.from({ length: hoursKept }, () => 0)
-  const start = mailing.sent_at ?? (await firstDeed(readers, mailing.id))
+  const start = mailing.sent_at ?? (await firstOpenOrClick(readers, mailing.id))
   if (start === null) return { start, opens, clicks }
   const rows = await readers
     .selectFrom('engagements')
@@ -72,6 +71,15 @@ export async function readMailingHours(
     .execute()
   // Clocks differ: what seems to have come before it was sent came at once.
   for (const { kind, slot, events } of rows) (kind === opened ? opens : clicks)[Math.max(slot, 0)]! += events
+  const removed = await readers
+    .selectFrom('sealed_mailing_hours')
+    .selectAll()
+    .where('mailing_id', '=', mailing.id)
+    .execute()
+  for (const row of removed) {
+    opens[row.hour]! += row.opens + (machines ? row.machine_opens : 0)
+    clicks[row.hour]! += row.clicks + (machines ? row.machine_clicks : 0)
+  }
   return { start, opens, clicks }
 }
 
@@ -96,16 +104,6 @@ export function seriesOf({ start, ...hours }: MailingHours, span: Span, now: num
     })
   }
   return { unit, start, points }
-}
-
-async function firstDeed(readers: Readers, mailing: number) {
-  const { at } = await readers
-    .selectFrom('engagements')
-    .select(({ fn }) => fn.min<number | null>('happened_at').as('at'))
-    .where('mailing_id', '=', mailing)
-    .where('kind', 'in', [opened, clicked])
-    .executeTakeFirstOrThrow()
-  return at
 }
 
 /** The provider's own numbers of one mailing, as often as one of them had changed. */

@@ -7,8 +7,15 @@ export const personalData: { what: string; where: string; howLong: string }[] = 
   },
   {
     what: 'What a contact did: events, opens, clicks, conversions, with country and device',
-    where: 'events, engagements, journeys, sealed_journeys, receptions',
-    howLong: 'For good, single events of campaigns as set above; after an erasure they count for nobody',
+    where:
+      'events, engagements, journeys, receptions, contact_days, sealed_journeys, sealed_receptions, sealed_contact_quarters',
+    howLong:
+      'Single events and engagements as set above, sums of them for good; after an erasure they count for nobody',
+  },
+  {
+    what: 'That a removed engagement was told before: hashes of what its provider called it, and of whose, of what kind and in which minute it was',
+    where: 'engagement_marks, contact_merges',
+    howLong: 'For good: so that nothing is counted twice',
   },
   {
     what: 'Internet address and user agent of whoever came by an event, a click on a promo, or an open or click of a mailing',

@@ -23,6 +23,7 @@ const going: Record<Kind, string> = {
   jobs: 'Runs of jobs that go',
   promos: 'Clicks and impressions of promos that go',
   events: 'Events of campaigns that go',
+  engagements: 'Engagements with mailings that go',
   snapshots: 'Snapshots of mailings that go',
 }
 

@@ -1,4 +1,12 @@
 import * as z from 'zod'
+import {
+  engagementSealer,
+  noteRecorded,
+  noteSealing,
+  recordedLongAgo,
+  type Settled,
+  settledReceptions,
+} from '../audience/sealing.js'
 import { settledSetting } from '../campaigns/record.js'
 import { sealEvents } from '../campaigns/sealing.js'
 import { isAmong } from '../database/expressions.js'
@@ -36,6 +44,10 @@ export const RetentionForm = z.object({
   jobs_days: daysFrom(7, 'what failed in the last week should be seen.').default(365),
   promos_days: daysFrom(60, 'until then repeated clicks are still told by their address.').default(0),
   events_days: daysFrom(730, 'until then landings and conversions weigh in scores.').default(0),
+  engagements_days: daysFrom(
+    365,
+    'until then people still come back to a mailing, and providers complete what they told.',
+  ).default(0),
   snapshots_days: daysFrom(90, 'until then mailings are compared by the hour.').default(0),
 })
 export type Retention = z.output<typeof RetentionForm>
@@ -63,6 +75,7 @@ const dropped = ['inbox', 'audit_log', 'job_runs', 'mailing_snapshots'] as const
 export type Removal =
   | { what: 'traces'; from: Traced; ids: number[] }
   | { what: 'sealed'; from: Sealed; ids: number[] }
+  | { what: 'engagements'; ids: number[]; settled: Settled }
   | { what: 'rows'; from: (typeof dropped)[number]; ids: number[] }
 
 /**
@@ -70,33 +83,49 @@ export type Removal =
  * transaction, so that a recount is the same.
  * @returns milliseconds that it took
  */
-export function retentionRecorder(): Recorder<Removal, number> {
+export function retentionRecorder(db: Db): Recorder<Removal, number> {
+  const engagements = engagementSealer(db)
+  async function remove(tx: Db, removal: Removal) {
+    if (removal.what === 'engagements') return engagements.seal(tx, removal.ids, removal.settled)
+    const { what, from, ids } = removal
+    if (what === 'sealed') return from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids)
+    if (what === 'rows')
+      await tx
+        .deleteFrom(from)
+        .where(({ ref }) => isAmong(ref('id'), ids))
+        .execute()
+    else
+      await tx
+        .updateTable(from)
+        .set({ address: null, user_agent_id: null })
+        .where(({ ref }) => isAmong(ref('id'), ids))
+        .execute()
+  }
   return {
-    async record(tx, { what, from, ids }) {
+    async record(tx, removal) {
       const began = performance.now()
-      if (what === 'sealed') await (from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids))
-      else if (what === 'rows')
-        await tx
-          .deleteFrom(from)
-          .where(({ ref }) => isAmong(ref('id'), ids))
-          .execute()
-      else
-        await tx
-          .updateTable(from)
-          .set({ address: null, user_agent_id: null })
-          .where(({ ref }) => isAmong(ref('id'), ids))
-          .execute()
+      await remove(tx, removal)
       return performance.now() - began
     },
   }
 }
 
 /** What goes by the number of days in the setting of the same name. */
-export const kinds = ['traces', 'inbox', 'audit', 'jobs', 'promos', 'events', 'snapshots'] as const
+export const kinds = [
+  'traces',
+  'inbox',
+  'audit',
+  'jobs',
+  'promos',
+  'events',
+  'engagements',
+  'snapshots',
+] as const
 export type Kind = (typeof kinds)[number]
 
-/** Rows of which something goes, in the order in which they go. */
-type Going = { id: number; at: number }[]
+/** Rows of which something goes, in the order in which they go; one may stand for `rows` that go with it. */
+type Going = { id: number; at: number; rows?: number }[]
+const rowsOf = (going: Going) => going.reduce((sum, { rows = 1 }) => sum + rows, 0)
 
 interface Source {
   removal: (ids: number[]) => Removal
@@ -224,6 +253,18 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       .execute(),
   )
 
+  /** All that somebody has to do with a mailing goes at once, since it was judged together. */
+  function engagements(): Source {
+    const settled: Settled = { before: 0, upTo: 0 }
+    return {
+      removal: (ids) => ({ what: 'engagements', ids, settled: { ...settled } }),
+      async *pages(before) {
+        Object.assign(settled, { before, upTo: await recordedLongAgo(db, now()) })
+        yield* settledReceptions(readers, settled)
+      },
+    }
+  }
+
   const traces = (from: Traced) => (ids: number[]) => ({ what: 'traces' as const, from, ids })
   const rows = (from: (typeof dropped)[number]) => (ids: number[]) => ({ what: 'rows' as const, from, ids })
   const sources: Record<Kind, Source[]> = {
@@ -248,6 +289,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
         ...inOrder('events', { setting: 'sealed_events', settledOnly: true }),
       },
     ],
+    engagements: [engagements()],
     snapshots: [
       { removal: rows('mailing_snapshots'), pages: (before) => superfluousSnapshots(readers, before) },
     ],
@@ -267,13 +309,17 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
     let atOnce = firstBatch
     for await (const going of pages(before)) {
       for (let at = 0; at < going.length; ) {
-        const ids = going.slice(at, at + atOnce).map(({ id }) => id)
-        const took = await remove(removal(ids))
-        at += ids.length
+        let end = at + 1
+        for (let rows = going[at]!.rows ?? 1; end < going.length; end++) {
+          rows += going[end]!.rows ?? 1
+          if (rows > atOnce) break
+        }
+        const took = await remove(removal(going.slice(at, end).map(({ id }) => id)))
+        at = end
         if (took > share) atOnce = Math.max(1, Math.floor(atOnce / 2))
         else if (took < share / 3) atOnce = Math.min(batch, atOnce * 2)
       }
-      removed += going.length
+      removed += rowsOf(going)
       await passed?.(going.at(-1)!.id)
     }
     return removed
@@ -293,7 +339,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
         const sum = would[kind]
         for (const { pages } of sources[kind])
           for await (const page of pages(horizon)) {
-            sum.rows += page.length
+            sum.rows += rowsOf(page)
             for (const { at } of page) sum.from = Math.min(sum.from ?? at, at)
             if (sum.rows >= mostCounted) break
           }
@@ -312,6 +358,8 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
         const until = Math.max(unjudged, await tracesRemovedBefore(db))
         await writeSetting(db, 'traces_removed_before', String(until))
       }
+      if (before.engagements !== null) await noteSealing(db, before.engagements)
+      await noteRecorded(db, now())
       for (const kind of kinds) {
         const horizon = before[kind]
         if (horizon === null) continue

@@ -249,33 +249,47 @@ export async function readPlaces(readers: Readers, campaigns: readonly Named[]) 
         .groupBy(column)
         .execute(),
     ])
-    const places = new Map(rows.map(({ name, clicks }) => [name, clicks]))
-    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
-    return [...places]
-      .map(([name, clicks]) => ({ name, clicks }))
-      .sort((one, other) => other.clicks - one.clicks)
+    return mostFirst(rows, removed)
   }
   if (campaigns.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('device')])
   return { countries, devices }
 }
 
+/** Clicks of rows and of removed ones together, the most first. */
+function mostFirst(
+  rows: { name: string | null; clicks: number }[],
+  removed: { name: string; clicks: number }[],
+) {
+  const places = new Map(rows.map(({ name, clicks }) => [name, clicks]))
+  for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
+  return [...places]
+    .map(([name, clicks]) => ({ name, clicks }))
+    .sort((one, other) => other.clicks - one.clicks)
+}
+
 /** The same of the clicks in mailings, as events tell of them: countries, and the systems they were made with. */
 export async function readMailingPlaces(readers: Readers, mailings: readonly { id: number }[]) {
-  const by = (column: 'country' | 'os') =>
-    readers
-      .selectFrom('engagements')
-      .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
-      .where(
-        'mailing_id',
-        'in',
-        mailings.map(({ id }) => id),
-      )
-      .where('kind', '=', engagementNumber('clicked'))
-      .where('verdict', '<', 2)
-      .groupBy(column)
-      .orderBy('clicks', 'desc')
-      .execute()
+  const ids = mailings.map(({ id }) => id)
+  const by = async (column: 'country' | 'os') => {
+    const [rows, removed] = await Promise.all([
+      readers
+        .selectFrom('engagements')
+        .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
+        .where('mailing_id', 'in', ids)
+        .where('kind', '=', engagementNumber('clicked'))
+        .where('verdict', '<', 2)
+        .groupBy(column)
+        .execute(),
+      readers
+        .selectFrom('sealed_mailing_places')
+        .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+        .where('mailing_id', 'in', ids)
+        .groupBy(column)
+        .execute(),
+    ])
+    return mostFirst(rows, removed)
+  }
   if (mailings.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('os')])
   return { countries, devices }

@@ -4,7 +4,7 @@ import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { align, type Curve, usualBand } from '../mailings/curves.js'
 import { quartersOfMailing } from '../mailings/heatmap-page.js'
-import { readLinks, readProviderLinks } from '../mailings/mailing-links.js'
+import { countsTwiceInWords, readLinks, readProviderLinks } from '../mailings/mailing-links.js'
 import { numberOf } from '../mailings/mailing-numbers.js'
 import type { curveBook } from '../mailings/mailing-usual.js'
 import { leastForBand, usualMailings } from '../mailings/mailing-usual.js'
@@ -256,12 +256,13 @@ export interface ReportLink {
 /** The links of all mailings together, the most clicked first; machines are left out where we count ourselves. */
 export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | 'readers' | 'found'>) {
   const sums = new Map<string | null, ReportLink>()
-  let [hasMore, isReported, all] = [false, false, 0]
+  let [hasMore, isReported, countsTwice, all] = [false, false, false, 0]
   for (const { id } of found.mailings) {
     const reported = await readProviderLinks(db, id, { most: mostLinks })
     const told = reported ?? (await readLinks(readers, id, { machines: false, most: mostLinks }))
     isReported ||= reported !== null
     hasMore ||= told.hasMore
+    countsTwice ||= 'countsTwice' in told && told.countsTwice
     all += told.clicks
     for (const { url, clicks, people } of told.links) {
       const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
@@ -273,7 +274,7 @@ export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | '
   const links = [...sums.values()].sort(
     (one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''),
   )
-  return { links, hasMore, isReported, clicks: all }
+  return { links, hasMore, isReported, countsTwice, clicks: all }
 }
 export type AllLinks = Awaited<ReturnType<typeof readAllLinks>>
 
@@ -299,7 +300,10 @@ const linkTable = (links: ReportLink[], all: number, caption: string): Table => 
 })
 
 /** The links that were clicked most, each with its share of all clicks. */
-export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f: ReportFormats): Section {
+export function linksSection(
+  { links, clicks, hasMore, isReported, countsTwice }: AllLinks,
+  f: ReportFormats,
+): Section {
   if (clicks === 0) return section('links', 'No link was clicked, as far as is known')
   const [first] = links
   const rest = links.length - shownLinks
@@ -311,6 +315,7 @@ export function linksSection({ links, clicks, hasMore, isReported }: AllLinks, f
             `${f.plural(rest, 'more link is', 'more links are')} not shown here${hasMore ? `, and of each mailing the ${f.number(mostLinks)} most clicked are told apart` : ''}.`,
           ]
         : []),
+      ...(countsTwice ? [countsTwiceInWords] : []),
       ...(isReported ? ['Clicks as the provider reports them: machines are among them.'] : []),
     ],
   })

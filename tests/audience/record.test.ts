@@ -36,7 +36,7 @@ describe('an engagement that is told again without its id', () => {
     const mailing = await aMailing(app)
     const told = { contactId: contact.id, mailingId: mailing.id, kind: 'clicked' } as const
     const again = { ...told, happenedAt: testStart + minute, exact: false } as const
-    const ids: number[] = []
+    const ids: (number | null)[] = []
     for (const link of ['tide', 'nets'])
       ids.push(
         (

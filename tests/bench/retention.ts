@@ -32,7 +32,7 @@ export async function removeOld(dataDir: string): Promise<Removed & { same: bool
   const keeper = retention({
     db,
     readers,
-    remove: ledger.register(retentionRecorder(), { patient: true }),
+    remove: ledger.register(retentionRecorder(db), { patient: true }),
     providers: [],
     now: Date.now,
   })

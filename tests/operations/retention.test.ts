@@ -27,6 +27,7 @@ const nothing: Record<Kind, number> = {
   jobs: 0,
   promos: 0,
   events: 0,
+  engagements: 0,
   snapshots: 0,
 }
 
@@ -163,7 +164,7 @@ describe('retention', () => {
       await anEvent(app, { cid, email: `r${number}@fernmail.example`, ua: iphone })
     app.clock.pass(100 * day)
     const [first] = await app.db.selectFrom('events').select('id').orderBy('id').execute()
-    const recorder = retentionRecorder()
+    const recorder = retentionRecorder(app.db)
     await recorder.record(app.db, { what: 'traces', from: 'events', ids: [first!.id] })
     expect((await app.retention.run()).traces).toBe(3)
     expect(await tracesOf(app, 'events')).toEqual([false, false, false])
@@ -414,7 +415,7 @@ describe('retention of promos', () => {
     const counts = await countsIn(app.db)
     await keep(app, { promos_days: 60 })
     const rows = await app.db.selectFrom('promo_clicks').select('id').orderBy('id').limit(7).execute()
-    const recorder = retentionRecorder()
+    const recorder = retentionRecorder(app.db)
     const ids = rows.map(({ id }) => id)
     const some = { what: 'sealed', from: 'promo_clicks', ids: ids.slice(0, 5) } as const
     await app.db.transaction().execute((tx) => recorder.record(tx, some))

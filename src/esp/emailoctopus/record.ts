@@ -2,6 +2,7 @@ import type { Audience } from '../../audience/audience.js'
 import { type EngagementKind, engagementNumber } from '../../audience/engagement-kinds.js'
 import { listBook } from '../../audience/list-book.js'
 import { Unknown } from '../../audience/people.js'
+import { lastSealedDeed, wasSealed } from '../../audience/sealing.js'
 import type { SubscriptionStatus } from '../../audience/subscriptions.js'
 import { compiled } from '../../database/compiled.js'
 import { unindexed } from '../../database/expressions.js'
@@ -455,6 +456,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
    */
   async function evidenceOf(tx: Db, list_id: number, contact_id: number, since: number): Promise<Evidence> {
     const { rows } = await query.evidence(tx, { list_id, contact_id, since })
+    const removed = await lastSealedDeed(tx, { list_id, contact_id, since })
     const last = (...kinds: EngagementKind[]) => {
       const instants = rows.flatMap(({ kind, at }) =>
         kinds.some((one) => engagementNumber(one) === kind) ? [at] : [],
@@ -465,12 +467,13 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       bounced: last('bounced'),
       complained: last('complained'),
       unsubscribed: last('unsubscribed'),
-      reached: last('opened', 'clicked'),
+      reached: latestOf(last('opened', 'clicked'), removed),
     }
   }
 
   const isKnown = async (tx: Db, contact_id: number, mailing_id: number, kind: EngagementKind) =>
-    (await query.known(tx, { contact_id, mailing_id, kind: engagementNumber(kind) })).rows.length > 0
+    (await query.known(tx, { contact_id, mailing_id, kind: engagementNumber(kind) })).rows.length > 0 ||
+    wasSealed(tx, { contact_id, mailing_id, kind })
 
   const walked = (tx: Db, row: { mailing_id: number; status: string; counted: number; walked_at: number }) =>
     tx
@@ -514,6 +517,9 @@ const engagementOf = (providerId: string | null, contactId: number, mailingId: n
   browser: null,
   metadata: null,
 })
+
+const latestOf = (one: number | null, other: number | null) =>
+  one === null || other === null ? (one ?? other) : Math.max(one, other)
 
 /** These say something of an address, whatever list it was written to for. */
 const deedsWithoutMailing: EngagementKind[] = ['bounced', 'opened', 'clicked']
