@@ -1,5 +1,6 @@
 import type { Counting } from '../audience/counting.js'
 import { engagementNumber } from '../audience/engagement-kinds.js'
+import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 
@@ -19,17 +20,19 @@ const mostLinks = 100
 /**
  * The links of a mailing that were followed, the most clicked first; `clicks` is over all of them, those beyond the first
  * `most` included. It looks at every click of the mailing: remember the answer for a while.
+ * @param options.among ids of some contacts, at most some thousand: only they count
  */
 export async function readLinks(
   readers: Readers,
   mailing: number,
-  { machines, most = mostLinks }: Counting & { most?: number },
+  { machines, most = mostLinks, among = null }: Counting & { most?: number; among?: number[] | null },
 ): Promise<{ links: MailingLink[]; clicks: number; hasMore: boolean }> {
   const rows = await readers
     .selectFrom('engagements')
     .leftJoin('links', 'links.id', 'engagements.link_id')
     .where('mailing_id', '=', mailing)
     .where('kind', '=', engagementNumber('clicked'))
+    .$if(among !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), among!)))
     .select((eb) => {
       const counts = eb('verdict', '<', 2)
       const many = (condition: typeof counts) =>
