@@ -8,7 +8,7 @@ import { shownHeat } from '../audience/heat-view.js'
 import { getList } from '../audience/lists.js'
 import { minuteCache } from '../audience/minute-cache.js'
 import { noEngagements } from '../audience/receptions.js'
-import { wholeParts } from '../database/expressions.js'
+import { isAmong, wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { type Calendar, quarterLength } from '../web/calendar.js'
@@ -95,10 +95,19 @@ export function heatmapPage({ db, readers, calendar, now }: Needs) {
 
 const [opened, clicked] = [engagementNumber('opened'), engagementNumber('clicked')]
 
-/** The opens and clicks of one mailing by the quarter of an hour, whenever they came. It looks at each: remember the answer for a while. */
-export async function quartersOfMailing(readers: Readers, mailing: number): Promise<QuarterCounts[]> {
+/**
+ * The opens and clicks of one mailing by the quarter of an hour, whenever they came. It looks at each: remember the answer
+ * for a while.
+ * @param among ids of some contacts, at most some thousand: only they count, and what is removed is nobody's any more
+ */
+export async function quartersOfMailing(
+  readers: Readers,
+  mailing: number,
+  among: number[] | null = null,
+): Promise<QuarterCounts[]> {
   const rows = await readers
     .selectFrom('engagements')
+    .$if(among !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), among!)))
     .select((eb) => [
       wholeParts(eb.ref('happened_at'), quarterLength).as('quarter'),
       'kind',
@@ -109,18 +118,7 @@ export async function quartersOfMailing(readers: Readers, mailing: number): Prom
     .where('kind', 'in', [opened, clicked])
     .groupBy(['quarter', 'kind', 'verdict'])
     .execute()
-  const removed = await readers
-    .selectFrom('sealed_mailing_quarters')
-    .select(['quarter_at', 'opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'])
-    .where('mailing_id', '=', mailing)
-    .where(({ or, eb }) =>
-      or(
-        (['opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'] as const).map((name) =>
-          eb(name, '>', 0),
-        ),
-      ),
-    )
-    .execute()
+  const removed = among === null ? await removedQuarters(readers, mailing) : []
   const quarters = new Map<number, QuarterCounts>(
     removed.map((counts) => [counts.quarter_at, { ...noEngagements, ...counts }]),
   )
@@ -134,3 +132,13 @@ export async function quartersOfMailing(readers: Readers, mailing: number): Prom
   }
   return [...quarters.values()]
 }
+
+const shown = ['opens', 'proxy_opens', 'machine_opens', 'clicks', 'machine_clicks'] as const
+
+const removedQuarters = (readers: Readers, mailing: number) =>
+  readers
+    .selectFrom('sealed_mailing_quarters')
+    .select(['quarter_at', ...shown])
+    .where('mailing_id', '=', mailing)
+    .where(({ or, eb }) => or(shown.map((name) => eb(name, '>', 0))))
+    .execute()

@@ -1,5 +1,6 @@
 import type { Counting } from '../audience/counting.js'
 import { engagementNumber } from '../audience/engagement-kinds.js'
+import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 
@@ -21,23 +22,20 @@ const mostLinks = 100
  * `most` included. Who followed a link again since an earlier click of theirs on it was removed counts twice among its
  * people: `countsTwice` says that there may be such. It looks at every click of the mailing: remember the answer for a
  * while.
+ * @param options.among ids of some contacts, at most some thousand: only they count, and what is removed is nobody's any more
  */
 export async function readLinks(
   readers: Readers,
   mailing: number,
-  { machines, most = mostLinks }: Counting & { most?: number },
+  { machines, most = mostLinks, among = null }: Counting & { most?: number; among?: number[] | null },
 ): Promise<{ links: MailingLink[]; clicks: number; hasMore: boolean; countsTwice: boolean }> {
-  const removed = await readers
-    .selectFrom('sealed_mailing_links')
-    .leftJoin('links', 'links.id', 'link_id')
-    .select(['links.url', 'clicks', 'machine_clicks as machineClicks', 'people', 'all_people as allPeople'])
-    .where('mailing_id', '=', mailing)
-    .execute()
+  const removed = among === null ? await removedClicks(readers, mailing) : []
   const rows = await readers
     .selectFrom('engagements')
     .leftJoin('links', 'links.id', 'engagements.link_id')
     .where('mailing_id', '=', mailing)
     .where('kind', '=', engagementNumber('clicked'))
+    .$if(among !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), among!)))
     .select((eb) => {
       const counts = eb('verdict', '<', 2)
       const many = (condition: typeof counts) =>
@@ -74,6 +72,14 @@ export async function readLinks(
     countsTwice,
   }
 }
+
+const removedClicks = (readers: Readers, mailing: number): Promise<LinkSums[]> =>
+  readers
+    .selectFrom('sealed_mailing_links')
+    .leftJoin('links', 'links.id', 'link_id')
+    .select(['links.url', 'clicks', 'machine_clicks as machineClicks', 'people', 'all_people as allPeople'])
+    .where('mailing_id', '=', mailing)
+    .execute()
 
 interface LinkSums {
   url: string | null

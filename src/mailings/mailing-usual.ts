@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Counting } from '../audience/counting.js'
-import { wholeParts } from '../database/expressions.js'
+import { isAmong, wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { dayLength, hourLength } from '../web/calendar.js'
@@ -111,26 +111,41 @@ export function curveBook({ readers, now }: { readers: Readers; now: () => numbe
         mailing.sent_at !== null && mailing.basis === 'ours' && !remembered.has(keyOf(mailing, drawn)),
     )
 
-  async function curvesOf(mailings: CurveOf[], drawn: Drawn): Promise<Map<number, Curve>> {
+  /** @param among contacts of whom alone the mailings tell, in pages of ids: nothing of theirs is remembered */
+  async function curvesOf(
+    mailings: CurveOf[],
+    drawn: Drawn,
+    among: readonly number[][] | null = null,
+  ): Promise<Map<number, Curve>> {
     const sent = mailings.filter(({ sent_at }) => sent_at !== null)
+    if (among !== null) return curvesFrom(sent, await countPeople(readers, sent, drawn, among))
     const missing = sent.filter((mailing) => !remembered.has(keyOf(mailing, drawn)))
     const of = (basis: Basis) => missing.filter((mailing) => mailing.basis === basis)
     const [ours, theirs] = await Promise.all([
       of('ours').length > 0 ? countPeople(readers, of('ours'), drawn) : new Map<number, Steps>(),
       of('provider').length > 0 ? readSnapshots(readers, of('provider'), drawn) : new Map<number, Steps>(),
     ])
-    const found = new Map<number, Curve>()
+    const found = new Map<number, Steps>()
     for (const mailing of sent) {
-      const { id, basis, people, report } = mailing
-      const sentAt = mailing.sent_at!
+      const { id, basis } = mailing
       const told = remembered.get(keyOf(mailing, drawn)) ?? (basis === 'ours' ? ours : theirs).get(id) ?? []
       remembered.set(keyOf(mailing, drawn), told)
+      found.set(id, told)
+    }
+    return curvesFrom(sent, found)
+  }
+
+  function curvesFrom(sent: CurveOf[], steps: Map<number, Steps>): Map<number, Curve> {
+    const found = new Map<number, Curve>()
+    for (const { id, basis, people, report, sent_at } of sent) {
+      const sentAt = sent_at!
+      const told = steps.get(id) ?? []
       // Where we count ourselves, nobody is known to have opened before the first who did.
-      const steps = basis === 'ours' ? [{ at: sentAt, count: 0 }, ...told] : told
+      const all = basis === 'ours' ? [{ at: sentAt, count: 0 }, ...told] : told
       found.set(id, {
         sentAt,
-        at: columnOf(steps, ({ at }) => at),
-        count: columnOf(steps, ({ count }) => count),
+        at: columnOf(all, ({ at }) => at),
+        count: columnOf(all, ({ count }) => count),
         until: basis === 'ours' ? now() : (report?.checked_at ?? sentAt),
         delivered: people.delivered,
       })
@@ -168,32 +183,40 @@ export function curveBook({ readers, now }: { readers: Readers; now: () => numbe
 type Steps = { at: number; count: number | null }[]
 
 /** People by the hour in which they first opened or clicked, in the first thirty days. Counted in the mailing's receptions. */
-async function countPeople(readers: Readers, mailings: CurveOf[], drawn: Drawn) {
+async function countPeople(
+  readers: Readers,
+  mailings: CurveOf[],
+  drawn: Drawn,
+  among: readonly number[][] | null = null,
+) {
   const column = drawn === 'opens' ? 'receptions.first_opened_at' : 'receptions.first_clicked_at'
   const curves = new Map<number, Steps>()
   // One query each, so that no reading thread is held for long.
   await Promise.all(
     mailings.map(async ({ id, sent_at }) => {
       const sentAt = sent_at!
-      const rows = await readers
-        .selectFrom('receptions')
-        .select((eb) => [
-          wholeParts(eb.parens(eb(eb.ref(column).$notNull(), '-', sentAt)), hourLength).as('hour'),
-          eb.fn.countAll<number>().as('people'),
-        ])
-        .where('mailing_id', '=', id)
-        .where(column, '<', sentAt + 30 * dayLength)
-        .groupBy('hour')
-        .orderBy('hour')
-        .execute()
-      const steps: { at: number; count: number }[] = []
-      for (const { hour, people } of rows) {
-        // Clocks differ: what seems to have come before it was sent came in its first hour.
-        const at = sentAt + (Math.max(0, hour) + 1) * hourLength
-        const last = steps.at(-1)
-        if (last?.at === at) last.count += people
-        else steps.push({ at, count: (last?.count ?? 0) + people })
+      const hours = new Map<number, number>()
+      for (const page of among ?? [null]) {
+        const rows = await readers
+          .selectFrom('receptions')
+          .select((eb) => [
+            wholeParts(eb.parens(eb(eb.ref(column).$notNull(), '-', sentAt)), hourLength).as('hour'),
+            eb.fn.countAll<number>().as('people'),
+          ])
+          .where('mailing_id', '=', id)
+          .where(column, '<', sentAt + 30 * dayLength)
+          .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
+          .groupBy('hour')
+          .execute()
+        for (const { hour, people } of rows) {
+          // Clocks differ: what seems to have come before it was sent came in its first hour.
+          const since = Math.max(0, hour)
+          hours.set(since, (hours.get(since) ?? 0) + people)
+        }
       }
+      const steps: { at: number; count: number }[] = []
+      for (const [hour, people] of [...hours].sort(([one], [other]) => one - other))
+        steps.push({ at: sentAt + (hour + 1) * hourLength, count: (steps.at(-1)?.count ?? 0) + people })
       curves.set(id, steps)
     }),
   )

@@ -6,8 +6,9 @@ import { campaignStats, listDomainStats } from '../campaigns/statistics.js'
 import { isAmong, wholeParts } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
-import { type Calendar, hourLength } from '../web/calendar.js'
+import { type Calendar, hourLength, quarterLength } from '../web/calendar.js'
 import type { Found, Named } from './subjects.js'
+import { type Timeline, timelineOf } from './timeline.js'
 
 export interface CampaignNumbers extends Named {
   events: Steps
@@ -72,10 +73,7 @@ export async function readCampaigns(
       orphans: null,
       missesBefore: null,
     }
-    const span = {
-      from: calendar.startOf(period.from),
-      until: Math.min(now + 1, calendar.startOf(calendar.shift(period.to, 1))),
-    }
+    const span = spanOf({ calendar, now }, period)
     numbers.missesBefore = await removedIn(readers, id, span)
     for (const page of contacts ?? [null]) {
       const [events, people] = await Promise.all([
@@ -131,6 +129,10 @@ interface Span {
   from: number
   until: number
 }
+const spanOf = ({ calendar, now }: Pick<Needs, 'calendar' | 'now'>, { from, to }: Found['period']): Span => ({
+  from: calendar.startOf(from),
+  until: Math.min(now + 1, calendar.startOf(calendar.shift(to, 1))),
+})
 
 const inSpan = (readers: Readers, campaign: number, { from, until }: Span, page: number[] | null) =>
   readers
@@ -173,17 +175,34 @@ export function sumOfCampaigns(campaigns: readonly CampaignNumbers[]) {
   return sum
 }
 
-/** What the campaigns did by day of the period, read from the counts of their days. */
+/** What the campaigns did over the period, read from the counts of their days; of some contacts from their events. */
 export async function readDays(
-  db: Db,
-  calendar: Calendar,
-  { campaigns, period }: Pick<Found, 'campaigns' | 'period'>,
-): Promise<({ day: string } & Steps)[]> {
-  if (campaigns.length === 0) return []
+  { db, readers, calendar, now }: Needs,
+  { campaigns, period, contacts }: Pick<Found, 'campaigns' | 'period' | 'contacts'>,
+): Promise<Timeline<keyof Steps>> {
+  const names = ['email_clicks', 'landing_clicks', 'conversions'] as const
+  if (contacts !== null) {
+    const days = new Map<string, Steps>()
+    const span = spanOf({ calendar, now }, period)
+    for (const { id } of campaigns)
+      for (const page of contacts)
+        for (const { quarter, kind, count } of await quartersIn(readers, id, span, page)) {
+          const day = calendar.dayOf(quarter * quarterLength)
+          const steps = days.get(day) ?? none()
+          steps[stepOf[kindOf(kind)]] += count
+          days.set(day, steps)
+        }
+    return timelineOf(
+      calendar,
+      period,
+      names,
+      [...days].map(([on, steps]) => ({ on, ...steps })),
+    )
+  }
   const rows = await db
     .selectFrom('campaign_days')
     .select(({ fn }) => [
-      'day_on',
+      'day_on as on',
       fn.sum<number>('email_clicks').as('email_clicks'),
       fn.sum<number>('landing_clicks').as('landing_clicks'),
       fn.sum<number>('conversions').as('conversions'),
@@ -197,98 +216,181 @@ export async function readDays(
     .where('day_on', '<=', period.to)
     .groupBy('day_on')
     .execute()
-  const known = new Map(rows.map(({ day_on, ...steps }) => [day_on, steps]))
-  const days = []
-  for (let day = period.from; day <= period.to && days.length < mostDays; day = calendar.shift(day, 1))
-    days.push({ day, ...(known.get(day) ?? none()) })
-  return days
+  return timelineOf(calendar, period, names, rows)
 }
-/** A picture has only so many points. */
-const mostDays = 400
 
-/** Email clicks in each of the first 72 hours since the first event of the campaigns, in whole hours. */
-export async function readFirstHours(db: Db, campaigns: readonly Named[]) {
+/** No day changes within a quarter of an hour, wherever one lives. */
+const quartersIn = (readers: Readers, campaign: number, span: Span, page: number[]) =>
+  inSpan(readers, campaign, span, page)
+    .select((eb) => [
+      wholeParts(eb.ref('happened_at'), quarterLength).as('quarter'),
+      'kind',
+      eb.fn.countAll<number>().as('count'),
+    ])
+    .where('verdict', '<', 2)
+    .groupBy(['quarter', 'kind'])
+    .execute()
+
+/**
+ * Email clicks in each of the first 72 hours since the first of them, in whole hours: by the counts of the campaigns' hours,
+ * of some contacts by their events.
+ */
+export async function readFirstHours(
+  { db, readers }: Pick<Needs, 'db' | 'readers'>,
+  { campaigns, contacts }: Pick<Found, 'campaigns' | 'contacts'>,
+) {
   if (campaigns.length === 0) return null
   const ids = campaigns.map(({ id }) => id)
+  const counts =
+    contacts === null ? await countedHours(db, ids) : await hoursOfContacts(readers, ids, contacts)
+  if (counts.size === 0) return null
+  const first = Math.min(...counts.keys())
+  return { first, hours: Array.from({ length: 72 }, (_, hour) => counts.get(first + hour * hourLength) ?? 0) }
+}
+
+/** Clicks by the instant at which their hour begins, of the first 72 hours at least. */
+async function countedHours(db: Db, ids: number[]) {
   const of = () =>
     db.selectFrom('campaign_hours').where('campaign_id', 'in', ids).where('email_clicks', '>', 0)
   const { first } = await of()
     .select(({ fn }) => fn.min<number | null>('hour_at').as('first'))
     .executeTakeFirstOrThrow()
-  if (first === null) return null
+  if (first === null) return new Map<number, number>()
   const rows = await of()
-    .select((eb) => [
-      wholeParts(eb.parens(eb(eb.ref('hour_at'), '-', first)), hourLength).as('hour'),
-      eb.fn.sum<number>('email_clicks').as('clicks'),
-    ])
+    .select(({ fn }) => ['hour_at', fn.sum<number>('email_clicks').as('clicks')])
     .where('hour_at', '<', first + 72 * hourLength)
-    .groupBy('hour')
+    .groupBy('hour_at')
     .execute()
-  const hours = Array.from({ length: 72 }, () => 0)
-  for (const { hour, clicks } of rows) hours[hour]! += clicks
-  return { first, hours }
+  return new Map(rows.map(({ hour_at, clicks }) => [hour_at, clicks]))
 }
 
-/** Where the events that count came from, most clicks first. It looks at every event: remember the answer for a while. */
-export async function readPlaces(readers: Readers, campaigns: readonly Named[]) {
+async function hoursOfContacts(readers: Readers, ids: number[], contacts: number[][]) {
+  const counts = new Map<number, number>()
+  for (const page of contacts) {
+    const rows = await readers
+      .selectFrom('events')
+      .select((eb) => [
+        wholeParts(eb.ref('happened_at'), hourLength).as('hour'),
+        eb.fn.countAll<number>().as('clicks'),
+      ])
+      .where('campaign_id', 'in', ids)
+      .where('kind', '=', 1)
+      .where('verdict', '<', 2)
+      .where((eb) => isAmong(eb.ref('contact_id'), page))
+      .groupBy('hour')
+      .execute()
+    for (const { hour, clicks } of rows)
+      counts.set(hour * hourLength, (counts.get(hour * hourLength) ?? 0) + clicks)
+  }
+  return counts
+}
+
+/**
+ * Where the events that count came from, most clicks first; of removed ones that is known of everybody together alone. It
+ * looks at every event: remember the answer for a while.
+ */
+export async function readPlaces(
+  readers: Readers,
+  { campaigns, contacts }: Pick<Found, 'campaigns' | 'contacts'>,
+) {
   const ids = campaigns.map(({ id }) => id)
   const by = async (column: 'country' | 'device') => {
-    const [rows, removed] = await Promise.all([
-      readers
+    const places = new Map<string | null, number>()
+    for (const page of contacts ?? [null]) {
+      const rows = await readers
         .selectFrom('events')
         .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
         .where('campaign_id', 'in', ids)
         .where('kind', '=', 1)
         .where('verdict', '<', 2)
+        .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
         .groupBy(column)
-        .execute(),
-      readers
-        .selectFrom('sealed_places')
-        .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
-        .where('campaign_id', 'in', ids)
-        .groupBy(column)
-        .execute(),
-    ])
-    return mostFirst(rows, removed)
+        .execute()
+      for (const { name, clicks } of rows) places.set(name, (places.get(name) ?? 0) + clicks)
+    }
+    const removed =
+      contacts !== null
+        ? []
+        : await readers
+            .selectFrom('sealed_places')
+            .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+            .where('campaign_id', 'in', ids)
+            .groupBy(column)
+            .execute()
+    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
+    return ranked(places)
   }
   if (campaigns.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('device')])
   return { countries, devices }
 }
 
-/** Clicks of rows and of removed ones together, the most first. */
-function mostFirst(
-  rows: { name: string | null; clicks: number }[],
-  removed: { name: string; clicks: number }[],
-) {
-  const places = new Map(rows.map(({ name, clicks }) => [name, clicks]))
-  for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
-  return [...places]
-    .map(([name, clicks]) => ({ name, clicks }))
-    .sort((one, other) => other.clicks - one.clicks)
+/**
+ * Until when opens and clicks of these mailings were removed, in milliseconds: what is told of some contacts from each
+ * of them lacks those. null where none are.
+ */
+export async function engagementsRemovedUntil(
+  readers: Readers,
+  mailings: readonly { id: number }[],
+): Promise<number | null> {
+  if (mailings.length === 0) return null
+  const { last } = await readers
+    .selectFrom('sealed_mailings')
+    .select(({ fn }) => fn.max<number | null>('last_at').as('last'))
+    .where(
+      'mailing_id',
+      'in',
+      mailings.map(({ id }) => id),
+    )
+    .executeTakeFirstOrThrow()
+  return last
 }
 
+/**
+ * Names with their clicks, null for one that is not known; most clicks first, and equals by name, so that one report cannot
+ * show other countries than the next of the same numbers.
+ */
+const ranked = (places: Map<string | null, number>) =>
+  [...places]
+    .map(([name, clicks]) => ({ name, clicks }))
+    .sort(
+      (one, other) =>
+        other.clicks - one.clicks ||
+        Number(one.name === null) - Number(other.name === null) ||
+        (one.name ?? '').localeCompare(other.name ?? '', 'en'),
+    )
+
 /** The same of the clicks in mailings, as events tell of them: countries, and the systems they were made with. */
-export async function readMailingPlaces(readers: Readers, mailings: readonly { id: number }[]) {
+export async function readMailingPlaces(
+  readers: Readers,
+  { mailings, contacts }: Pick<Found, 'mailings' | 'contacts'>,
+) {
   const ids = mailings.map(({ id }) => id)
   const by = async (column: 'country' | 'os') => {
-    const [rows, removed] = await Promise.all([
-      readers
+    const places = new Map<string | null, number>()
+    for (const page of contacts ?? [null]) {
+      const rows = await readers
         .selectFrom('engagements')
         .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
         .where('mailing_id', 'in', ids)
         .where('kind', '=', engagementNumber('clicked'))
         .where('verdict', '<', 2)
+        .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
         .groupBy(column)
-        .execute(),
-      readers
-        .selectFrom('sealed_mailing_places')
-        .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
-        .where('mailing_id', 'in', ids)
-        .groupBy(column)
-        .execute(),
-    ])
-    return mostFirst(rows, removed)
+        .execute()
+      for (const { name, clicks } of rows) places.set(name, (places.get(name) ?? 0) + clicks)
+    }
+    const removed =
+      contacts !== null
+        ? []
+        : await readers
+            .selectFrom('sealed_mailing_places')
+            .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+            .where('mailing_id', 'in', ids)
+            .groupBy(column)
+            .execute()
+    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
+    return ranked(places)
   }
   if (mailings.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('os')])

@@ -1,5 +1,5 @@
 import { conversionRate } from '../campaigns/metrics.js'
-import { dayLength, hourLength } from '../web/calendar.js'
+import { hourLength } from '../web/calendar.js'
 import {
   type CampaignNumbers,
   type DomainNumbers,
@@ -12,6 +12,7 @@ import {
 import { type Section, section, type Table } from './data.js'
 import { overlap, wilson } from './intervals.js'
 import type { Making } from './mailing-sections.js'
+import { axisOf } from './timeline.js'
 import { capital, counted, listed, quoted } from './words.js'
 
 /** Each campaign, from click to conversion. */
@@ -168,13 +169,13 @@ export function niceShare(share: number) {
   return Math.min(1, Number((step * power).toPrecision(3)))
 }
 
-/** Email clicks of the first 72 hours, by the hour; null where the report is about mailings alone, or about some contacts. */
+/** Email clicks of the first 72 hours, by the hour; null where the report is about mailings alone. */
 export async function firstHoursSection(
-  { db, found, now, f }: Making,
+  { db, readers, found, now, f }: Making,
   campaigns: readonly CampaignNumbers[],
 ): Promise<Section | null> {
-  if (found.contacts !== null || (found.campaigns.length === 0 && found.mailings.length > 0)) return null
-  const read = await readFirstHours(db, found.campaigns)
+  if (found.campaigns.length === 0 && found.mailings.length > 0) return null
+  const read = await readFirstHours({ db, readers }, found)
   if (!read) return section('curve', 'No email click is known yet')
   const over = Math.min(72, Math.max(1, Math.ceil((now - read.first) / hourLength)))
   let sum = 0
@@ -207,50 +208,42 @@ export async function firstHoursSection(
   )
 }
 
-/** Clicks and conversions by day of the period. */
-export async function campaignDaysSection({ db, calendar, found, f }: Making): Promise<Section | null> {
-  if (found.contacts !== null || found.campaigns.length === 0) return null
-  const days = await readDays(db, calendar, found)
-  const top = days.reduce<(typeof days)[number] | null>(
-    (best, day) => (day.email_clicks > (best?.email_clicks ?? 0) ? day : best),
-    null,
-  )
+/** Clicks and conversions by day of the period, or by the weeks or months of a long one. */
+export async function campaignDaysSection(making: Making): Promise<Section | null> {
+  const { found, f } = making
+  if (found.campaigns.length === 0) return null
+  const timeline = await readDays(making, found)
+  const { unit, points, top } = timeline
   if (!top) return section('daily', 'Nothing was clicked in this period')
-  const first = Date.parse(`${days[0]!.day}T00:00:00Z`)
-  const x = days.map(({ day }) => (Date.parse(`${day}T00:00:00Z`) - first) / dayLength)
-  const step = Math.max(1, Math.ceil(days.length / 6))
-  const hasConversions = days.some(({ conversions }) => conversions > 0)
-  return section('daily', `${f.day(top.day)} brought the most clicks: ${f.number(top.email_clicks)}`, {
+  const hasConversions = points.some(({ conversions }) => conversions > 0)
+  return section('daily', `${f.day(top.on)} brought the most clicks: ${f.number(top.email_clicks)}`, {
     charts: [
       {
-        story: `Email clicks${hasConversions ? ' and conversions' : ''} by day, from ${f.day(days[0]!.day)} to ${f.day(days.at(-1)!.day)}.`,
+        story: `Email clicks${hasConversions ? ' and conversions' : ''} by ${unit}, from ${f.day(points[0]!.on)} to ${f.day(found.period.to)}.`,
         as: 'number',
-        x,
-        ticks: days.flatMap(({ day }, index) =>
-          index % step === 0 ? [{ x: x[index]!, label: f.shortDay(day) }] : [],
-        ),
+        ...axisOf(timeline, f),
         lines: [
-          { label: 'Email clicks', look: 'main', values: days.map(({ email_clicks }) => email_clicks) },
+          { label: 'Email clicks', look: 'main', values: points.map(({ email_clicks }) => email_clicks) },
           ...(hasConversions
             ? [
                 {
                   label: 'Conversions',
                   look: 'second' as const,
-                  values: days.map(({ conversions }) => conversions),
+                  values: points.map(({ conversions }) => conversions),
                 },
               ]
             : []),
         ],
         table: {
-          caption: 'By day',
+          caption: `By ${unit}`,
           columns: [
-            { label: 'Day', as: 'day' },
+            { label: capital(unit), as: 'day' },
             { label: 'Email clicks', as: 'number' },
             { label: 'Landings', as: 'number' },
             { label: 'Conversions', as: 'number' },
           ],
-          rows: days.map(({ day, email_clicks, landing_clicks, conversions }) => ({
-            cells: [day, email_clicks, landing_clicks, conversions],
+          rows: points.map(({ on, email_clicks, landing_clicks, conversions }) => ({
+            cells: [on, email_clicks, landing_clicks, conversions],
           })),
         },
       },
@@ -262,13 +255,12 @@ const shownPlaces = 8
 
 /** Countries and devices of email clicks, where they are known. */
 export async function placesSection({ readers, found, f }: Making): Promise<Section | null> {
-  if (found.contacts !== null) return null
   // Of a part of the time the events of a campaign are not told apart by place; its mailings are whole.
   const byTracker = found.campaigns.length > 0 && found.isWhole
   if (!byTracker && found.mailings.length === 0) return null
   const { countries, devices } = byTracker
-    ? await readPlaces(readers, found.campaigns)
-    : await readMailingPlaces(readers, found.mailings)
+    ? await readPlaces(readers, found)
+    : await readMailingPlaces(readers, found)
   const all = countries.reduce((sum, { clicks }) => sum + clicks, 0)
   const known = countries.filter(({ name }) => name !== null)
   if (all === 0 || (known.length === 0 && devices.every(({ name }) => name === null)))
@@ -307,7 +299,11 @@ export async function placesSection({ readers, found, f }: Making): Promise<Sect
         table(
           byTracker ? 'Devices, most clicks first' : 'Systems, most clicks first',
           byTracker ? 'Device' : 'System',
-          devices.map(({ name, clicks }) => ({ name: name === null ? 'not known' : capital(name), clicks })),
+          // A system is spelled as it calls itself.
+          devices.map(({ name, clicks }) => ({
+            name: name === null ? 'not known' : byTracker ? capital(name) : name,
+            clicks,
+          })),
         ),
       ],
       notes: ['By the internet address and the browser of a click, where they were reported.'],

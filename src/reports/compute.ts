@@ -7,7 +7,7 @@ import type { TiedKinds } from '../partners/kinds.js'
 import { findLogo, getPartner } from '../partners/queries.js'
 import type { OfferDirectory } from '../promos/directory.js'
 import type { Calendar } from '../web/calendar.js'
-import { readCampaigns } from './campaign-numbers.js'
+import { engagementsRemovedUntil, readCampaigns } from './campaign-numbers.js'
 import {
   campaignDaysSection,
   campaignsSection,
@@ -51,6 +51,9 @@ import {
   writtenVerdict,
 } from './verdict.js'
 import { quoted } from './words.js'
+
+/** Of some contacts these are told from each open and click. */
+const fromEachEngagement: readonly SectionName[] = ['links', 'places', 'heatmap', 'appendix']
 
 export interface Sources {
   db: Db
@@ -112,26 +115,23 @@ export async function computeReport(
   const make: Record<SectionName, () => Promise<Section | null> | Section | null> = {
     verdict: () => null,
     funnel: () => funnelSection(numbers, f),
-    curve: async () =>
-      narrowed ? null : ((await curveSection(making)) ?? (await firstHoursSection(making, campaigns))),
-    daily: async () =>
-      narrowed
-        ? null
-        : definition.template === 'promo'
-          ? ((await offerDaysSection(making)) ?? (await campaignDaysSection(making)))
-          : ((await campaignDaysSection(making)) ??
-            (await dailySection(making)) ??
-            (await offerDaysSection(making))),
+    curve: async () => (await curveSection(making)) ?? (await firstHoursSection(making, campaigns)),
+    async daily() {
+      const ofOffers = () => (narrowed ? null : offerDaysSection(making))
+      return definition.template === 'promo'
+        ? ((await ofOffers()) ?? (await campaignDaysSection(making)))
+        : ((await campaignDaysSection(making)) ?? (await dailySection(making)) ?? (await ofOffers()))
+    },
     mailings: () =>
       found.mailings.length > 0 || found.campaigns.length === 0 ? mailingsSection(making) : null,
     campaigns: () => campaignsSection(campaigns, making),
     domains: () => (campaigns.length > 0 ? domainsSection(domains, making) : null),
     variations: () => variationsSection(offers, making),
-    links: async () => (narrowed || found.mailings.length === 0 ? null : linksSection(await allLinks(), f)),
+    links: async () => (found.mailings.length === 0 ? null : linksSection(await allLinks(), f)),
     places: () => placesSection(making),
     growth: () => (narrowed ? null : growthSection(lists, making)),
     cohort: () => (narrowed ? null : cohortSection(making)),
-    heatmap: () => (narrowed ? null : heatSection(making)),
+    heatmap: () => heatSection(making),
     async engaged() {
       const made = await engagedSection(making)
       people = made?.people ?? []
@@ -143,7 +143,7 @@ export async function computeReport(
     method: () =>
       methodSection(numbers, { f, countedIn: calendar.timeZone, rules: version, shown: on, verdict }),
     async appendix() {
-      const tables = appendixTables(making, narrowed || found.mailings.length === 0 ? null : await allLinks())
+      const tables = appendixTables(making, found.mailings.length === 0 ? null : await allLinks())
       return tables.length === 0 ? null : section('appendix', 'Appendix', { tables })
     },
   }
@@ -155,11 +155,25 @@ export async function computeReport(
     else if (name !== 'verdict') empty.push(name)
   }
   const notes = [...found.notes]
-  const alone = ['curve', 'daily', 'links', 'places', 'growth', 'cohort', 'heatmap'] as const
-  if (narrowed && empty.some((name) => (alone as readonly string[]).includes(name)))
-    notes.push(
-      'Curves, links, places, growth, cohorts and hours cannot be told of some contacts alone, and are left out.',
+  if (narrowed) {
+    const isLeftOut = (name: SectionName, things: readonly unknown[]) =>
+      empty.includes(name) && things.length > 0
+    if (
+      isLeftOut('growth', found.lists) ||
+      isLeftOut('cohort', found.lists) ||
+      isLeftOut('daily', found.offers)
     )
+      notes.push(
+        'List growth, cohorts and the days of offers cannot be told of some contacts alone, and are left out.',
+      )
+    if (offers.length > 0 || verdict.tiles.some(({ id }) => id === 'subscribers'))
+      notes.push('What is said of lists and offers themselves is of everybody.')
+    const removed = await engagementsRemovedUntil(readers, found.mailings)
+    if (removed !== null && sections.some(({ name }) => fromEachEngagement.includes(name)))
+      notes.push(
+        `Opens and clicks up to ${f.date(removed)} are removed by now, and missing among the links, places and hours of these contacts.`,
+      )
+  }
 
   if (f.timeZone !== calendar.timeZone && !on.includes('method')) notes.push(countedWords(calendar.timeZone))
 

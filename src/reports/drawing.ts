@@ -1,5 +1,6 @@
 import { level } from '../audience/heat-view.js'
 import { funnelOf } from '../mailings/funnel.js'
+import { dayLength } from '../web/calendar.js'
 import { change } from '../web/changes.js'
 import { noValue } from '../web/formats.js'
 import type { Rendering } from './archive.js'
@@ -244,10 +245,10 @@ export const heatTable = ({ cells, days }: Heat): Table => ({
 })
 
 /** A cell in the words of the report. */
-function cellWords(cell: Cell, as: CellKind, f: ReportFormats): string {
+function cellWords(cell: Cell, as: CellKind, f: ReportFormats, day = f.shortDay): string {
   if (cell === null) return as === 'text' ? '' : noValue
   if (typeof cell === 'object') return `${f.percent(cell.low)} to ${f.percent(cell.high)}`
-  if (typeof cell === 'string') return as === 'day' ? f.shortDay(cell) : cell
+  if (typeof cell === 'string') return as === 'day' ? day(cell) : cell
   if (as === 'number') return f.number(cell)
   return f.percent(cell, Number(as.slice(-1)) as 0 | 1 | 2)
 }
@@ -258,6 +259,12 @@ function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: Repor
     ({ as, isLate }, index) =>
       index > 0 && !isLate && (as === 'number' || as === 'share1' || as === 'share2'),
   )
+  // Days that lie a year apart would else be spelled alike.
+  const days = columns.flatMap(({ as }, index) =>
+    as === 'day' ? rows.flatMap(({ cells }) => Date.parse(String(cells[index])) || []) : [],
+  )
+  const isLong = days.length > 0 && Math.max(...days) - Math.min(...days) >= 365 * dayLength
+  const day = isLong ? f.shortDate : f.shortDay
   const cells = (row: Cell[]) =>
     row.map((cell, index) => {
       const { as, label, isLate = false } = columns[index]!
@@ -266,7 +273,7 @@ function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: Repor
         as,
         isLate,
         isTelling: index === telling,
-        words: cellWords(cell, as, f),
+        words: cellWords(cell, as, f, day),
         raw: typeof cell === 'object' ? '' : (cell ?? ''),
         isNone: cell === null,
         interval:

@@ -55,6 +55,7 @@ export function reportFormats(locale: string, timeZone: string) {
   const date = of(long)
   const onDay = of(long, 'UTC')
   const shortDay = of({ day: 'numeric', month: 'short' }, 'UTC')
+  const shortDate = of({ day: 'numeric', month: 'short', year: 'numeric' }, 'UTC')
   const short = of({ day: 'numeric', month: 'short' })
   const month = of({ month: 'short', year: 'numeric' }, 'UTC')
   const clock = of({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
@@ -76,7 +77,10 @@ export function reportFormats(locale: string, timeZone: string) {
     moment: (at: number) => `${date(at)}, ${clock(at)} ${timeZone}`,
     /** 20 November 2026 @param day `YYYY-MM-DD` */
     day: (day: string) => onDay(instant(day)),
+    /** 20 Nov @param day `YYYY-MM-DD` */
     shortDay: (day: string) => shortDay(instant(day)),
+    /** 20 Nov 2026 @param day `YYYY-MM-DD` */
+    shortDate: (day: string) => shortDate(instant(day)),
     month: (day: string) => month(instant(day)),
     plural: (count: number, one: string, many: string) =>
       `${whole.format(count)} ${count === 1 ? one : many}`,

@@ -116,7 +116,10 @@ export async function curveSection({ found, curves, now, f }: Making): Promise<S
   // Together they are known as far as the youngest has come: where others have come all the way, it is left out.
   const grown = sent.filter(({ sent_at }) => now - sent_at! >= 72 * hourLength)
   const told = grown.length > 0 ? grown : sent
-  const [own, others] = await Promise.all([curves.curvesOf(told, drawn), curves.curvesOf(earlier, drawn)])
+  const [own, others] = await Promise.all([
+    curves.curvesOf(told, drawn, found.contacts),
+    curves.curvesOf(earlier, drawn, found.contacts),
+  ])
   const ownShares = together([...own.values()], hours)
   const band = usualBand([...others.values()], {
     hours,
@@ -206,7 +209,7 @@ export async function dailySection({ found, curves, f }: Making): Promise<Sectio
   const drawn = told.some((mailing) => (numberOf(mailing, 'clicked') ?? 0) > 0) ? 'clicks' : 'opens'
   const did = drawn === 'clicks' ? 'clicked' : 'opened'
   const bounds = Float64Array.from({ length: 31 }, (_, day) => day * 24)
-  const own = [...(await curves.curvesOf(told, drawn)).values()]
+  const own = [...(await curves.curvesOf(told, drawn, found.contacts)).values()]
   const counts = align(own, bounds, 'count')
   const sums = Array.from(bounds, (_, index) => counts.reduce((sum, column) => sum + column[index]!, 0))
   const added = sums.slice(1).map((sum, day) => known(sum - sums[day]!))
@@ -253,24 +256,28 @@ export interface ReportLink {
   people: number
 }
 
-/** The links of all mailings together, the most clicked first; machines are left out where we count ourselves. */
+/**
+ * The links of all mailings together, the most clicked first; machines are left out where we count ourselves. What a
+ * provider reports is of everybody, so of some contacts it is always our own count.
+ */
 export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | 'readers' | 'found'>) {
   const sums = new Map<string | null, ReportLink>()
   let [hasMore, isReported, countsTwice, all] = [false, false, false, 0]
-  for (const { id } of found.mailings) {
-    const reported = await readProviderLinks(db, id, { most: mostLinks })
-    const told = reported ?? (await readLinks(readers, id, { machines: false, most: mostLinks }))
-    isReported ||= reported !== null
-    hasMore ||= told.hasMore
-    countsTwice ||= 'countsTwice' in told && told.countsTwice
-    all += told.clicks
-    for (const { url, clicks, people } of told.links) {
-      const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
-      sum.clicks += clicks
-      sum.people += people
-      sums.set(url, sum)
+  for (const { id } of found.mailings)
+    for (const among of found.contacts ?? [null]) {
+      const reported = among === null ? await readProviderLinks(db, id, { most: mostLinks }) : null
+      const told = reported ?? (await readLinks(readers, id, { machines: false, most: mostLinks, among }))
+      isReported ||= reported !== null
+      hasMore ||= told.hasMore
+      countsTwice ||= 'countsTwice' in told && told.countsTwice
+      all += told.clicks
+      for (const { url, clicks, people } of told.links) {
+        const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
+        sum.clicks += clicks
+        sum.people += people
+        sums.set(url, sum)
+      }
     }
-  }
   const links = [...sums.values()].sort(
     (one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''),
   )
@@ -397,7 +404,8 @@ export function qualityRows({ found }: Pick<Making, 'found'>) {
 export async function heatSection({ readers, found, calendar, now, f }: Making): Promise<Section | null> {
   if (found.mailings.length === 0) return null
   const all: QuarterCounts[] = []
-  for (const { id } of found.mailings) all.push(...(await quartersOfMailing(readers, id)))
+  for (const { id } of found.mailings)
+    for (const page of found.contacts ?? [null]) all.push(...(await quartersOfMailing(readers, id, page)))
   const of = (what: 'opens' | 'clicks') => heatOf(all, calendar, { what, machines: false, now })
   const clicks = of('clicks')
   const [heat, what] = clicks.total > 0 ? [clicks, 'clicks'] : [of('opens'), 'opens']

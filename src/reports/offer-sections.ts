@@ -1,4 +1,4 @@
-import { comparedTexts, judgementOf, readTimeline } from '../promos/analytics.js'
+import { comparedTexts, judgementOf, rangeOf, readTimeline } from '../promos/analytics.js'
 import type { OfferDirectory } from '../promos/directory.js'
 import { readEvidence } from '../promos/evidence.js'
 import { ctr } from '../promos/metrics.js'
@@ -6,12 +6,12 @@ import { countIssues, readShown, type Shown } from '../promos/offer-numbers.js'
 import { credibleInterval, pooledPrior, posteriorOf } from '../promos/posterior.js'
 import { verdictWords } from '../promos/verdict.js'
 import { nameOf, verdictSentence } from '../promos/verdict-sentence.js'
-import { dayLength } from '../web/calendar.js'
 import { niceShare } from './campaign-sections.js'
 import { type Section, section, type Table } from './data.js'
 import type { Making } from './mailing-sections.js'
 import { spellsOf } from './spells.js'
 import type { Named } from './subjects.js'
+import { axisOf, timelineOf } from './timeline.js'
 import { capital, quoted } from './words.js'
 
 export interface OfferResult extends Named {
@@ -160,44 +160,45 @@ export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Ma
   )
 }
 
-/** Clicks on the offers by day. */
-export async function offerDaysSection({ readers, calendar, found, f }: Making): Promise<Section | null> {
+/** Clicks on the offers by day of the period, or by the weeks or months of a long one. */
+export async function offerDaysSection({
+  readers,
+  calendar,
+  now,
+  found,
+  f,
+}: Making): Promise<Section | null> {
   if (found.offers.length === 0) return null
-  const range = { start: found.period.from, end: found.period.to }
+  const { from, to } = found.period
+  // Days without a gap are read: none of those before anything was ever told.
+  const { start: first } = await rangeOf(readers, calendar, { days: 'all', now })
+  const known = { start: from < first ? first : from, end: to }
   const each = await Promise.all(
-    found.offers.map(({ id }) => readTimeline(readers, calendar, range, { offerId: id })),
+    found.offers.map(({ id }) => readTimeline(readers, calendar, known, { offerId: id })),
   )
   const days = (each[0] ?? []).map(({ date }, index) => ({
-    date,
-    impressions: each.reduce((sum, days) => sum + days[index]!.impressions, 0),
+    on: date,
     clicks: each.reduce((sum, days) => sum + days[index]!.clicks, 0),
+    impressions: each.reduce((sum, days) => sum + days[index]!.impressions, 0),
   }))
-  const top = days.reduce<(typeof days)[number] | null>(
-    (best, day) => (day.clicks > (best?.clicks ?? 0) ? day : best),
-    null,
-  )
+  const timeline = timelineOf(calendar, found.period, ['clicks', 'impressions'], days)
+  const { unit, points, top } = timeline
   if (!top) return section('daily', 'No offer was clicked in this period')
-  const first = Date.parse(days[0]!.date)
-  const x = days.map(({ date }) => (Date.parse(date) - first) / dayLength)
-  const step = Math.max(1, Math.ceil(days.length / 6))
-  return section('daily', `${f.day(top.date)} brought the most clicks: ${f.number(top.clicks)}`, {
+  return section('daily', `${f.day(top.on)} brought the most clicks: ${f.number(top.clicks)}`, {
     charts: [
       {
-        story: `Clicks on the offers by day, from ${f.day(days[0]!.date)} to ${f.day(days.at(-1)!.date)}.`,
+        story: `Clicks on the offers by ${unit}, from ${f.day(points[0]!.on)} to ${f.day(to)}.`,
         as: 'number',
-        x,
-        ticks: days.flatMap(({ date }, index) =>
-          index % step === 0 ? [{ x: x[index]!, label: f.shortDay(date) }] : [],
-        ),
-        lines: [{ label: 'Clicks', look: 'main', values: days.map(({ clicks }) => clicks) }],
+        ...axisOf(timeline, f),
+        lines: [{ label: 'Clicks', look: 'main', values: points.map(({ clicks }) => clicks) }],
         table: {
-          caption: 'By day',
+          caption: `By ${unit}`,
           columns: [
-            { label: 'Day', as: 'day' },
+            { label: capital(unit), as: 'day' },
             { label: 'Impressions reported', as: 'number' },
             { label: 'Clicks', as: 'number' },
           ],
-          rows: days.map(({ date, impressions, clicks }) => ({ cells: [date, impressions, clicks] })),
+          rows: points.map(({ on, impressions, clicks }) => ({ cells: [on, impressions, clicks] })),
         },
       },
     ],

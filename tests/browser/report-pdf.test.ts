@@ -8,13 +8,15 @@ import { sectionNames } from '../../src/reports/templates.js'
 import { aFolder, stoppedClock, testApp } from '../support/app.js'
 import { aContact, aList, aMailing } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
+import { factsOfCampaign, factsOfMailings, factsOfReported, printedRows } from '../support/facts.js'
 import { aMailServer } from '../support/mail.js'
 import { aMailedYear, anEngagedMailing, aReportedMailing } from '../support/mailings.js'
-import { pictureOf, readPdf } from '../support/pdf.js'
+import { pdfTables, pictureOf, readPdf } from '../support/pdf.js'
 import { aPerson } from '../support/person.js'
 import { differenceFrom } from '../support/pictures.js'
 import { aPromo, tellClick, tellImpression } from '../support/promos.js'
 import { addTenThousandLinks, aReportOf, figureOf } from '../support/reports.js'
+import { aPromotedAutumn, aReportedAutumn, aToldAutumn, aTrackedAutumn } from '../support/told-autumn.js'
 
 const env = { PUPPETEER_EXECUTABLE_PATH: process.env.PUPPETEER_EXECUTABLE_PATH ?? '' }
 
@@ -100,27 +102,53 @@ describe('the PDF of a report', () => {
     expect(squeezed(read.pages[1]!)).toContain(squeezed(second!))
   })
 
-  it('looks as it did, and a picture tells when a part of it is missing', async () => {
-    const app = await aReader()
-    const { theirs } = await aMailedYear(app)
-    const report = await aReportOf(app, {
-      subjects: { mailings: theirs.slice(-6).map(({ id }) => id) },
-      title: 'Autumn at Paperboat',
-    })
+  it.each([
+    [
+      'mailings',
+      [1, 2],
+      async (app: Reader) => {
+        const { theirs } = await aMailedYear(app)
+        return {
+          subjects: { mailings: theirs.slice(-6).map(({ id }) => id) },
+          title: 'Autumn at Paperboat',
+        }
+      },
+    ],
+    [
+      'list',
+      [1],
+      async (app: Reader) => ({
+        template: 'list' as const,
+        subjects: { lists: [(await aToldAutumn(app)).list.id] },
+        period: { kind: 'days' as const, days: 180, from: '', to: '' },
+        title: 'The readers of Slow Mornings',
+      }),
+    ],
+    [
+      'promo',
+      [1],
+      async (app: Reader) => ({
+        template: 'promo' as const,
+        subjects: { offers: [(await aPromotedAutumn(app)).id] },
+        title: 'What the notebooks brought',
+      }),
+    ],
+  ])('looks as it did, and a picture tells when a part of it is missing: %s', async (name, pages, told) => {
+    const app = await aReader({ PROMO_CLICKS_PER_MINUTE: '0' })
+    const report = await aReportOf(app, await told(app))
     const document = await app.reports.documentOf(await app.reports.render(report.id))
     const drawn = async (style = '') => {
       const html = document.html.replace('</style>', `${ownFont()}${style}</style>`)
       const pdf = await app.press.print({ ...document, html })
-      return Promise.all([1, 2].map(async (page) => (await pictureOf(pdf, { page, scale: 0.6 })).png))
+      return Promise.all(pages.map(async (page) => (await pictureOf(pdf, { page, scale: 0.6 })).png))
     }
-    const fileOf = (page: number) => join(projectRoot, `tests/reports/pictures/mailings-page-${page}.png`)
+    const fileOf = (page: number) => join(projectRoot, `tests/reports/pictures/${name}-page-${page}.png`)
     for (const [index, png] of (await drawn()).entries())
-      expect(differenceFrom(fileOf(index + 1), png), `page ${index + 1}`).toBeLessThan(0.05)
+      expect(differenceFrom(fileOf(pages[index]!), png), `page ${pages[index]}`).toBeLessThan(0.05)
 
     if (process.env.UPDATE_PICTURES === '1') return
-    const [first, second] = await drawn('.report-tiles, .chart__plot { visibility: hidden }')
-    expect(differenceFrom(fileOf(1), first!)).toBeGreaterThan(0.1)
-    expect(differenceFrom(fileOf(2), second!)).toBeGreaterThan(0.1)
+    for (const [index, png] of (await drawn('.report-tiles, .chart__plot { visibility: hidden }')).entries())
+      expect(differenceFrom(fileOf(pages[index]!), png)).toBeGreaterThan(0.1)
   })
 
   it('stands with names in any script, nothing to say, and one mailing', async () => {
@@ -192,6 +220,49 @@ describe('the PDF of a report', () => {
     for (const figure of figures) expect(text).toContain(squeezed(figure))
     for (const [, heading] of page.matchAll(/<h2[^>]*id="s[^>]*>([^<&]+)</g))
       expect(text).toContain(squeezed(heading!))
+  })
+
+  it('prints in its tables what the facts say', async () => {
+    const app = await aReader()
+    const ours = await aToldAutumn(app)
+    const theirs = await aReportedAutumn(app)
+    const campaign = await aTrackedAutumn(app)
+    const sections = sectionNames.map((name) => ({ name, on: name !== 'engaged' }))
+    for (const [subjects, { printed }] of [
+      [
+        { mailings: ours.issues.slice(5) },
+        await factsOfMailings(app, { these: ours.issues.slice(5), earlier: ours.issues.slice(0, 5) }),
+      ],
+      [
+        { mailings: theirs.issues.slice(5) },
+        await factsOfReported(app, { these: theirs.issues.slice(5), earlier: theirs.issues.slice(0, 5) }),
+      ],
+      [{ campaigns: [campaign.id] }, await factsOfCampaign(app, campaign)],
+    ] as const) {
+      const report = await aReportOf(app, {
+        template: 'custom',
+        subjects: { ...subjects } as object,
+        sections,
+      })
+      const { pdf } = await downloaded(app, report.id)
+      const tables = await pdfTables(pdf)
+      if ('mailings' in subjects)
+        expect(tables.map(([head]) => head!.join(' '))).toContain(
+          'Mailing Sent on Sent to Delivered Opened Clicked Replied Bounced Unsub. Compl.',
+        )
+      for (const told of printed) {
+        const rows = printedRows(told).map((row) => row.filter((cell) => cell !== ''))
+        // The list of a mailing, and how many bounced hard, stand below a first cell. An empty cell has no tag.
+        const isLike = (row: string[], wanted: string[]) =>
+          row.length === wanted.length &&
+          row.every((cell, place) => (place === 0 ? cell.startsWith(wanted[place]!) : cell === wanted[place]))
+        const found = tables.filter(
+          ([_head, ...body]) =>
+            body.length === rows.length && body.every((row, place) => isLike(row, rows[place]!)),
+        )
+        expect(found, `${told.caption} ${JSON.stringify(rows)} in ${JSON.stringify(tables)}`).toHaveLength(1)
+      }
+    }
   })
 
   it('draws one point, and 10,000 links whose rows stay whole on a few pages', async () => {

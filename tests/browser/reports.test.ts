@@ -145,6 +145,68 @@ describe('the builder', () => {
     expect((await order())[2]).toBe(third)
   })
 
+  it('moves a section that is dragged, though never into page 1, shows it so in the preview and saves it', async () => {
+    const { site, bare } = await aReportedSite()
+    await site.db
+      .updateTable('reports')
+      .set({
+        definition: JSON.stringify({
+          ...bare.definition,
+          sections: [
+            { name: 'method', on: true },
+            { name: 'mailings', on: true },
+          ],
+        }),
+      })
+      .where('id', '=', bare.id)
+      .execute()
+    const window = await aWindow(browser, site)
+    await logIn(window)
+    await window.visit(`/reports/${bare.id}/edit`)
+    const { page } = window
+    const loads = window.loads()
+    const order = async () =>
+      (
+        await page.$$eval('[name="order"]', (fields) => fields.map((field) => field.getAttribute('value')))
+      ).slice(0, 4)
+    // Held in its middle, and let go in the lower part of the other.
+    const drag = async (name: string, onto: string) => {
+      const item = (await page.$(`[data-section="${name}"]`))!
+      await item.scrollIntoView()
+      const from = (await item.boundingBox())!
+      const to = (await (await page.$(`[data-section="${onto}"]`))!.boundingBox())!
+      await page.mouse.move(from.x + from.width / 2, from.y + from.height / 2)
+      await page.mouse.down()
+      await page.mouse.move(to.x + to.width / 2, to.y + to.height * 0.8, { steps: 8 })
+      await page.mouse.up()
+    }
+    const asItWas = ['verdict', 'funnel', 'method', 'mailings']
+    expect(await order()).toEqual(asItWas)
+
+    await drag('method', 'verdict')
+
+    await page.waitForFunction(
+      'document.querySelector("[data-arranged]").textContent === "Method is number 3 of 19."',
+    )
+    expect(await order()).toEqual(asItWas)
+
+    await drag('method', 'mailings')
+
+    const moved = ['verdict', 'funnel', 'mailings', 'method']
+    await page.waitForFunction(
+      `[...document.querySelectorAll('[name="order"]')].map(({ value }) => value).indexOf('method') === 3`,
+    )
+    expect(await order()).toEqual(moved)
+    await page.waitForFunction(
+      `[...document.querySelectorAll('#preview h2[id^=s]')].at(-1).textContent === 'Method'`,
+    )
+    expect(window.loads()).toBe(loads)
+    await Promise.all([page.waitForNavigation(), page.click('.form__actions [value="save"]')])
+    await window.visit(`/reports/${bare.id}/edit`)
+    expect(await order()).toEqual(moved)
+    expect(window.complaints).toEqual([])
+  })
+
   it('finds things by a part of their name, and keeps what was ticked', async () => {
     const { site, bare } = await aReportedSite()
     const window = await aWindow(browser, site)

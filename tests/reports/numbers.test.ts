@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest'
 import type { Period } from '../../src/reports/definition.js'
 import { testApp } from '../support/app.js'
 import { aContact, aList, anEngagement } from '../support/audience.js'
+import { aCampaign, anEvent } from '../support/builders.js'
 import { anEngagedMailing, aReportedMailing } from '../support/mailings.js'
 import { aPerson } from '../support/person.js'
-import { anOffer, aVariation, tellClick, tellImpression } from '../support/promos.js'
+import { anOffer, aPromo, aVariation, tellClick, tellImpression } from '../support/promos.js'
 import { aReportOf, everySection, figureOf, rendered, sectionOf, tableOn } from '../support/reports.js'
 
 // Each number is read off the page, and counted once more from the facts by a query that has nothing in common with ours.
@@ -372,5 +373,61 @@ describe('the hours of the week', () => {
     expect(all).toBe(19)
     expect(page).toContain(`${facts[0]!.clicks} of ${all} clicks`)
     expect(page).toContain('Time zone Europe/Berlin.')
+  })
+})
+
+describe('days that are many', () => {
+  it('are summed up by weeks, and by months, and each says of which year it is', async () => {
+    const app = await testApp()
+    const campaign = await aCampaign(app)
+    const { offer, ids } = await aPromo(app)
+    for (let month = 0; month < 40; month++) {
+      for (let click = 0; click <= month % 7; click++) {
+        await anEvent(app, { cid: campaign.id, email: `reader${click}@fernmail.example` })
+        await tellClick(app, { variation_id: ids[0]!, ip_hash: `${month} ${click}` }).expect(204)
+      }
+      app.clock.pass(30 * day + 7 * hour)
+    }
+    const { http } = await aPerson(app)
+    for (const [subjects, template, table] of [
+      [{ campaigns: [campaign.id] }, 'campaign', 'events'],
+      [{ offers: [offer.id] }, 'promo', 'promo_clicks'],
+    ] as const)
+      for (const [from, unit] of [
+        ['2027-12-15', 'week'],
+        ['2026-11-21', 'week'],
+        ['1999-01-01', 'month'],
+        ['0001-01-01', 'month'],
+      ] as const) {
+        const report = await aReportOf(app, {
+          template,
+          subjects: { ...subjects } as object,
+          period: dates(from, ''),
+          sections: everySection,
+        })
+        const { rendering, page } = await rendered(app, http, report.id)
+
+        const facts = await asked<{ start: string; clicks: number }>(
+          app.db as never,
+          sql`select ${
+            unit === 'week'
+              ? sql`date(happened_at / 1000, 'unixepoch', '-6 days', 'weekday 1')`
+              : sql`date(happened_at / 1000, 'unixepoch', 'start of month')`
+          } as start, count(*) as clicks from ${sql.table(table)}
+            where date(happened_at / 1000, 'unixepoch') >= ${from} group by 1 order by 1`,
+        )
+        const { rows } = sectionOf(rendering, 'daily').charts[0]!.table
+        const place = table === 'events' ? 1 : 2
+        const told = rows.filter(({ cells }) => cells[place] !== 0)
+        expect(told.map(({ cells }) => [cells[0], cells[place]])).toEqual(
+          facts.map(({ start, clicks }) => [start < from ? from : start, clicks]),
+        )
+        expect(rows.length).toBeLessThanOrEqual(400)
+        expect(rows[0]!.cells[0]! >= from).toBe(true)
+        expect(tableOn(page, `By ${unit}`).map((row) => row[place])).toEqual(
+          rows.map(({ cells }) => cells[place]),
+        )
+        expect(tableOn(page, `By ${unit}`).at(-1)![0]).toMatch(/^\d+ [A-Z][a-z]{2} 20\d\d$/)
+      }
   })
 })

@@ -40,6 +40,8 @@ async function opened<T>(bytes: Buffer, look: (pdf: PDFDocumentProxy) => Promise
 
 interface Node {
   role?: string
+  /** Of a leaf: the marked content that it is. */
+  id?: string
   children?: Node[]
 }
 const rolesOf = (node: Node | null): string[] =>
@@ -107,3 +109,38 @@ export const pictureOf = (bytes: Buffer, { page, scale = 1 }: { page: number; sc
 
 /** A PDF from the disk, for looking at it by hand. */
 export const pdfAt = (path: string) => readPdf(readFileSync(path))
+
+/**
+ * The rows of every table of a PDF as its tags have them, cell by cell, those of the head, the body and the foot one after
+ * the other. A table that goes on on the next page is a table of that page, too.
+ */
+export const pdfTables = (bytes: Buffer): Promise<string[][][]> =>
+  opened(bytes, async (pdf) => {
+    const tables: string[][][] = []
+    for (let number = 1; number <= pdf.numPages; number++) {
+      const page = await pdf.getPage(number)
+      const pieces = new Map<string, string>()
+      const within: string[] = []
+      for (const item of (await page.getTextContent({ includeMarkedContent: true })).items) {
+        if ('str' in item) {
+          const id = within.findLast((each) => each !== '')
+          if (id) pieces.set(id, `${pieces.get(id) ?? ''}${item.str}${item.hasEOL ? ' ' : ''}`)
+        } else if (item.type === 'endMarkedContent') within.pop()
+        else within.push(item.id ?? '')
+      }
+      const all = (node: Node, role: string): Node[] =>
+        node.role === role ? [node] : (node.children ?? []).flatMap((child) => all(child, role))
+      const textOf = (node: Node): string =>
+        node.id ? (pieces.get(node.id) ?? '') : (node.children ?? []).map(textOf).join(' ')
+      const root = (await page.getStructTree()) as Node | null
+      for (const table of root ? all(root, 'Table') : [])
+        tables.push(
+          all(table, 'TR').map((row) =>
+            (row.children ?? [])
+              .filter(({ role }) => role === 'TH' || role === 'TD')
+              .map((cell) => textOf(cell).replace(/\s+/g, ' ').trim()),
+          ),
+        )
+    }
+    return tables
+  })

@@ -58,7 +58,9 @@ export function tableOn(page: string, caption: string): (string | number | null)
   return [...body!.matchAll(/<tr>([\s\S]*?)<\/tr>/g)].map(([, row]) =>
     [...row!.matchAll(/<t([hd])([^>]*)>([\s\S]*?)<\/t\1>/g)].map(([, , attributes, words]) => {
       const raw = /data-value="([^"]*)"/.exec(attributes!)?.[1]
-      if (raw !== undefined) return raw === '' ? null : Number(raw)
+      if (raw === '') return null
+      // A day is raw as well, and no number.
+      if (raw !== undefined && !Number.isNaN(Number(raw))) return Number(raw)
       return words!
         .replace(/<span class="under">[\s\S]*?<\/span>/, '')
         .replace(/<[^>]+>/g, '')
