@@ -91,6 +91,7 @@ describe('what the audience knows of a contact', () => {
     expect(await room.overview!(app.readers, contact_id, { machines: false })).toEqual({
       moments: 5,
       machines: 1,
+      removed: { moments: 0, machines: 0 },
       tiles: [],
     })
   })

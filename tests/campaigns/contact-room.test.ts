@@ -54,6 +54,7 @@ describe('what the click tracker tells of a contact', () => {
     expect(await room.overview!(readers, contact, { machines: false })).toEqual({
       moments: 3,
       machines: 1,
+      removed: { moments: 0, machines: 0 },
       tiles: [{ label: 'Conversions', value: 1, note: 'last one', noteAt: clock.now() - 60_000 }],
     })
   })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { rebuildAudienceCounts, rebuildEngagementDays } from '../../src/audience/rebuild.js'
 import type { EngagementFact } from '../../src/audience/record.js'
+import { wasSealed } from '../../src/audience/sealing.js'
 import { countTables } from '../../src/operations/proof.js'
 import {
   type Retention,
@@ -150,13 +151,13 @@ it('counts what an installation counts that removes nothing, and knows all that 
           if (now.do === 'send') {
             const sent_at = clock.at
             const provider_id = `mailing ${run} ${mailings.length}`
-            const isDated = mailings.length % 3 > 0
+            const sentAt = mailings.length % 3 > 0 ? sent_at : (null as never)
             const [{ id }] = await both((app) =>
               aMailing(app, {
                 provider_id,
                 list_id: mailings.length % 2 ? list : null,
                 created_at: sent_at,
-                ...(isDated ? { sent_at } : {}),
+                sent_at: sentAt,
               }),
             )
             mailings.push({ id, sent_at })
@@ -244,6 +245,11 @@ async function threeYears() {
       aMailing(app, { provider_id: `issue-${quarter}`, name: `Issue ${quarter}`, sent_at, list_id: list }),
     )
     mailings.push(mailingId)
+    // Of one nobody says when it was sent.
+    if (quarter === 3)
+      await both((app) =>
+        app.db.updateTable('mailings').set({ sent_at: null }).where('id', '=', mailingId).execute(),
+      )
     for (const [index, contactId] of people.entries()) {
       const about = { contactId, mailingId, providerId: null }
       await tell({ ...about, kind: 'delivered', happenedAt: sent_at + index * second })
@@ -297,7 +303,7 @@ describe('engagements that are removed', () => {
       '/audience/over-time?period=all',
       `/lists/${list}`,
       `/mailings/heatmap?list=${list}`,
-      ...[mailings[0]!, mailings[6]!].flatMap((id) => [
+      ...[mailings[0]!, mailings[3]!, mailings[6]!].flatMap((id) => [
         `/mailings/${id}`,
         `/mailings/${id}?machines=1&span=30d`,
         `/mailings/heatmap?mailing=${id}`,
@@ -443,6 +449,11 @@ describe('engagements that are removed', () => {
     expect(await again({ kind: 'replied', providerId: null })).toBe(false)
     expect(await again({ providerId: 'new', happenedAt: app.clock.at })).toBe(false)
     expect(await again({ providerId: null, happenedAt: app.clock.at - day })).toBe(false)
+    for (const kind of ['sent', 'delivered', 'opened', 'clicked', 'replied'] as const)
+      expect(await wasSealed(app.db, { contact_id: contactId, mailing_id: mailingId, kind }), kind).toBe(
+        kind === 'opened' || kind === 'clicked',
+      )
+    expect(await wasSealed(app.db, { contact_id: contactId, mailing_id: 0, kind: 'opened' })).toBe(false)
     await expectCountsToHold(app.db)
   })
 

@@ -1,6 +1,8 @@
 import { parse } from 'csv-parse/sync'
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
+import { readRetention, saveRetention } from '../../src/operations/retention.js'
+import { dayLength } from '../../src/web/calendar.js'
 import { type TestApp, testApp } from '../support/app.js'
 import {
   asked,
@@ -20,8 +22,8 @@ import { aReportedAutumn, aToldAutumn, aTrackedAutumn } from '../support/told-au
 type Report = Parameters<typeof aReportOf>[1]
 
 /** The page and the CSV of a report of all there is, read by the captions of their tables. */
-async function read(app: TestApp, report: Report) {
-  const { http } = await aPerson(app)
+async function read(app: TestApp, report: Report, person = aPerson(app)) {
+  const { http } = await person
   const { id } = await aReportOf(app, { sections: everySection, ...report })
   const { rendering, page, at } = await rendered(app, http, id)
   const csv: string[][] = parse((await http.get(`${at}/data.csv`).expect(200)).text, {
@@ -124,6 +126,7 @@ describe('a report of some contacts', () => {
     })
 
     expect(page).toContain('Narrowed to the tag press: 5,013 contacts today.')
+    expect(page).not.toContain('are removed by now')
     for (const table of [...facts.printed, ...facts.drawn]) agrees(table)
     const hours = await asked<{ hour: number; weekday: number; clicks: number }>(
       app,
@@ -142,6 +145,24 @@ describe('a report of some contacts', () => {
     expect(page).toContain(
       'List growth, cohorts and the days of offers cannot be told of some contacts alone',
     )
+  })
+
+  it('says what is missing of them once opens and clicks are removed', async () => {
+    const app = await testApp()
+    const { issues, people } = await aToldAutumn(app)
+    const narrowing = await tagged(app, people.slice(0, 1))
+    const about = { template: 'custom', subjects: { mailings: issues }, narrowing } as const
+    await saveRetention(app.db, { ...(await readRetention(app.db)), engagements_days: 365 })
+    await app.retention.run()
+    app.clock.pass(400 * dayLength)
+    const { engagements } = await app.retention.run()
+    expect(engagements).toBeGreaterThan(0)
+    const person = aPerson(app)
+    const { page } = await read(app, about, person)
+    expect(page).toMatch(/Opens and clicks up to .+ 2026 are removed by now, and missing among the links/)
+    // Of everybody nothing is missing.
+    const { page: everybody } = await read(app, { template: 'custom', subjects: about.subjects }, person)
+    expect(everybody).not.toContain('are removed by now')
   })
 
   it('says of a tracker campaign what their events alone say', async () => {
