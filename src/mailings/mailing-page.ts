@@ -378,7 +378,8 @@ function stepsOf({ people, rates, untracked }: Mailing, campaign: FollowingCampa
       id: 'converted',
       name: 'Converted',
       count: campaign.converted,
-      rate: share(campaign.converted, campaign.landed),
+      // A server may report conversions of people who were never seen to land.
+      rate: campaign.converted > campaign.landed ? null : share(campaign.converted, campaign.landed),
       of: 'of landed',
     },
   ]
