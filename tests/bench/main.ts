@@ -31,7 +31,7 @@ import {
 } from './promos.js'
 import { check, mb, ms, number, seconds, table, told } from './report.js'
 import { printReports, type Reported, reportDatabase } from './reports.js'
-import { removeOld } from './retention.js'
+import { removeOldEngagements, removeOldPromos } from './retention.js'
 import { scoreBesideDoors, scoreEverybody } from './scores.js'
 
 const parts = [
@@ -74,6 +74,8 @@ interface Size {
   newsletter: NewsletterSize
   few: Audience
   many: Audience
+  /** Of which everything is removed. */
+  old: Audience
   /** What a first sync with EmailOctopus takes in, and one of which the key figures are waited for. */
   account: AccountSize
   newAccount: AccountSize
@@ -98,6 +100,7 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 100, mailings: 4, events: 1_000 },
     few: { contacts: 100, engagements: 1_000, mailings: 50 },
     many: { contacts: 1_000, engagements: 20_000, mailings: 50 },
+    old: { contacts: 100, engagements: 2_000, mailings: 20 },
     account: { contacts: 250, campaigns: 10, recipients: 20 },
     newAccount: { contacts: 50, campaigns: 5, recipients: 10 },
     mailed: {
@@ -123,6 +126,7 @@ const sizes: Record<'small' | 'full', Size> = {
     newsletter: { subscribers: 4_000, mailings: 15, events: 100_000 },
     few: { contacts: 100, engagements: 5_000, mailings: 50 },
     many: { contacts: 100_000, engagements: 5_000_000, mailings: 50 },
+    old: { contacts: 10_000, engagements: 200_000, mailings: 50 },
     account: { contacts: 50_000, campaigns: 200, recipients: 250 },
     newAccount: { contacts: 500, campaigns: 20, recipients: 100 },
     mailed: {
@@ -757,25 +761,28 @@ async function promos() {
 
 async function retention() {
   told('Retention.')
-  const dataDir = join(scratch, 'retention')
-  await makePromos(dataDir, size.promos)
-  const { rows, milliseconds, transactions, longest, over20, same } = await removeOld(dataDir)
-  check(rows > 0 && same, 'Retention removed nothing, or changed a count.')
+  const folders = { promos: join(scratch, 'retention'), audience: join(scratch, 'old audience') }
+  await makePromos(folders.promos, size.promos)
+  await makeAudience(folders.audience, size.old)
+  const removals = [
+    ['impressions and clicks of promos older than 60 days, sealed', await removeOldPromos(folders.promos)],
+    ['engagements of a year ago, sealed', await removeOldEngagements(folders.audience)],
+  ] as const
+  for (const [what, { rows, same }] of removals)
+    check(rows > 0 && same, `Of ${what}, nothing was removed, or a count changed.`)
   table(
     ['Retention', 'Rows', 'Time', 'Rows a second', 'Transactions', 'Longest', 'Over 20 ms'],
-    [
-      [
-        'impressions and clicks of promos older than 60 days, sealed',
-        number(rows),
-        seconds(milliseconds),
-        number((rows / milliseconds) * 1000),
-        number(transactions),
-        ms(longest),
-        number(over20),
-      ],
-    ],
+    removals.map(([what, { rows, milliseconds, transactions, longest, over20 }]) => [
+      what,
+      number(rows),
+      seconds(milliseconds),
+      number((rows / milliseconds) * 1000),
+      number(transactions),
+      ms(longest),
+      number(over20),
+    ]),
   )
-  rmSync(dataDir, { recursive: true })
+  for (const folder of Object.values(folders)) rmSync(folder, { recursive: true })
 }
 
 async function reports() {

@@ -1,10 +1,11 @@
 import { join } from 'node:path'
-import { openDatabase } from '../../src/database/open.js'
+import { rebuildAudienceCounts } from '../../src/audience/rebuild.js'
+import { type Db, openDatabase } from '../../src/database/open.js'
 import { openReaders } from '../../src/database/readers.js'
 import { commitBounds, Ledger } from '../../src/ledger/ledger.js'
 import { readRetention, retention, retentionRecorder, saveRetention } from '../../src/operations/retention.js'
 import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
-import { calendar } from '../../src/web/calendar.js'
+import { calendar, dayLength } from '../../src/web/calendar.js'
 
 export interface Removed {
   rows: number
@@ -15,36 +16,71 @@ export interface Removed {
   over20: number
 }
 
-/** Removes what is older than 60 days of a database of promos, as the nightly job does. */
-export async function removeOld(dataDir: string): Promise<Removed & { same: boolean }> {
+interface Case {
+  kind: 'promos' | 'engagements'
+  /** For how many days it is kept, and so much later (milliseconds) than it was made it is removed. */
+  days: number
+  later: number
+  /** Counts its facts anew. */
+  rebuild: (db: Db) => Promise<void>
+  /** What has to be the same afterwards. */
+  sums: (db: Db) => Promise<unknown>
+}
+const inUtc = calendar('UTC')
+
+/** Of a database of promos what is older than 60 days, as the nightly job does. */
+export const removeOldPromos = (dataDir: string) =>
+  removeOld(dataDir, {
+    kind: 'promos',
+    days: 60,
+    later: 0,
+    rebuild: (db) => rebuildPromoCounts(db, inUtc),
+    sums: (db) =>
+      db
+        .selectFrom('promo_quarters')
+        .select(({ fn }) => [fn.sum('impressions').as('impressions'), fn.sum('clicks').as('clicks')])
+        .executeTakeFirstOrThrow(),
+  })
+
+/** Of a database of an audience everything, a year later. */
+export const removeOldEngagements = (dataDir: string) =>
+  removeOld(dataDir, {
+    kind: 'engagements',
+    days: 365,
+    later: 400 * dayLength,
+    rebuild: (db) => rebuildAudienceCounts(db, inUtc),
+    sums: (db) =>
+      db
+        .selectFrom('mailing_counts')
+        .select(({ fn }) => [fn.sum('people_opened').as('opened'), fn.sum('clicks').as('clicks')])
+        .executeTakeFirstOrThrow(),
+  })
+
+async function removeOld(
+  dataDir: string,
+  { kind, days, later, rebuild, sums }: Case,
+): Promise<Removed & { same: boolean }> {
   const path = join(dataDir, 'throughline.db')
   const db = openDatabase(path)
   const readers = openReaders(path, { threads: 1 })
-  await rebuildPromoCounts(db, calendar('UTC'))
-  const sums = () =>
-    db
-      .selectFrom('promo_quarters')
-      .select(({ fn }) => [fn.sum('impressions').as('impressions'), fn.sum('clicks').as('clicks')])
-      .executeTakeFirstOrThrow()
-  const before = JSON.stringify(await sums())
-  await saveRetention(db, { ...(await readRetention(db)), traces_days: 0, promos_days: 60 })
+  await rebuild(db)
+  const before = JSON.stringify(await sums(db))
+  await saveRetention(db, { ...(await readRetention(db)), traces_days: 0, [`${kind}_days`]: days })
   const ledger = new Ledger({ db })
-  const keeper = retention({
-    db,
-    readers,
-    remove: ledger.register(retentionRecorder(db), { patient: true }),
-    providers: [],
-    now: Date.now,
-  })
+  const now = Date.now()
+  const keeper = (at: number) => retention({ db, readers, remove, providers: [], now: () => at })
+  const remove = ledger.register(retentionRecorder(db), { patient: true })
+  // What was recorded is noted, and goes a week later at the soonest.
+  if (later > 0) await keeper(now).run()
   const from = performance.now()
-  const { promos: rows } = await keeper.run()
+  const { [kind]: rows } = await keeper(now + later).run()
   const milliseconds = performance.now() - from
   const { batches: transactions, longestCommit: longest, commits } = ledger.tally
   const over20 = commits
     .slice(commitBounds.findIndex((bound) => bound > 20))
     .reduce((sum, count) => sum + count, 0)
-  await rebuildPromoCounts(db, calendar('UTC'))
-  const same = JSON.stringify(await sums()) === before
+  await rebuild(db)
+  const same = JSON.stringify(await sums(db)) === before
   await ledger.close()
   await readers.destroy()
   await db.destroy()
