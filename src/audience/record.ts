@@ -83,9 +83,11 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
   let canary: string | null | undefined
 
   async function record(tx: Db, fact: EngagementFact): Promise<EngagementReceipt> {
+    // By its id first: else it would be taken for one near it that is still there.
+    if (await isRemovedId(tx, fact)) return removedBefore
     const known = await traces(tx, fact)
     const told = await toldBefore(tx, fact, known)
-    if (!told && (await isRemoved(tx, fact))) return { id: null, repeated: true, whole: true }
+    if (!told && (await isRemoved(tx, fact))) return removedBefore
     if (!told) {
       const row = {
         contact_id: fact.contactId,
@@ -151,19 +153,25 @@ export function engagementRecorder({ db, calendar, contacts, countryOf, networks
       )
   }
 
-  /** Was it told before, and removed since? Only what is old enough is looked for, or came with the instant of its delivery. */
+  /** Is it old enough to have been told before, and removed since? */
+  const isOld = (fact: EngagementFact, before: number) => fact.happenedAt - longestDelay < before
+
+  /** Only what is old enough is looked for, or came with the instant of its delivery. */
+  async function isRemovedId(tx: Db, fact: EngagementFact): Promise<boolean> {
+    const { provider, providerId, exact } = fact
+    if (providerId === null) return false
+    const before = await sealed.before(tx)
+    return before > 0 && (isOld(fact, before) || !exact) && sealed.hasId(tx, provider, providerId)
+  }
+  /** The same where one of two tellings lacks the id, or both do. */
   async function isRemoved(tx: Db, fact: EngagementFact): Promise<boolean> {
     const { provider, providerId, contactId, kind, happenedAt, exact } = fact
     const before = await sealed.before(tx)
-    if (before === 0) return false
-    const isOld = happenedAt - longestDelay < before
-    if (providerId !== null && (isOld || !exact) && (await sealed.hasId(tx, provider, providerId)))
-      return true
-    if (!isOld) return false
+    if (before === 0 || !isOld(fact, before)) return false
     const minutes = exact
       ? minutesOf(happenedAt - sameInstant, happenedAt + sameInstant)
       : minutesOf(happenedAt - longestDelay, happenedAt + clockSkew)
-    const about = { provider, contact: contactId, kind: engagementNumber(kind) }
+    const about = { provider, contact: contactId, mailing: fact.mailingId, kind: engagementNumber(kind) }
     // Of two tellings one may lack the id; and without ids the same instant is the same engagement.
     if (await sealed.hasMoment(tx, { ...about, hasId: providerId === null }, minutes)) return true
     return (
@@ -396,6 +404,8 @@ function arrivalOf(removed: SealedReception | null) {
   const told = { id: 0, link: null, reasons: 0, verdict: 0 }
   return [{ ...told, kind: engagementNumber('delivered'), happened_at: removed.delivered_at }]
 }
+
+const removedBefore: EngagementReceipt = { id: null, repeated: true, whole: true }
 
 const byInstant = (one: NearRow, other: NearRow) => one.happened_at - other.happened_at || one.id - other.id
 

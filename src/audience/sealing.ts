@@ -87,8 +87,9 @@ export interface Going {
 /** So many engagements are looked at in one go. */
 const looked = 2_000
 
-/** All that may go, page by page; what a page held may be gone when the next one is asked for. */
+/** All that may go, page by page, some of them empty; what a page held may be gone when the next one is asked for. */
 export async function* settledReceptions(readers: Readers, settled: Settled): AsyncGenerator<Going[]> {
+  if (settled.upTo === 0) return
   const kinds = engagementKinds.map(engagementNumber).filter((kind) => !staying.includes(kind))
   for (const kind of kinds)
     for (let after = { at: 0, id: 0 }; ; ) {
@@ -96,6 +97,7 @@ export async function* settledReceptions(readers: Readers, settled: Settled): As
         .selectFrom('engagements')
         .where('kind', '=', kind)
         .where('happened_at', '<', settled.before)
+        .where('id', '<=', settled.upTo)
         .where(({ eb, refTuple, tuple }) => eb(refTuple('happened_at', 'id'), '>', tuple(after.at, after.id)))
         .orderBy('happened_at')
         .orderBy('id')
@@ -140,7 +142,7 @@ export async function* settledReceptions(readers: Readers, settled: Settled): As
           one.stays === 0 &&
           one.rows <= mostOfOne,
       )
-      if (going.length > 0) yield going.map(({ id, at, rows: count }) => ({ id, at, rows: count }))
+      yield going.map(({ id, at, rows: count }) => ({ id, at, rows: count }))
       if (rows.length < looked) break
       after = { at: last.happened_at, id: last.id }
     }
@@ -159,9 +161,16 @@ export const markOfId = (provider: string, providerId: string) => hashOf('id', p
  * the same within it again, and tells it late and for the first time.
  */
 export const markOfMoment = (
-  { provider, contact, kind, hasId }: { provider: string; contact: number; kind: number; hasId: boolean },
+  { provider, contact, mailing, kind, hasId }: Moment & { mailing: number },
   at: number,
-) => hashOf('at', provider, contact, kind, Number(hasId), Math.floor(at / minuteLength))
+) => hashOf('at', provider, contact, mailing, kind, Number(hasId), Math.floor(at / minuteLength))
+
+interface Moment {
+  provider: string
+  contact: number
+  kind: number
+  hasId: boolean
+}
 
 /** The instants, one in each minute, from one to another. */
 export function minutesOf(from: number, until: number): number[] {
@@ -182,6 +191,9 @@ export function sealedBook(db: Db) {
     ),
     mark: compiled<{ mark: Uint8Array }, { mark: Uint8Array }>((value) =>
       db.selectFrom('engagement_marks').select('mark').where('mark', '=', value('mark')),
+    ),
+    mailings: compiled<{ contact_id: number }, { mailing_id: number }>((value) =>
+      db.selectFrom('sealed_receptions').select('mailing_id').where('contact_id', '=', value('contact_id')),
     ),
     former: compiled<{ into_id: number }, { from_id: number }>((value) =>
       db.selectFrom('contact_merges').select('from_id').where('into_id', '=', value('into_id')),
@@ -205,15 +217,21 @@ export function sealedBook(db: Db) {
       return (await query.reception(tx, { contact_id, mailing_id })).rows[0] ?? null
     },
     hasId: (tx: Db, provider: string, providerId: string) => has(tx, markOfId(provider, providerId)),
-    /** Was one removed in one of these minutes, of the contact, or of one who was merged into it? */
-    async hasMoment(
-      tx: Db,
-      about: { provider: string; contact: number; kind: number; hasId: boolean },
-      minutes: number[],
-    ): Promise<boolean> {
-      const former = (await query.former(tx, { into_id: about.contact })).rows
+    /**
+     * Was one removed in one of these minutes, of the contact, or of one who was merged into it?
+     * @param about where nobody told the mailing (null), it may be any
+     */
+    async hasMoment(tx: Db, about: Moment & { mailing: number | null }, minutes: number[]): Promise<boolean> {
+      const { contact, mailing } = about
+      const former = (await query.former(tx, { into_id: contact })).rows
+      const mailings =
+        mailing === null
+          ? (await query.mailings(tx, { contact_id: contact })).rows.map((row) => row.mailing_id)
+          : [mailing]
       for (const contact of [about.contact, ...former.map(({ from_id }) => from_id)])
-        for (const at of minutes) if (await has(tx, markOfMoment({ ...about, contact }, at))) return true
+        for (const mailing of mailings)
+          for (const at of minutes)
+            if (await has(tx, markOfMoment({ ...about, contact, mailing }, at))) return true
       return false
     },
   }
@@ -278,6 +296,7 @@ export function engagementSealer(db: Db) {
 
   /**
    * No count changes. Who has something new with a mailing, or nothing left of it, is left alone.
+   * @returns how many engagements went
    * @param ids of engagements; all that the same people have to do with the same mailings goes with them
    */
   async function seal(tx: Db, ids: number[], settled: Settled) {
@@ -303,7 +322,7 @@ export function engagementSealer(db: Db) {
       maySeal(all, settled),
     )
     const going = receptions.flat()
-    if (going.length === 0) return
+    if (going.length === 0) return 0
     await write.receptions(tx, receptions.map(sealedOf))
     const deeds = going.filter(({ kind }) => isDeed(kind))
     await write.contactQuarters(tx, quartersOf(deeds, 'contact_id') as Row<'sealed_contact_quarters'>[])
@@ -321,6 +340,7 @@ export function engagementSealer(db: Db) {
         ),
       )
       .execute()
+    return going.length
   }
 
   /** By the hour since it was sent; where nobody said when that was, since its first open or click, which may go. */
@@ -538,8 +558,14 @@ function placesOf(deeds: Removed[]): Row<'sealed_mailing_places'>[] {
 }
 
 const marksOf = (rows: Removed[]) =>
-  rows.flatMap(({ provider, provider_id, contact_id, kind, happened_at }) => {
-    const about = { provider, contact: contact_id, kind, hasId: provider_id !== null }
+  rows.flatMap(({ provider, provider_id, contact_id, mailing_id, kind, happened_at }) => {
+    const about = {
+      provider,
+      contact: contact_id,
+      mailing: mailing_id,
+      kind,
+      hasId: provider_id !== null,
+    }
     const moment = { mark: markOfMoment(about, happened_at) }
     return provider_id === null ? [moment] : [moment, { mark: markOfId(provider, provider_id) }]
   })

@@ -83,7 +83,11 @@ function unpack(lengths) {
   const from = openSync(packed, 'r')
   for (const member of portions(from, lengths)) {
     compressed.update(member)
-    plain.update(gunzipSync(member))
+    try {
+      plain.update(gunzipSync(member))
+    } catch {
+      break // the sums tell
+    }
   }
   closeSync(from)
   return { plainHash: plain.digest('hex'), packedHash: compressed.digest('hex') }

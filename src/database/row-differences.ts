@@ -6,7 +6,7 @@ import type { Tables } from './schema.js'
 /** What of a table is compared. */
 export interface Compared {
   table: keyof Tables
-  /** The columns by which a row is known; the primary key where none are named, and then no `id` beside them is compared. */
+  /** The columns by which a row is known, and then no `id` beside them is compared; the primary key where none are named. */
   by?: string[]
   /** The columns that are compared; all others where none are named. */
   only?: string[]

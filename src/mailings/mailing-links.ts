@@ -54,8 +54,9 @@ export async function readLinks(
     .groupBy('engagements.link_id')
     .execute()
   const removedBy = new Map(removed.map((row) => [row.url, row]))
-  const countsTwice = rows.some(({ url }) => removedBy.has(url))
-  const alone = removed.filter(({ url }) => !rows.some((row) => row.url === url))
+  const live = new Set(rows.map(({ url }) => url))
+  const alone = removed.filter(({ url }) => !live.has(url))
+  const countsTwice = alone.length < removed.length
   const links = [...rows.map((row) => together(row, removedBy.get(row.url))), ...alone]
     .map(({ url, clicks, machineClicks, people, allPeople }) => ({
       url,

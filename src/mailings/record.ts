@@ -230,10 +230,11 @@ async function hasReaders(tx: Db, mailing_id: number): Promise<boolean> {
     .where('mailing_id', '=', mailing_id)
     .limit(1)
     .executeTakeFirst()
+  if (row) return true
   const removed = await tx
     .selectFrom('sealed_mailings')
     .select('mailing_id')
     .where('mailing_id', '=', mailing_id)
     .executeTakeFirst()
-  return row !== undefined || removed !== undefined
+  return removed !== undefined
 }

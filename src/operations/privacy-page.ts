@@ -6,7 +6,6 @@ import { personalData } from './personal-data.js'
 import {
   type Kind,
   kinds,
-  mostCounted,
   RetentionForm,
   type RetentionKeeper,
   readRetention,
@@ -36,7 +35,6 @@ export function privacyPage({ db, retention }: { db: Db; retention: RetentionKee
       room: 'operations',
       tab: 'privacy',
       personalData,
-      mostCounted,
       wouldGo: null,
       values: Object.fromEntries(
         Object.entries(await readRetention(db)).map(([name, days]) => [name, String(days)]),

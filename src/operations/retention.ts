@@ -64,6 +64,11 @@ export async function tracesRemovedBefore(db: Db): Promise<number> {
   return Number((await readSetting(db, 'traces_removed_before')) ?? 0)
 }
 
+export interface Gone {
+  rows: number
+  milliseconds: number
+}
+
 /** Where internet addresses and user agents of readers stand, beside what is counted. */
 const tracesOf = ['events', 'promo_clicks', 'engagements'] as const
 type Traced = (typeof tracesOf)[number]
@@ -81,15 +86,15 @@ export type Removal =
 /**
  * Takes what is too old out of the rows, a few at a time. What counts stand on stays, or is sealed in the same
  * transaction, so that a recount is the same.
- * @returns milliseconds that it took
+ * @returns how many rows went, and the milliseconds that it took
  */
-export function retentionRecorder(db: Db): Recorder<Removal, number> {
+export function retentionRecorder(db: Db): Recorder<Removal, Gone> {
   const engagements = engagementSealer(db)
   async function remove(tx: Db, removal: Removal) {
     if (removal.what === 'engagements') return engagements.seal(tx, removal.ids, removal.settled)
     const { what, from, ids } = removal
-    if (what === 'sealed') return from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids)
-    if (what === 'rows')
+    if (what === 'sealed') await (from === 'events' ? sealEvents(tx, ids) : sealPromoFacts(tx, from, ids))
+    else if (what === 'rows')
       await tx
         .deleteFrom(from)
         .where(({ ref }) => isAmong(ref('id'), ids))
@@ -100,12 +105,13 @@ export function retentionRecorder(db: Db): Recorder<Removal, number> {
         .set({ address: null, user_agent_id: null })
         .where(({ ref }) => isAmong(ref('id'), ids))
         .execute()
+    return ids.length
   }
   return {
     async record(tx, removal) {
       const began = performance.now()
-      await remove(tx, removal)
-      return performance.now() - began
+      const rows = await remove(tx, removal)
+      return { rows, milliseconds: performance.now() - began }
     },
   }
 }
@@ -129,7 +135,10 @@ const rowsOf = (going: Going) => going.reduce((sum, { rows = 1 }) => sum + rows,
 
 interface Source {
   removal: (ids: number[]) => Removal
-  /** What goes of rows that are older than an instant, page by page; what the page before held may be gone by then. */
+  /**
+   * What goes of rows that are older than an instant, page by page; what the page before held may be gone by then, and of
+   * some pages nothing goes.
+   */
   pages: (before: number) => AsyncGenerator<Going>
   /** A page has gone. */
   passed?: (last: number) => Promise<void>
@@ -138,7 +147,7 @@ interface Source {
 interface Needs {
   db: Db
   readers: Readers
-  remove: (removal: Removal) => Promise<number>
+  remove: (removal: Removal) => Promise<Gone>
   /** Whose deliveries lie in the inbox. */
   providers: string[]
   /** Facts of promos wait outside of the database: what is there already must go on being known by them. */
@@ -267,7 +276,8 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
 
   const traces = (from: Traced) => (ids: number[]) => ({ what: 'traces' as const, from, ids })
   const rows = (from: (typeof dropped)[number]) => (ids: number[]) => ({ what: 'rows' as const, from, ids })
-  const sources: Record<Kind, Source[]> = {
+  /** Anew for each run: what is looked at meanwhile has a horizon of its own. */
+  const sourcesNow = (): Record<Kind, Source[]> => ({
     traces: [
       { removal: traces('events'), ...inOrder('events', { setting: 'retention_events' }) },
       { removal: traces('promo_clicks'), ...inOrder('promo_clicks', { setting: 'retention_promo_clicks' }) },
@@ -293,7 +303,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
     snapshots: [
       { removal: rows('mailing_snapshots'), pages: (before) => superfluousSnapshots(readers, before) },
     ],
-  }
+  })
 
   const horizons = async (): Promise<Record<Kind, number | null>> => {
     const kept = await readRetention(db)
@@ -314,34 +324,38 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
           rows += going[end]!.rows ?? 1
           if (rows > atOnce) break
         }
-        const took = await remove(removal(going.slice(at, end).map(({ id }) => id)))
+        const gone = await remove(removal(going.slice(at, end).map(({ id }) => id)))
+        removed += gone.rows
         at = end
-        if (took > share) atOnce = Math.max(1, Math.floor(atOnce / 2))
-        else if (took < share / 3) atOnce = Math.min(batch, atOnce * 2)
+        if (gone.milliseconds > share) atOnce = Math.max(1, Math.floor(atOnce / 2))
+        else if (gone.milliseconds < share / 3) atOnce = Math.min(batch, atOnce * 2)
       }
-      removed += rowsOf(going)
-      await passed?.(going.at(-1)!.id)
+      const last = going.at(-1)
+      if (last) await passed?.(last.id)
     }
     return removed
   }
 
   return {
     /**
-     * How many rows the next run would change or remove, by kind, and when the oldest of them is from; at most
-     * {@link mostCounted} of each kind are counted.
+     * How many rows the next run would change or remove, by kind, and when the oldest of them is from; of each kind some
+     * hundred thousand are looked at, and `isMore` says that there may be others.
      */
-    async wouldGo(): Promise<Record<Kind, { rows: number; from: number | null }>> {
+    async wouldGo(): Promise<Record<Kind, { rows: number; from: number | null; isMore: boolean }>> {
       const before = await horizons()
-      const would = ofEach(() => ({ rows: 0, from: null as number | null }))
+      const sources = sourcesNow()
+      const would = ofEach(() => ({ rows: 0, from: null as number | null, isMore: false }))
       for (const kind of kinds) {
         const horizon = before[kind]
         if (horizon === null) continue
         const sum = would[kind]
+        let looks = 0
         for (const { pages } of sources[kind])
           for await (const page of pages(horizon)) {
             sum.rows += rowsOf(page)
             for (const { at } of page) sum.from = Math.min(sum.from ?? at, at)
-            if (sum.rows >= mostCounted) break
+            sum.isMore = ++looks >= mostLooks
+            if (sum.isMore) break
           }
       }
       return would
@@ -350,6 +364,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
     /** Removes what is too old. @returns how many rows, by kind */
     async run(): Promise<Record<Kind, number>> {
       const before = await horizons()
+      const sources = sourcesNow()
       const removed = ofEach(() => 0)
       // Known before the first one goes: an event without its traces must not be judged anew as somebody unknown.
       // Nor one whose neighbours are removed.
@@ -374,5 +389,5 @@ export type RetentionKeeper = ReturnType<typeof retention>
 const ofEach = <Value>(value: (kind: Kind) => Value) =>
   Object.fromEntries(kinds.map((kind) => [kind, value(kind)])) as Record<Kind, Value>
 
-/** Beyond this nobody counts: it is "so many or more". */
-export const mostCounted = 100_000
+/** After so many pages nobody counts any more: it is "so many or more". */
+const mostLooks = 50

@@ -263,26 +263,36 @@ export interface ReportLink {
 export async function readAllLinks({ db, readers, found }: Pick<Making, 'db' | 'readers' | 'found'>) {
   const sums = new Map<string | null, ReportLink>()
   let [hasMore, isReported, countsTwice, all] = [false, false, false, 0]
-  for (const { id } of found.mailings)
+  for (const { id } of found.mailings) {
+    const ofMailing = new Map<string | null, ReportLink>()
     for (const among of found.contacts ?? [null]) {
       const reported = among === null ? await readProviderLinks(db, id, { most: mostLinks }) : null
-      const told = reported ?? (await readLinks(readers, id, { machines: false, most: mostLinks, among }))
+      // Of some contacts the links are cut off once those of all their pages are known.
+      const most = among === null ? mostLinks : Number.POSITIVE_INFINITY
+      const told = reported ?? (await readLinks(readers, id, { machines: false, most, among }))
       isReported ||= reported !== null
       hasMore ||= told.hasMore
       countsTwice ||= 'countsTwice' in told && told.countsTwice
       all += told.clicks
-      for (const { url, clicks, people } of told.links) {
-        const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
-        sum.clicks += clicks
-        sum.people += people
-        sums.set(url, sum)
-      }
+      for (const link of told.links) addLink(ofMailing, link)
     }
-  const links = [...sums.values()].sort(
+    const links = mostClickedFirst(ofMailing)
+    hasMore ||= links.length > mostLinks
+    for (const link of links.slice(0, mostLinks)) addLink(sums, link)
+  }
+  return { links: mostClickedFirst(sums), hasMore, isReported, countsTwice, clicks: all }
+}
+
+function addLink(sums: Map<string | null, ReportLink>, { url, clicks, people }: ReportLink) {
+  const sum = sums.get(url) ?? { url, clicks: 0, people: 0 }
+  sum.clicks += clicks
+  sum.people += people
+  sums.set(url, sum)
+}
+const mostClickedFirst = (sums: Map<string | null, ReportLink>) =>
+  [...sums.values()].sort(
     (one, other) => other.clicks - one.clicks || (one.url ?? '').localeCompare(other.url ?? ''),
   )
-  return { links, hasMore, isReported, countsTwice, clicks: all }
-}
 export type AllLinks = Awaited<ReturnType<typeof readAllLinks>>
 
 const linkRow = ({ url, clicks, people }: ReportLink, all: number): TableRow => ({

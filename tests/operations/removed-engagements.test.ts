@@ -7,6 +7,7 @@ import { countTables } from '../../src/operations/proof.js'
 import {
   type Retention,
   readRetention,
+  retention,
   retentionRecorder,
   saveRetention,
 } from '../../src/operations/retention.js'
@@ -348,7 +349,7 @@ describe('engagements that are removed', () => {
     expect(rows.length - left.length).toBe(would.rows)
     expect(would.rows).toBe(rows.filter(({ happened_at }) => happened_at < clock.at - 730 * day).length)
     expect(await counted(app)).toEqual(before)
-    expect((await app.retention.wouldGo()).engagements).toEqual({ rows: 0, from: null })
+    expect((await app.retention.wouldGo()).engagements).toEqual({ rows: 0, from: null, isMore: false })
     await expectCountsToHold(app.db)
   })
 
@@ -388,7 +389,7 @@ describe('engagements that are removed', () => {
     const { id: late } = await aMailing(app, { sent_at: old })
     stays.push((await anEngagement(app, { ...goes, mailingId: late, providerId: 'late' })).id!)
     app.clock.pass(2 * day)
-    expect((await app.retention.wouldGo()).engagements).toEqual({ rows: 1, from: old })
+    expect((await app.retention.wouldGo()).engagements).toEqual({ rows: 1, from: old, isMore: false })
     expect((await app.retention.run()).engagements).toBe(1)
     expect(await kept()).toEqual(stays)
     expect(await anEngagement(app, goes)).toEqual({ id: null, repeated: true, whole: true })
@@ -455,6 +456,70 @@ describe('engagements that are removed', () => {
       )
     expect(await wasSealed(app.db, { contact_id: contactId, mailing_id: 0, kind: 'opened' })).toBe(false)
     await expectCountsToHold(app.db)
+  })
+
+  it('are no others of the same person within the same minute', async () => {
+    const app = await testApp()
+    await keep(app, { engagements_days: 365 })
+    const old = app.clock.at - 400 * day
+    const { id: contactId } = await aContact(app)
+    const [goes, stays, late] = [
+      await aMailing(app, { sent_at: old }),
+      await aMailing(app, { sent_at: old }),
+      await aMailing(app, { sent_at: old }),
+    ]
+    const told = { contactId, kind: 'opened' as const, happenedAt: old, userAgent: 'Mozilla/5.0' }
+    const removed = { ...told, mailingId: goes.id, providerId: 'goes' }
+    await anEngagement(app, removed)
+    const other = { ...told, userAgent: null, happenedAt: old + 30 * second, providerId: null }
+    await anEngagement(app, { ...other, mailingId: stays.id })
+    await anEngagement(app, { ...other, mailingId: stays.id, kind: 'unsubscribed' })
+    await nights(app, 8)
+    expect(await app.db.selectFrom('engagements').select('mailing_id').execute()).toEqual(
+      Array(2).fill({ mailing_id: stays.id }),
+    )
+    const counts = await counted(app)
+    // Thinly told it is as near to the one that stays as to itself.
+    const thin = { ...removed, mailingId: null, exact: false, happenedAt: old + minute }
+    expect(await anEngagement(app, thin)).toEqual({ id: null, repeated: true, whole: true })
+    expect(await counted(app)).toEqual(counts)
+    const first = { ...other, mailingId: late.id, happenedAt: old + 5 * second }
+    expect((await anEngagement(app, first)).repeated).toBe(false)
+    await expectCountsToHold(app.db)
+  })
+
+  it('are those that were old when the run began, whatever is looked at meanwhile', async () => {
+    const app = await testApp()
+    await keep(app, { engagements_days: 365 })
+    const horizon = app.clock.at + 8 * day - 365 * day
+    const { id: mailingId } = await aMailing(app, { sent_at: horizon - day })
+    for (let reader = 0; reader < 30; reader++) {
+      const { id: contactId } = await aContact(app, { email: `reader${reader}@fernmail.example` })
+      await anEngagement(app, { contactId, mailingId, kind: 'delivered', happenedAt: horizon - day })
+    }
+    const { id: contactId } = await aContact(app)
+    await anEngagement(app, { contactId, mailingId, kind: 'opened', happenedAt: horizon + hour })
+    expect((await app.retention.run()).engagements).toBe(0)
+    app.clock.pass(8 * day)
+    const remove = app.ledger.register(retentionRecorder(app.db))
+    let looks = 0
+    const keeper = retention({
+      db: app.db,
+      readers: app.readers,
+      async remove(removal) {
+        if (looks++ === 0) {
+          app.clock.pass(3 * hour)
+          expect((await keeper.wouldGo()).engagements.rows).toBe(31)
+        }
+        return remove(removal)
+      },
+      providers: [],
+      now: app.clock.now,
+    })
+    expect((await keeper.run()).engagements).toBe(30)
+    expect(looks).toBeGreaterThan(1)
+    const left = await app.db.selectFrom('engagements').select('happened_at').execute()
+    expect(left).toEqual([{ happened_at: horizon + hour }])
   })
 
   it('keep their verdicts, and a later one is judged by when the mailing arrived', async () => {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import {
   type Kind,
-  mostCounted,
   type Retention,
   readRetention,
   retentionRecorder,
@@ -117,7 +116,7 @@ describe('retention', () => {
     await aDelivery(app, 'c', old, 'failed')
     await aDelivery(app, 'd', old, 'waiting')
     await aDelivery(app, 'e', app.clock.at - 29 * day, 'done')
-    expect((await app.retention.wouldGo()).inbox).toEqual({ rows: 2, from: old })
+    expect((await app.retention.wouldGo()).inbox).toEqual({ rows: 2, from: old, isMore: false })
     expect((await app.retention.run()).inbox).toBe(2)
     const left = await app.db.selectFrom('inbox').select('key').orderBy('key').execute()
     expect(left.map(({ key }) => key)).toEqual(['c', 'd', 'e'])
@@ -139,7 +138,6 @@ describe('retention', () => {
         .execute()
     expect((await app.retention.run()).audit).toBe(2500)
     expect(app.ledger.tally.written).toBeGreaterThanOrEqual(25)
-    expect(mostCounted).toBeGreaterThan(2500)
   })
 
   it('keeps for good what says 0 days, and takes back nothing when more days are kept', async () => {
@@ -276,7 +274,11 @@ describe('retention of mailings', () => {
     const before = await days()
     expect(await wouldGo(app)).toEqual(nothing)
     await keep(app, { snapshots_days: 90 })
-    expect((await app.retention.wouldGo()).snapshots).toEqual({ rows: 3, from: sentAt + 73 * hour })
+    expect((await app.retention.wouldGo()).snapshots).toEqual({
+      rows: 3,
+      from: sentAt + 73 * hour,
+      isMore: false,
+    })
 
     expect(await app.retention.run()).toEqual({ ...nothing, snapshots: 3 })
 
@@ -309,7 +311,7 @@ describe('retention of what operators look at', () => {
     await aRun(old, 'done')
     await aRun(old, 'failed')
     const kept = [await aRun(old, 'running'), await aRun(clock.at - 364 * day, 'done')]
-    expect((await app.retention.wouldGo()).jobs).toEqual({ rows: 2, from: old })
+    expect((await app.retention.wouldGo()).jobs).toEqual({ rows: 2, from: old, isMore: false })
     expect(await app.retention.run()).toEqual({ ...nothing, jobs: 2 })
     const runs = await db.selectFrom('job_runs').select('id').orderBy('id').execute()
     expect(runs.map(({ id }) => id)).toEqual(kept)
