@@ -222,7 +222,8 @@ const pageOfThem = 20_000
  * {@link engagementRate} with machines left out. It is told by the changes of subscriptions and the days of contacts: whoever
  * has no change at all has always stood as now, as in the growth of the list (src/audience/growth.ts).
  *
- * It looks at each subscription of the list, a page of them at a time: not for a page that many people open.
+ * It looks at each subscription of the list, a page of them at a time: not for a page that many people open. Machines are
+ * left out: `machineActive` is nought.
  * @param at milliseconds
  */
 export async function listSizesAt(

@@ -588,6 +588,9 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
 
   /** Some links carry the address of whom they were sent to, or what a provider calls them. */
   async function forgetLinksThatName(tx: Db, contact: number, name: string) {
+    // A mailing whose links are personal has as many as readers: those that name nobody like this are not even read.
+    const spellings = spellingsOf(name)
+    const isPlain = /^[ -~]*$/.test(name)
     const own = await tx
       .selectFrom('engagements')
       .innerJoin('links', 'links.id', 'link_id')
@@ -601,7 +604,13 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
           .innerJoin('links', 'links.id', 'sealed.link_id')
           .select(['links.id', 'url'])
           .where('removed.contact_id', '=', contact)
-          .where('removed.last_clicked_at', 'is not', null),
+          .where('removed.last_clicked_at', 'is not', null)
+          // Capital letters beyond A to Z are small ones to nobody but us.
+          .$if(isPlain, (query) =>
+            query.where(({ fn, or }) =>
+              or(spellings.map((spelling) => holds(fn<string>('lower', ['url']), spelling))),
+            ),
+          ),
       )
       .execute()
     for (const { id, url } of own) {
@@ -748,10 +757,13 @@ function isFreshSince({ changes, status }: SubscriberFact, erasedAt: number) {
 /** Does a link, or whatever else was kept, name this address, plainly or encoded? */
 export function mentions(text: string, email: string) {
   const lower = text.toLowerCase()
-  return [email, encodeURIComponent(email), email.replaceAll('+', '%2b'), email.replace('@', '%40')].some(
-    (spelling) => lower.includes(spelling.toLowerCase()),
-  )
+  return spellingsOf(email).some((spelling) => lower.includes(spelling))
 }
+/** In small letters, as addresses of pages may have it. */
+const spellingsOf = (email: string) =>
+  [email, encodeURIComponent(email), email.replaceAll('+', '%2b'), email.replace('@', '%40')].map(
+    (spelling) => spelling.toLowerCase(),
+  )
 
 /** @returns the id of a provider's list, which is made when there is none; its name follows the provider */
 export async function findOrAddList(

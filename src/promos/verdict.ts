@@ -76,10 +76,10 @@ export function kindOfTexts(texts: readonly Evidence[]): VerdictKind {
   return kindOf(texts, betas, comparison, leader)
 }
 
-function compare(texts: readonly Evidence[]) {
+function compare(texts: readonly Evidence[], each?: number) {
   const prior = pooledPrior(texts)
   const betas = texts.map((text) => posteriorOf(prior, text))
-  const comparison = comparisonOf(betas)
+  const comparison = comparisonOf(betas, each)
   const leader = comparison.best.indexOf(Math.max(...comparison.best))
   return { betas, comparison, leader }
 }
@@ -97,6 +97,8 @@ function kindOf(
   return best[leader]! >= leading ? 'leaning' : 'open'
 }
 
+/** Points of a comparison that is to say "about". */
+const roughly = 48
 /** Further ahead nobody should plan. */
 const mostIssues = 1_000
 
@@ -117,7 +119,9 @@ function issuesLeft(texts: readonly Evidence[]): number | null {
     }))
   }
   const isSettled = (more: number) => {
-    return /^(winner|same)$/.test(kindOfTexts(after(more)))
+    const then = after(more)
+    const { betas, comparison, leader } = compare(then, roughly)
+    return /^(winner|same)$/.test(kindOf(then, betas, comparison, leader))
   }
   let high = 1
   for (; !isSettled(high); high *= 2) if (high > mostIssues) return null

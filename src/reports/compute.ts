@@ -169,7 +169,12 @@ export async function computeReport(
     if (offers.length > 0 || verdict.tiles.some(({ id }) => id === 'subscribers'))
       notes.push('What is said of lists and offers themselves is of everybody.')
     const removed = await engagementsRemovedUntil(readers, found.mailings)
-    if (removed !== null && sections.some(({ name }) => fromEachEngagement.includes(name)))
+    const isOfTracker = (name: SectionName) =>
+      name === 'places' && found.campaigns.length > 0 && found.isWhole
+    if (
+      removed !== null &&
+      sections.some(({ name }) => fromEachEngagement.includes(name) && !isOfTracker(name))
+    )
       notes.push(
         `Opens and clicks up to ${f.date(removed)} are removed by now, and missing among the links, places and hours of these contacts.`,
       )

@@ -2,7 +2,7 @@ import type { Audience } from '../../audience/audience.js'
 import { type EngagementKind, engagementNumber } from '../../audience/engagement-kinds.js'
 import { listBook } from '../../audience/list-book.js'
 import { Unknown } from '../../audience/people.js'
-import { lastSealedDeed, wasSealed } from '../../audience/sealing.js'
+import { lastSealedDeed, sealedBook, wasSealed } from '../../audience/sealing.js'
 import type { SubscriptionStatus } from '../../audience/subscriptions.js'
 import { compiled } from '../../database/compiled.js'
 import { unindexed } from '../../database/expressions.js'
@@ -69,6 +69,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
   const mailings = mailingBook(db)
   const lists = listBook()
   const settle = deliverySettler(db)
+  const sealed = sealedBook(db)
   const query = queries(db)
 
   async function record(tx: Db, fact: OctopusFact): Promise<OctopusReceipt> {
@@ -456,7 +457,7 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
    */
   async function evidenceOf(tx: Db, list_id: number, contact_id: number, since: number): Promise<Evidence> {
     const { rows } = await query.evidence(tx, { list_id, contact_id, since })
-    const removed = await lastSealedDeed(tx, { list_id, contact_id, since })
+    const removed = (await isAnyRemoved(tx)) ? await lastSealedDeed(tx, { list_id, contact_id, since }) : null
     const last = (...kinds: EngagementKind[]) => {
       const instants = rows.flatMap(({ kind, at }) =>
         kinds.some((one) => engagementNumber(one) === kind) ? [at] : [],
@@ -471,9 +472,10 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
     }
   }
 
+  const isAnyRemoved = async (tx: Db) => (await sealed.before(tx)) > 0
   const isKnown = async (tx: Db, contact_id: number, mailing_id: number, kind: EngagementKind) =>
     (await query.known(tx, { contact_id, mailing_id, kind: engagementNumber(kind) })).rows.length > 0 ||
-    wasSealed(tx, { contact_id, mailing_id, kind })
+    ((await isAnyRemoved(tx)) && wasSealed(tx, { contact_id, mailing_id, kind }))
 
   const walked = (tx: Db, row: { mailing_id: number; status: string; counted: number; walked_at: number }) =>
     tx
@@ -482,7 +484,14 @@ export function octopusRecorder({ db, audience }: { db: Db; audience: Audience }
       .onConflict((conflict) => conflict.columns(['mailing_id', 'status']).doUpdateSet(row))
       .execute()
 
-  return { record, forget: () => mailings.forget() } satisfies Recorder<OctopusFact, OctopusReceipt>
+  return {
+    begin: () => sealed.forget(),
+    record,
+    forget() {
+      mailings.forget()
+      sealed.forget()
+    },
+  } satisfies Recorder<OctopusFact, OctopusReceipt>
 }
 
 type Subscription = Pick<
