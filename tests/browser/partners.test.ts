@@ -179,7 +179,7 @@ describe('a partner in the browser', () => {
       expect(new URL(page.url()).search).toBe('?kind=mailing&q=issue+3')
       // Leaving the search asks once more, and its address counts as a navigation: wait for what the page then says.
       await page.click('#found button')
-      await page.waitForSelector('#flash')
+      await page.waitForFunction("document.querySelector('#flash') !== null", { polling: 100 })
       expect(await page.$eval('#flash', (flash) => flash.textContent)).toContain(
         'Issue 3, a rather long title that has to break somewhere belongs to Autumn 2026 · Northwind.',
       )
