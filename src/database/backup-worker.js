@@ -15,6 +15,11 @@ const portion = 4 << 20
 /** Bytes after which what was written is brought to the disk: left to pile up, they would hold up a commit of the doors. */
 const mostUnwritten = 16 << 20
 
+/** Bytes that are copied in a second at the most: a disk that is given all it takes lets the commits of the doors wait for seconds. */
+const mostPerSecond = 64 << 20
+/** @param {number} milliseconds */
+const rest = (milliseconds) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, milliseconds)
+
 /** @param {object} message */
 const tell = (message) => parentPort?.postMessage(message)
 
@@ -104,6 +109,8 @@ async function backUp() {
   source.prepare('select count(*) from sqlite_master').get()
   tell({ stage: 'snapshot', made_at })
   const pageSize = /** @type {number} */ (source.pragma('page_size', { simple: true }))
+  const began = performance.now()
+  let copied = 0
   let unwritten = 0
   /** @type {number | null} */
   let written = null
@@ -116,6 +123,9 @@ async function backUp() {
         fdatasyncSync(written)
         unwritten = 0
       }
+      copied += step * pageSize
+      const early = began + (copied / mostPerSecond) * 1000 - performance.now()
+      if (remainingPages > 0 && early > 0) rest(early)
       if (totalPages > 0) tell({ stage: 'copy', done: totalPages - remainingPages, of: totalPages })
       return step
     },

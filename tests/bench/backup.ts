@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { statSync } from 'node:fs'
+import { closeSync, fsyncSync, openSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { type Backup, listBackups } from '../../src/operations/backup-files.js'
@@ -8,6 +8,7 @@ import { together } from './ingestion.js'
 import type { Outcome, Spell } from './load.js'
 import type { Visitor } from './pages.js'
 import type { Client, Running } from './processes.js'
+import { ms, seconds, told } from './report.js'
 
 /** How large the database is that is backed up, in bytes; what the events do not fill, deliveries of a provider do. */
 export interface BackedUp extends Filling {
@@ -34,6 +35,10 @@ export async function largeDatabase(dataDir: string, { bytes, ...filling }: Back
       for (const end = at + 2_000; at < end; at++) insert.run(`delivery ${at}`, now, body())
     })()
   file.close()
+  // Else the system brings it to the disk in the middle of what is measured.
+  const written = openSync(path, 'r+')
+  fsyncSync(written)
+  closeSync(written)
 }
 
 const newest = (dataDir: string): Backup | undefined => listBackups(join(dataDir, 'backups'))[0]
@@ -68,7 +73,13 @@ export async function backUpBesideDoors({
   const began = performance.now()
   await person.form('/operations/jobs/back-up')
   const spells: Outcome[] = []
-  while (!isDone()) spells.push(await client.run(half))
+  server.longestWait()
+  while (!isDone()) {
+    const from = performance.now() - began
+    spells.push(await client.run(half))
+    const { p99, max } = spells.at(-1)!
+    told(`${seconds(from)}: p99 ${ms(p99)}, longest ${ms(max)}, event loop ${ms(server.longestWait())}`)
+  }
   const took = performance.now() - began
   for (const { refused } of [alone, ...spells])
     if (refused > 0) throw new Error(`${refused} requests were refused.`)
