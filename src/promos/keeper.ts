@@ -203,7 +203,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     /** What only memory holds goes to the spool, if that takes it by now. */
     async stop() {
       await Promise.all(underWay)
-      for (const fact of held.splice(0)) if (!(await toSpool(fact)).spooled) lost++
+      for (const fact of held.splice(0)) lost += Number(!(await toSpool(fact)).spooled)
       if (lost > 0) log.error({ lost }, 'promo facts lost: nothing took them')
       await spool.close()
     },
