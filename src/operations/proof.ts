@@ -1,4 +1,5 @@
 import { rebuildAudienceCounts } from '../audience/rebuild.js'
+import { engagementColumns } from '../audience/receptions.js'
 import { countsTimeZone, rebuildCounts } from '../campaigns/rebuild.js'
 import type { Db } from '../database/open.js'
 import { type Compared, keepRows, type RowDifference } from '../database/row-differences.js'
@@ -38,17 +39,7 @@ export const countTables = [
 ] as const satisfies readonly (keyof Tables)[]
 
 /** What contacts themselves tell of their engagements. */
-const contactCounts = [
-  'mailings',
-  'opens',
-  'proxy_opens',
-  'machine_opens',
-  'unjudged_opens',
-  'clicks',
-  'machine_clicks',
-  'unjudged_clicks',
-  'replies',
-] as const satisfies readonly (keyof Tables['contacts'])[]
+const contactCounts = ['mailings', ...engagementColumns] as const satisfies (keyof Tables['contacts'])[]
 
 /** What is compared, row by row. */
 const compared: Compared[] = [

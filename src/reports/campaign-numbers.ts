@@ -294,32 +294,26 @@ export async function readPlaces(
   { campaigns, contacts }: Pick<Found, 'campaigns' | 'contacts'>,
 ) {
   const ids = campaigns.map(({ id }) => id)
-  const by = async (column: 'country' | 'device') => {
-    const places = new Map<string | null, number>()
-    for (const page of contacts ?? [null]) {
-      const rows = await readers
-        .selectFrom('events')
-        .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
-        .where('campaign_id', 'in', ids)
-        .where('kind', '=', 1)
-        .where('verdict', '<', 2)
-        .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
-        .groupBy(column)
-        .execute()
-      for (const { name, clicks } of rows) places.set(name, (places.get(name) ?? 0) + clicks)
-    }
-    const removed =
-      contacts !== null
-        ? []
-        : await readers
-            .selectFrom('sealed_places')
-            .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
-            .where('campaign_id', 'in', ids)
-            .groupBy(column)
-            .execute()
-    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
-    return ranked(places)
-  }
+  const by = (column: 'country' | 'device') =>
+    rankedPlaces(contacts, {
+      read: (page) =>
+        readers
+          .selectFrom('events')
+          .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
+          .where('campaign_id', 'in', ids)
+          .where('kind', '=', 1)
+          .where('verdict', '<', 2)
+          .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
+          .groupBy(column)
+          .execute(),
+      readRemoved: () =>
+        readers
+          .selectFrom('sealed_places')
+          .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+          .where('campaign_id', 'in', ids)
+          .groupBy(column)
+          .execute(),
+    })
   if (campaigns.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('device')])
   return { countries, devices }
@@ -346,12 +340,29 @@ export async function engagementsRemovedUntil(
   return last
 }
 
+interface Place {
+  /** null: not known. */
+  name: string | null
+  clicks: number
+}
+
 /**
- * Names with their clicks, null for one that is not known; most clicks first, and equals by name, so that one report cannot
- * show other countries than the next of the same numbers.
+ * Names with their clicks; most clicks first, and equals by name, so that one report cannot show other countries than the
+ * next of the same numbers.
+ * @param contacts of whom alone, in pages of ids: what is removed is nobody's any more
  */
-const ranked = (places: Map<string | null, number>) =>
-  [...places]
+async function rankedPlaces(
+  contacts: Found['contacts'],
+  {
+    read,
+    readRemoved,
+  }: { read: (page: number[] | null) => Promise<Place[]>; readRemoved: () => Promise<Place[]> },
+): Promise<Place[]> {
+  const places = new Map<string | null, number>()
+  const add = ({ name, clicks }: Place) => places.set(name || null, (places.get(name || null) ?? 0) + clicks)
+  for (const page of contacts ?? [null]) (await read(page)).forEach(add)
+  if (contacts === null) (await readRemoved()).forEach(add)
+  return [...places]
     .map(([name, clicks]) => ({ name, clicks }))
     .sort(
       (one, other) =>
@@ -359,6 +370,7 @@ const ranked = (places: Map<string | null, number>) =>
         Number(one.name === null) - Number(other.name === null) ||
         (one.name ?? '').localeCompare(other.name ?? '', 'en'),
     )
+}
 
 /** The same of the clicks in mailings, as events tell of them: countries, and the systems they were made with. */
 export async function readMailingPlaces(
@@ -366,32 +378,26 @@ export async function readMailingPlaces(
   { mailings, contacts }: Pick<Found, 'mailings' | 'contacts'>,
 ) {
   const ids = mailings.map(({ id }) => id)
-  const by = async (column: 'country' | 'os') => {
-    const places = new Map<string | null, number>()
-    for (const page of contacts ?? [null]) {
-      const rows = await readers
-        .selectFrom('engagements')
-        .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
-        .where('mailing_id', 'in', ids)
-        .where('kind', '=', engagementNumber('clicked'))
-        .where('verdict', '<', 2)
-        .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
-        .groupBy(column)
-        .execute()
-      for (const { name, clicks } of rows) places.set(name, (places.get(name) ?? 0) + clicks)
-    }
-    const removed =
-      contacts !== null
-        ? []
-        : await readers
-            .selectFrom('sealed_mailing_places')
-            .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
-            .where('mailing_id', 'in', ids)
-            .groupBy(column)
-            .execute()
-    for (const { name, clicks } of removed) places.set(name || null, (places.get(name || null) ?? 0) + clicks)
-    return ranked(places)
-  }
+  const by = (column: 'country' | 'os') =>
+    rankedPlaces(contacts, {
+      read: (page) =>
+        readers
+          .selectFrom('engagements')
+          .select(({ fn }) => [`${column} as name`, fn.countAll<number>().as('clicks')])
+          .where('mailing_id', 'in', ids)
+          .where('kind', '=', engagementNumber('clicked'))
+          .where('verdict', '<', 2)
+          .$if(page !== null, (query) => query.where((eb) => isAmong(eb.ref('contact_id'), page!)))
+          .groupBy(column)
+          .execute(),
+      readRemoved: () =>
+        readers
+          .selectFrom('sealed_mailing_places')
+          .select(({ fn }) => [`${column} as name`, fn.sum<number>('clicks').as('clicks')])
+          .where('mailing_id', 'in', ids)
+          .groupBy(column)
+          .execute(),
+    })
   if (mailings.length === 0) return { countries: [], devices: [] }
   const [countries, devices] = await Promise.all([by('country'), by('os')])
   return { countries, devices }
