@@ -13,7 +13,7 @@ const step = 2_000
 /** Bytes that are packed at a time, each a gzip member of its own (RFC 1952, section 2.2), which are read as one file. */
 const portion = 4 << 20
 /** Bytes after which what was written is brought to the disk: left to pile up, they would hold up a commit of the doors. */
-const mostUnwritten = 16 << 20
+const mostUnwritten = 1 << 20
 
 /** Bytes that are copied in a second at the most: a disk that is given all it takes lets the commits of the doors wait for seconds. */
 const mostPerSecond = 64 << 20

@@ -1,5 +1,5 @@
-import { rmSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
+import { removeGradually } from './remove-gradually.js'
 
 /** A copy that was opened, checked, packed, and read again. */
 export interface PackedCopy {
@@ -66,6 +66,11 @@ export async function packCopy({
   } finally {
     signal.removeEventListener('abort', abort)
     await worker.terminate()
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(raw + suffix, { force: true })
+    const removed = Promise.all(
+      ['', '-wal', '-shm', '-journal'].map((suffix) => removeGradually(raw + suffix)),
+    )
+    // Whoever gave it up may be about to end the process: the next backup removes what is left.
+    if (signal.aborted) removed.catch(() => undefined)
+    else await removed
   }
 }

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import * as z from 'zod'
+import { removeGradually } from '../database/remove-gradually.js'
 import { dayLength, mondayOf } from '../web/calendar.js'
 
 // A backup is two files in one folder: `throughline-20261121T023000Z.db.gz`, the database packed with gzip, and beside it
@@ -98,9 +99,9 @@ export function listBackups(folder: string): Backup[] {
 }
 
 /** Removes both files of a backup; what is gone already is no error. */
-export function removeBackup(folder: string, name: string) {
+export async function removeBackup(folder: string, name: string) {
   rmSync(join(folder, manifestName(name)), { force: true })
-  rmSync(join(folder, packedName(name)), { force: true })
+  await removeGradually(join(folder, packedName(name)))
 }
 
 /** How many backups are kept: the newest of each of so many days, weeks and months that have one. */

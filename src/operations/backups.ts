@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
 import type { SettingsSection } from '../accounts/settings.js'
 import { type Config, version } from '../config.js'
 import { packCopy } from '../database/backup.js'
 import type { Db } from '../database/open.js'
+import { removeGradually } from '../database/remove-gradually.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
 import { bytes } from '../web/formats.js'
@@ -69,7 +70,7 @@ export function openBackups({ db, config, calendar }: Needs) {
   /** Makes a backup now, and removes those that are too old. @returns the path of the packed database */
   async function make({ signal, progress, log }: JobRun): Promise<string> {
     makePrivateFolder(folder)
-    removeParts(folder)
+    await removeParts(folder)
     const path = join(config.DATA_DIR, 'throughline.db')
     const size = statSync(path).size
     const { bavail, bsize } = statfsSync(folder)
@@ -133,7 +134,7 @@ export function openBackups({ db, config, calendar }: Needs) {
     const all = listBackups(folder)
     const gone = tooOld(all, await keeping(), calendar.dayOf)
     for (const { name } of gone) {
-      removeBackup(folder, name)
+      await removeBackup(folder, name)
       log(`Removed ${name}, which is too old by the rule.`)
     }
     // Any instant of the days of which every backup is kept can be restored; further back, the backups themselves.
@@ -211,11 +212,11 @@ export function openBackups({ db, config, calendar }: Needs) {
 }
 export type Backups = ReturnType<typeof openBackups>
 
-/** What a backup that was broken off has left; the folder may hold files of somebody else's. */
-function removeParts(folder: string) {
+/** What a backup or a removal that was broken off has left; the folder may hold files of somebody else's. */
+async function removeParts(folder: string) {
   for (const name of readdirSync(folder))
-    if (/^(under-way\.db(\.gz)?|throughline-\w+\.json)\.part/.test(name))
-      rmSync(join(folder, name), { force: true })
+    if (/^(under-way\.db(\.gz)?|throughline-\w+\.(json|db\.gz))\.part/.test(name))
+      await removeGradually(join(folder, name))
 }
 
 const count = (least: number, sentence: string) =>

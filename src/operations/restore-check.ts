@@ -1,11 +1,12 @@
 import { fork } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { setPriority } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import * as z from 'zod'
 import type { Config } from '../config.js'
 import type { Db } from '../database/open.js'
+import { removeGradually } from '../database/remove-gradually.js'
 import { readSetting, writeSetting } from '../database/settings.js'
 import type { Job, JobRun } from './jobs.js'
 import { factsInWords } from './restore.js'
@@ -34,8 +35,8 @@ export function restoreCheckJob({ db, config, now }: Needs): Job {
     what: 'Restores the last backup into a folder of its own, checks every page and counts all facts anew, then removes it.',
     schedule: '40 3 * * 0',
     async run(run) {
-      const scratch = join(config.DATA_DIR, 'restore-check')
-      rmSync(scratch, { recursive: true, force: true })
+      const scratch = join(config.DATA_DIR, folderName)
+      await removeAll(config.DATA_DIR)
       mkdirSync(scratch, { mode: 0o700 })
       try {
         const { asOf, facts, corrected } = await inProcess(config, scratch, run)
@@ -46,10 +47,22 @@ export function restoreCheckJob({ db, config, now }: Needs): Job {
         await writeSetting(db, provenSetting, JSON.stringify({ at: now(), asOf, facts }))
         return `The backup of ${new Date(asOf).toISOString()} can be restored: ${factsInWords(facts)}.`
       } finally {
-        rmSync(scratch, { recursive: true, force: true })
+        // Whoever gave it up may be about to end the process: the next try removes what is left.
+        const removed = removeAll(config.DATA_DIR)
+        if (run.signal.aborted) removed.catch(() => undefined)
+        else await removed
       }
     },
   }
+}
+
+const folderName = 'restore-check'
+
+/** The folder of this try, and what one that was broken off has left. */
+async function removeAll(dataDir: string) {
+  for (const name of readdirSync(dataDir))
+    if (name === folderName || name.startsWith(`${folderName}.part-`))
+      await removeGradually(join(dataDir, name))
 }
 
 function inProcess(config: Config, scratch: string, { signal, log }: JobRun) {

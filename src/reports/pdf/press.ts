@@ -6,6 +6,7 @@ import type { Logger } from 'pino'
 import type { Browser, BrowserContext, HTTPRequest, Page } from 'puppeteer-core'
 import type { Config } from '../../config.js'
 import { readAsset } from '../../web/assets.js'
+import { stepBack } from './background.js'
 import { findBrowser, fontsBeside, NoBrowser, quietArguments } from './browser.js'
 import { PressBusy, PressFailed, PressTimeout, PressUnavailable } from './errors.js'
 import { Turns } from './queue.js'
@@ -317,6 +318,7 @@ async function launch(executablePath: string, sandbox: string[]): Promise<Runnin
       program.once('exit', () => done())
     })
     void gone.then(clear).catch(() => undefined)
+    if (program?.pid) stepBack(program.pid)
     const kill = async () => {
       program?.kill('SIGKILL')
       await gone
