@@ -194,7 +194,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
   }
   async function printed(id: number): Promise<Printed> {
     const rendering = await reports.rendering(id)
-    const content = await press.print(await reports.documentOf(rendering))
+    const content = await press.print(() => reports.documentOf(rendering))
     return {
       subject: titleOf(rendering),
       text: `${reports.summaryOf(rendering)}\n\nThe whole report is attached as a PDF.\n`,

@@ -34,7 +34,7 @@ export function pdfShelf({
     if (known) return known
     const print: Print = {
       state: 'printing',
-      pdf: reports.documentOf(rendering).then((document) => press.print(document)),
+      pdf: press.print(() => reports.documentOf(rendering)),
     }
     prints.set(key, print)
     print.pdf.then(

@@ -5,6 +5,7 @@ import { curveBook } from '../mailings/mailing-usual.js'
 import type { TiedKinds } from '../partners/kinds.js'
 import type { OfferDirectory } from '../promos/directory.js'
 import type { Calendar } from '../web/calendar.js'
+import { HttpError } from '../web/errors.js'
 import { archive, findPicture, getRendering, type Rendering } from './archive.js'
 import { computeReport } from './compute.js'
 import type { ReportData } from './data.js'
@@ -12,6 +13,7 @@ import { definitionOf, type ReportDefinition } from './definition.js'
 import { drawReport, periodWords } from './drawing.js'
 import { reportFormats } from './locales.js'
 import { lookCss, safeInk } from './look.js'
+import { Turns } from './pdf/queue.js'
 import { getReport } from './queries.js'
 import { csvOf } from './tables.js'
 
@@ -23,6 +25,13 @@ interface Needs {
   directory: OfferDirectory
   views: nunjucks.Environment
   now: () => number
+}
+
+/** So many reports wait to be rendered that one more is refused. */
+export class RenderingBusy extends HttpError {
+  constructor() {
+    super(503, 'Many reports are being rendered. Try again in a minute.', 'One moment')
+  }
 }
 
 /** A whole document for the printer. */
@@ -51,6 +60,9 @@ export function openReports({ db, readers, kinds, calendar, directory, views, no
     curves: curveBook({ readers, now }),
   }
 
+  /** Two at a time, as they are printed: the numbers of twenty at once would leave the doors little between. */
+  const turns = new Turns(2, 100)
+
   return {
     /** Computes a report that nobody has saved, and archives nothing: the preview of the builder. */
     compute: (definition: ReportDefinition, { at = now() } = {}) => computeReport(sources, definition, at),
@@ -59,15 +71,20 @@ export function openReports({ db, readers, kinds, calendar, directory, views, no
      * Computes a report as it is defined now, and archives the result unchanged.
      * @param at milliseconds: when it is rendered, which is what the data is as of
      * @param by the account that asked for it; null for a schedule
-     * @throws NotFound where there is no such report
+     * @throws NotFound where there is no such report; RenderingBusy
      */
     async render(
       reportId: number,
       { at = now(), by = null }: { at?: number; by?: number | null } = {},
     ): Promise<Rendering> {
-      const report = await getReport(db, reportId)
-      const computed = await computeReport(sources, definitionOf(report.definition), at)
-      return getRendering(db, { id: await archive(db, reportId, computed, { at, by }) })
+      if (!(await turns.take())) throw new RenderingBusy()
+      try {
+        const report = await getReport(db, reportId)
+        const computed = await computeReport(sources, definitionOf(report.definition), at)
+        return await getRendering(db, { id: await archive(db, reportId, computed, { at, by }) })
+      } finally {
+        turns.leave()
+      }
     },
 
     /** A rendering as it was archived. @throws NotFound */

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { type Backup, listBackups } from '../../src/operations/backup-files.js'
 import { type Filling, makeDatabase } from './database.js'
-import { together } from './ingestion.js'
+import { busyDay, together } from './ingestion.js'
 import type { Outcome, Spell } from './load.js'
 import type { Visitor } from './pages.js'
 import type { Client, Running } from './processes.js'
-import { ms, seconds, told } from './report.js'
+import { ms, number, seconds, told } from './report.js'
 
 /** How large the database is that is backed up, in bytes; what the events do not fill, deliveries of a provider do. */
 export interface BackedUp extends Filling {
@@ -44,9 +44,9 @@ export async function largeDatabase(dataDir: string, { bytes, ...filling }: Back
 const newest = (dataDir: string): Backup | undefined => listBackups(join(dataDir, 'backups'))[0]
 
 /**
- * Backs up while events come in at half of what the door takes at the most.
- * @returns what the door takes at the most; what came of its half alone, meanwhile, and in the worst spell; how long the
- *   backup took in milliseconds, and its bytes
+ * Backs up while events come in, in turns as on a busy day and at half of what the door takes at the most.
+ * @returns what the door takes at the most; what came of both alone, meanwhile, and in the worst spell; how long the backup
+ *   took in milliseconds, and its bytes
  */
 export async function backUpBesideDoors({
   dataDir,
@@ -66,29 +66,35 @@ export async function backUpBesideDoors({
   const spell = { port: server.port, connections: 32, mix, milliseconds }
   await client.run(spell)
   const most = await client.run(spell)
-  const half = { ...spell, pace: most.perSecond / 2 }
-  const alone = await client.run(half)
+  const loads = [busyDay, most.perSecond / 2].map((pace) => ({ ...spell, pace }))
+  const alone: Outcome[] = []
+  for (const load of loads) alone.push(await client.run(load))
   const before = newest(dataDir)?.name
   const isDone = () => newest(dataDir) !== undefined && newest(dataDir)!.name !== before
   const began = performance.now()
   await person.form('/operations/jobs/back-up')
-  const spells: Outcome[] = []
+  const spells: Outcome[][] = loads.map(() => [])
   server.longestWait()
-  while (!isDone()) {
+  for (let turn = 0; !isDone(); turn = (turn + 1) % loads.length) {
     const from = performance.now() - began
-    spells.push(await client.run(half))
-    const { p99, max } = spells.at(-1)!
-    told(`${seconds(from)}: p99 ${ms(p99)}, longest ${ms(max)}, event loop ${ms(server.longestWait())}`)
+    const outcome = await client.run(loads[turn]!)
+    spells[turn]!.push(outcome)
+    const { perSecond, p99, max } = outcome
+    told(
+      `${seconds(from)}: ${number(perSecond)} a second, p99 ${ms(p99)}, longest ${ms(max)}, event loop ${ms(server.longestWait())}`,
+    )
   }
   const took = performance.now() - began
-  for (const { refused } of [alone, ...spells])
+  for (const { refused } of [...alone, ...spells.flat()])
     if (refused > 0) throw new Error(`${refused} requests were refused.`)
   const { manifest } = newest(dataDir)!
   return {
     most,
-    alone,
-    meanwhile: together(spells),
-    worst: Math.max(...spells.map(({ p99 }) => p99)),
+    loads: alone.map((outcome, turn) => ({
+      alone: outcome,
+      meanwhile: together(spells[turn]!),
+      worst: Math.max(...spells[turn]!.map(({ p99 }) => p99)),
+    })),
     took,
     bytes: manifest.database_bytes,
     packed: manifest.bytes,

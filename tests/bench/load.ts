@@ -19,6 +19,7 @@ export interface Spell {
   /** The class of the status that is right; 2 when nothing is said. */
   right?: 2 | 3
 }
+
 /** What came of it; latencies in milliseconds. */
 export interface Outcome {
   requests: number

@@ -4,7 +4,7 @@ import { openDatabase } from '../../src/database/open.js'
 import { createReport } from '../../src/reports/commands.js'
 import { emptyDefinition } from '../../src/reports/definition.js'
 import { type Filling, makeDatabase } from './database.js'
-import { together } from './ingestion.js'
+import { busyDay, together } from './ingestion.js'
 import type { Outcome, Spell } from './load.js'
 import type { Visitor } from './pages.js'
 import type { Client, Running } from './processes.js'
@@ -159,6 +159,7 @@ export async function printReports({
   }
   const most = await beside()
   const half = await beside(most.alone.perSecond / 2)
+  const busy = await beside(busyDay)
   clearInterval(watch)
   return {
     first,
@@ -166,6 +167,7 @@ export async function printReports({
     together: alone,
     most,
     half,
+    busy,
     memory,
   }
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { getPriority, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pino } from 'pino'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -48,6 +48,15 @@ async function elsewhere() {
   await once(server, 'listening')
   onTestFinished(() => void server.close())
   return { asked, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+}
+
+/** The process that started one; NaN where there is none. */
+function parentOf(pid: string): number {
+  try {
+    return Number(/^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1])
+  } catch {
+    return Number.NaN
+  }
 }
 
 const processes = () => readdirSync(tmpdir()).filter((name) => name.startsWith('throughline-press-'))
@@ -196,6 +205,32 @@ describe('the press', () => {
     for (const place of [0, 1, 2, 3, 4]) expect(done[place]).toContain(`Report ${place}`)
     for (const place of [5, 6]) expect(done[place]).toMatchObject({ status: 503, name: 'Error' })
     expect(load()).toEqual({ printing: 0, waiting: 0 })
+  })
+
+  it('has an order made when its turn has come, and tells what its maker throws', async () => {
+    const { print } = aPress()
+    let made = 0
+    const maker = (place: number) => async () => {
+      made++
+      if (place === 3) throw new Error('It is gone.')
+      return order(`<p>Report ${place}</p>`)
+    }
+    const all = [1, 2, 3].map((place) => print(maker(place)))
+    await new Promise(setImmediate)
+    expect(made).toBe(2)
+    await expect(all[2]).rejects.toThrow('It is gone.')
+    expect((await readPdf(await all[0]!)).pages[0]).toContain('Report 1')
+    expect((await readPdf(await all[1]!)).pages[0]).toContain('Report 2')
+    expect((await readPdf(await print(maker(4)))).pages[0]).toContain('Report 4')
+  })
+
+  it.runIf(process.platform === 'linux')('lets all of the browser step back behind the server', async () => {
+    const { print, pid } = aPress()
+    await print(order('<p>Hello</p>'))
+    const browser = (await pid())!
+    const all = [browser, ...readdirSync('/proc').filter((name) => parentOf(name) === browser)].map(Number)
+    expect(all.length).toBeGreaterThan(1)
+    expect(new Set(all.map((each) => getPriority(each)))).toEqual(new Set([10]))
   })
 
   it('lets go of an order that is given up, waiting or printing', async () => {

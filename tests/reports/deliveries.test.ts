@@ -44,7 +44,8 @@ async function aPostOffice({ timeZone = 'UTC', clock = stoppedClock(), ...server
       reports: app.reports,
       mailer,
       press: {
-        async print({ reportId }) {
+        async print(wanted) {
+          const { reportId } = typeof wanted === 'function' ? await wanted() : wanted
           if (broken) throw broken
           printed.push(reportId)
           return Buffer.from(`%PDF of ${reportId}`)

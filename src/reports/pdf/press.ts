@@ -179,16 +179,19 @@ export function openPress({
   return {
     /**
      * Prints one document as PDF.
+     * @param wanted the order, or what makes it, which is asked once its turn has come
      * @returns the bytes of the PDF
      * @throws PressUnavailable (no browser), PressBusy (too many wait), PressTimeout, PressFailed (the browser died
-     * twice, or something else went wrong), or the reason of `signal`
+     * twice, or something else went wrong), the reason of `signal`, or what the maker of the order throws
      */
-    async print(order: Order): Promise<Buffer> {
-      if (!(await turns.take(order.signal))) throw new PressBusy()
+    async print(wanted: Order | (() => Promise<Order>)): Promise<Buffer> {
+      const make = typeof wanted === 'function' ? wanted : async () => wanted
+      if (!(await turns.take('signal' in wanted ? wanted.signal : undefined))) throw new PressBusy()
       clearTimeout(idle)
       printing++
       const began = performance.now()
       try {
+        const order = await make()
         const pdf = await printWithin(order)
         const took = Math.round(performance.now() - began)
         log.debug({ report: order.reportId, bytes: pdf.length, ms: took }, 'report printed')

@@ -46,7 +46,8 @@ export class Turns {
 
   leave() {
     const next = this.#waiting.shift()
-    if (next) next.enter()
+    // After whatever else has waited meanwhile: one report after another would leave nobody else a turn of the event loop.
+    if (next) setImmediate(next.enter)
     else this.#free++
   }
 
