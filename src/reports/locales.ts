@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import { noValue } from '../web/formats.js'
 
 /** The languages in which a report can write its numbers and dates, by BCP 47 tag. */
@@ -23,7 +24,10 @@ export const locales: Record<string, string> = {
   'zh-CN': '中文',
 }
 
-export type ReportFormats = ReturnType<typeof reportFormats>
+export type ReportFormats = ReturnType<typeof makeFormats>
+
+/** By locale and time zone: making them takes longer than all that they write in a report. */
+const made = new LRUCache<string, ReportFormats>({ max: 20 })
 
 /**
  * How a report writes numbers and dates. Digits are those of the pages of the program: rates are rounded in the same way,
@@ -31,7 +35,14 @@ export type ReportFormats = ReturnType<typeof reportFormats>
  * @param locale one of {@link locales}
  * @param timeZone an IANA name
  */
-export function reportFormats(locale: string, timeZone: string) {
+export function reportFormats(locale: string, timeZone: string): ReportFormats {
+  const key = `${locale} ${timeZone}`
+  const formats = made.get(key) ?? makeFormats(locale, timeZone)
+  made.set(key, formats)
+  return formats
+}
+
+function makeFormats(locale: string, timeZone: string) {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0, useGrouping: true })
   const perCent = [0, 1, 2].map(
     (digits) =>
