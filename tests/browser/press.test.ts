@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getPriority, tmpdir } from 'node:os'
@@ -231,6 +231,9 @@ describe('the press', () => {
     const all = [browser, ...readdirSync('/proc').filter((name) => parentOf(name) === browser)].map(Number)
     expect(all.length).toBeGreaterThan(1)
     expect(new Set(all.map((each) => getPriority(each)))).toEqual(new Set([10]))
+    const sessions = `/proc/${browser}/autogroup`
+    // Empty where the kernel shares out between groups of its own.
+    if (existsSync(sessions)) expect(readFileSync(sessions, 'utf8').trim()).toMatch(/^$| nice 10$/)
   })
 
   it('lets go of an order that is given up, waiting or printing', async () => {

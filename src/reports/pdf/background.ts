@@ -13,7 +13,14 @@ const nice = 10
 export function stepBack(pid: number) {
   if (process.platform !== 'linux') return attempt(() => setPriority(pid, nice))
   for (const each of family(pid)) for (const thread of threads(each)) attempt(() => setPriority(thread, nice))
-  attempt(() => writeFileSync(`/proc/${pid}/autogroup`, String(nice)))
+  if (leadsSession(pid)) attempt(() => writeFileSync(`/proc/${pid}/autogroup`, String(nice)))
+}
+
+/** Its session is then its own, and not that of the server. */
+function leadsSession(pid: number): boolean {
+  const stat = attempt(() => readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? ''
+  // State, parent, group and session follow the name, which stands in parentheses: proc_pid_stat(5).
+  return Number(/^\d+ \(.*\) \S \d+ \d+ (\d+)/s.exec(stat)?.[1]) === pid
 }
 
 /** The program and all that it has started, as far as the system tells. */

@@ -29,7 +29,11 @@ export class Turns {
     }
     if (this.#waiting.length >= this.most) return false
     await new Promise<void>((enter, refuse) => {
-      const turn = { enter: () => done(enter), refuse: (error: Error) => done(() => refuse(error)) }
+      // After whatever else has waited meanwhile: one report after another would leave nobody else a turn of the event loop.
+      const turn = {
+        enter: () => done(() => setImmediate(enter)),
+        refuse: (error: Error) => done(() => refuse(error)),
+      }
       const giveUp = () => {
         this.#waiting = this.#waiting.filter((other) => other !== turn)
         turn.refuse(signal!.reason)
@@ -46,8 +50,7 @@ export class Turns {
 
   leave() {
     const next = this.#waiting.shift()
-    // After whatever else has waited meanwhile: one report after another would leave nobody else a turn of the event loop.
-    if (next) setImmediate(next.enter)
+    if (next) next.enter()
     else this.#free++
   }
 
