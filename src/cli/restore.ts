@@ -61,9 +61,13 @@ function options() {
 
 /** An instant as people write it; without a zone it is in UTC. */
 function instantOf(text: string): number {
-  const hasZone = /(Z|[+-]\d\d:?\d\d)$/i.test(text)
-  const instant = Date.parse(hasZone || !text.includes('T') ? text : `${text}Z`)
-  if (!/^\d{4}-\d\d-\d\d/.test(text) || Number.isNaN(instant))
+  const [, day = '', time = '00:00', zone = 'Z'] =
+    /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?) ?(Z|[+-]\d\d:?\d\d)?)?$/i.exec(text.trim()) ??
+    []
+  const instant = Date.parse(`${day}T${time}${zone.toUpperCase().replace(/(\d\d)(\d\d)$/, '$1:$2')}`)
+  // A day that no month has is read as one of the next month.
+  const midnight = new Date(`${day}T00:00Z`)
+  if (Number.isNaN(instant) || midnight.toISOString().slice(0, 10) !== day)
     throw new Refusal('--at is an instant such as 2026-11-20T10:35, in UTC unless it says otherwise.')
   return instant
 }

@@ -34,3 +34,23 @@ export async function checkReferences(readers: Readers): Promise<string[]> {
     select "table" as name, count(*) as rows from pragma_foreign_key_check group by "table"`.execute(readers)
   return rows.map(({ name, rows }) => `${rows} rows of ${name} refer to nothing`)
 }
+
+/**
+ * The newest moments that a database tells of, in milliseconds: of each table with rowids and each of the named columns that
+ * it has, the largest among its last hundred rows.
+ */
+export async function momentsIn(db: Db, columns: readonly string[]): Promise<number[]> {
+  const { rows } = await sql<{ name: string; column: string }>`
+    select tables.name, columns.name as "column"
+    from pragma_table_list as tables, pragma_table_info(tables.name) as columns
+    where tables.schema = 'main' and tables.type = 'table' and not tables.wr
+      and columns.name in (${sql.join(columns)})`.execute(db)
+  const moments: number[] = []
+  for (const { name, column } of rows) {
+    const found = await sql<{ newest: number | null }>`
+      select max(${sql.id(column)}) as newest
+      from (select ${sql.id(column)} from ${sql.id(name)} order by rowid desc limit 100)`.execute(db)
+    moments.push(found.rows[0]?.newest ?? 0)
+  }
+  return moments
+}

@@ -372,6 +372,9 @@ export class Jobs {
     await this.#steadily(() => endRun(db, id, end, now()))
     if (end.state === 'done') await this.#succeeded(job)
     if (end.state === 'failed' && askedBy === '') await this.#failed(job)
+    // Whoever cancels a run that was tried again wants no further try.
+    if (end.state === 'cancelled' && this.stateOf(job.name).retry_at !== null)
+      await this.#keepState({ ...this.stateOf(job.name), retry_at: null })
     if (end.state === 'interrupted') await this.#keepState({ ...this.stateOf(job.name), retry_at: now() }) // the next start goes on
     if (end.state === 'done') log.debug({ job: job.name }, 'job done')
   }

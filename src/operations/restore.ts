@@ -17,6 +17,7 @@ import type { Config } from '../config.js'
 import { migrate } from '../database/migrate.js'
 import { type Db, openDatabase } from '../database/open.js'
 import { readSegment, replaySegment } from '../database/segment.js'
+import { momentsIn } from '../database/upkeep.js'
 import { number } from '../web/formats.js'
 import {
   type Backup,
@@ -244,35 +245,25 @@ export const factsInWords = (facts: Record<string, number>) =>
     .map(([table, rows]) => `${number(rows)} ${table.replaceAll('_', ' ')}`)
     .join(', ')
 
+/** Where the moment stands at which a row came about or was last worked at. */
+const momentColumns = ['happened_at', 'created_at', 'received_at', 'rendered_at', 'started_at', 'ended_at']
+
 /**
- * The last sign of life in a database: the newest fact, run, or look at its health.
+ * The last sign of life in a database: the newest fact, or whatever else says when it came about (a campaign, an account, a
+ * run, a line of the audit log), among the last hundred rows of each table; or the last look at its health.
  * @returns null when it cannot be read: it is broken, or of no version known here
  */
 async function lastSignOfLife(path: string): Promise<number | null> {
   let db: Db | null = null
   try {
     db = openDatabase(path)
-    const newestOf = async (table: 'events' | 'engagements' | 'promo_clicks' | 'promo_impressions') =>
-      (await db!.selectFrom(table).select('happened_at').orderBy('id', 'desc').limit(1).executeTakeFirst())
-        ?.happened_at ?? 0
-    const [run, health] = await Promise.all([
-      db
-        .selectFrom('job_runs')
-        .select(['started_at', 'ended_at'])
-        .orderBy('id', 'desc')
-        .limit(1)
-        .executeTakeFirst()
-        .catch(() => undefined),
-      db.selectFrom('settings').select('value').where('name', '=', 'health_checked_at').executeTakeFirst(),
-    ])
-    return Math.max(
-      await newestOf('events'),
-      await newestOf('engagements'),
-      await newestOf('promo_clicks').catch(() => 0),
-      await newestOf('promo_impressions').catch(() => 0),
-      run?.ended_at ?? run?.started_at ?? 0,
-      Number(health?.value ?? 0),
-    )
+    const columns = await momentsIn(db, momentColumns)
+    const health = await db
+      .selectFrom('settings')
+      .select('value')
+      .where('name', '=', 'health_checked_at')
+      .executeTakeFirst()
+    return Math.max(Number(health?.value ?? 0), ...columns)
   } catch {
     return null
   } finally {

@@ -217,6 +217,14 @@ describe('a restore', () => {
     expect(await eventsIn(aside!)).toBe(4)
   })
 
+  it('leaves alone a database in which nothing but a campaign is newer', async () => {
+    const { app } = await backedUp()
+    app.clock.at = Date.now() + day
+    await aCampaign(app)
+    await app.stop()
+    await expect(restoring(app)).rejects.toThrow(/is newer: .* Say --force/)
+  })
+
   it('takes the place of a database that cannot be read', async () => {
     const { app } = await backedUp()
     await app.stop()

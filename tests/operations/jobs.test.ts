@@ -106,6 +106,32 @@ describe('a run', () => {
     await ended(next, 'hold', 'done')
   })
 
+  it('that is cancelled while it is tried again is not tried once more', async () => {
+    const clock = stoppedClock()
+    const first = await testApp({ clock })
+    const { job, begun } = heldJob()
+    first.jobs.enter(job)
+    await first.jobs.begin('hold', '')
+    await begun()
+    await first.stop()
+    const next = await testApp({ dataDir: first.dataDir, clock })
+    const held = heldJob()
+    next.jobs.enter(held.job)
+    await next.jobs.takeOver()
+    await next.jobs.look()
+    await held.begun()
+    expect(await next.jobs.cancel('hold')).toBe(true)
+    await ended(next, 'hold', 'cancelled')
+    await expect.poll(() => next.jobs.stateOf('hold').retry_at).toBeNull()
+    clock.pass(minute)
+    await next.jobs.look()
+    expect(held.runs).toHaveLength(1)
+    expect((await listRuns(next.db, 'hold', { limit: 9 })).map(({ state }) => state)).toEqual([
+      'cancelled',
+      'interrupted',
+    ])
+  })
+
   it('that a stop interrupts goes on at the next start', async () => {
     const clock = stoppedClock()
     const first = await testApp({ clock })
