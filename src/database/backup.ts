@@ -52,8 +52,9 @@ export async function packCopy({
   })
   const abort = () => void worker.terminate()
   signal.addEventListener('abort', abort)
+  let isWhole = false
   try {
-    return await new Promise<PackedCopy>((resolve, reject) => {
+    const copy = await new Promise<PackedCopy>((resolve, reject) => {
       worker.on('message', ({ stage, done = 0, of = null, made_at, result, message, code }) => {
         if (stage === 'done') resolve(result)
         else if (stage === 'failed') reject(Object.assign(new Error(message), { code }))
@@ -63,12 +64,14 @@ export async function packCopy({
       worker.on('error', reject)
       worker.on('exit', () => reject(signal.aborted ? signal.reason : new Error('The copying thread ended.')))
     })
+    isWhole = true
+    return copy
   } finally {
     signal.removeEventListener('abort', abort)
     await worker.terminate()
-    const removed = Promise.all(
-      ['', '-wal', '-shm', '-journal'].map((suffix) => removeGradually(raw + suffix)),
-    )
+    const unwanted = ['', '-wal', '-shm', '-journal'].map((suffix) => raw + suffix)
+    if (!isWhole) unwanted.push(packed)
+    const removed = Promise.all(unwanted.map(removeGradually))
     // Whoever gave it up may be about to end the process: the next backup removes what is left.
     if (signal.aborted) removed.catch(() => undefined)
     else await removed

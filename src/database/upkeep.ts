@@ -39,7 +39,7 @@ export async function checkReferences(readers: Readers): Promise<string[]> {
  * The newest moments that a database tells of, in milliseconds: of each table with rowids and each of the named columns that
  * it has, the largest among its last hundred rows.
  */
-export async function momentsIn(db: Db, columns: readonly string[]): Promise<number[]> {
+export async function newestMoments(db: Db, columns: readonly string[]): Promise<number[]> {
   const { rows } = await sql<{ name: string; column: string }>`
     select tables.name, columns.name as "column"
     from pragma_table_list as tables, pragma_table_info(tables.name) as columns

@@ -35,8 +35,8 @@ export function restoreCheckJob({ db, config, now }: Needs): Job {
     what: 'Restores the last backup into a folder of its own, checks every page and counts all facts anew, then removes it.',
     schedule: '40 3 * * 0',
     async run(run) {
-      const scratch = join(config.DATA_DIR, folderName)
-      await removeAll(config.DATA_DIR)
+      const scratch = join(config.DATA_DIR, scratchName)
+      await removeScratch(config.DATA_DIR)
       mkdirSync(scratch, { mode: 0o700 })
       try {
         const { asOf, facts, corrected } = await inProcess(config, scratch, run)
@@ -48,7 +48,7 @@ export function restoreCheckJob({ db, config, now }: Needs): Job {
         return `The backup of ${new Date(asOf).toISOString()} can be restored: ${factsInWords(facts)}.`
       } finally {
         // Whoever gave it up may be about to end the process: the next try removes what is left.
-        const removed = removeAll(config.DATA_DIR)
+        const removed = removeScratch(config.DATA_DIR)
         if (run.signal.aborted) removed.catch(() => undefined)
         else await removed
       }
@@ -56,12 +56,12 @@ export function restoreCheckJob({ db, config, now }: Needs): Job {
   }
 }
 
-const folderName = 'restore-check'
+const scratchName = 'restore-check'
 
 /** The folder of this try, and what one that was broken off has left. */
-async function removeAll(dataDir: string) {
+async function removeScratch(dataDir: string) {
   for (const name of readdirSync(dataDir))
-    if (name === folderName || name.startsWith(`${folderName}.part-`))
+    if (name === scratchName || name.startsWith(`${scratchName}.part-`))
       await removeGradually(join(dataDir, name))
 }
 

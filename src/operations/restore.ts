@@ -17,7 +17,7 @@ import type { Config } from '../config.js'
 import { migrate } from '../database/migrate.js'
 import { type Db, openDatabase } from '../database/open.js'
 import { readSegment, replaySegment } from '../database/segment.js'
-import { momentsIn } from '../database/upkeep.js'
+import { newestMoments } from '../database/upkeep.js'
 import { number } from '../web/formats.js'
 import {
   type Backup,
@@ -257,13 +257,13 @@ async function lastSignOfLife(path: string): Promise<number | null> {
   let db: Db | null = null
   try {
     db = openDatabase(path)
-    const columns = await momentsIn(db, momentColumns)
+    const moments = await newestMoments(db, momentColumns)
     const health = await db
       .selectFrom('settings')
       .select('value')
       .where('name', '=', 'health_checked_at')
       .executeTakeFirst()
-    return Math.max(Number(health?.value ?? 0), ...columns)
+    return Math.max(Number(health?.value ?? 0), ...moments)
   } catch {
     return null
   } finally {

@@ -37,7 +37,9 @@ const made = new LRUCache<string, ReportFormats>({ max: 20 })
  */
 export function reportFormats(locale: string, timeZone: string): ReportFormats {
   const key = `${locale} ${timeZone}`
-  const formats = made.get(key) ?? makeFormats(locale, timeZone)
+  const known = made.get(key)
+  if (known) return known
+  const formats = makeFormats(locale, timeZone)
   made.set(key, formats)
   return formats
 }

@@ -8,7 +8,7 @@ const here = dirname(fileURLToPath(import.meta.url))
 
 /**
  * Events a second on a busy day, all day long: a campaign to 60,000 people of whom each tells of one thing within ten
- * minutes. What comes in twice as fast, or as fast as the door takes it, is measured beside it.
+ * minutes. Half of what the door takes, and as much as it takes, is measured beside it.
  */
 export const busyDay = 100
 

@@ -19,7 +19,6 @@ export interface Spell {
   /** The class of the status that is right; 2 when nothing is said. */
   right?: 2 | 3
 }
-
 /** What came of it; latencies in milliseconds. */
 export interface Outcome {
   requests: number

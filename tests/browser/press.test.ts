@@ -224,6 +224,20 @@ describe('the press', () => {
     expect((await readPdf(await print(maker(4)))).pages[0]).toContain('Report 4')
   })
 
+  it('starts no browser for an order that is being made when it closes', async () => {
+    const { print, close, pid } = aPress()
+    let make: (order: Order) => void = () => undefined
+    const made = new Promise<Order>((done) => {
+      make = done
+    })
+    const printing = print(() => made)
+    await new Promise(setImmediate)
+    await close()
+    make(order('<p>Late</p>'))
+    await expect(printing).rejects.toMatchObject({ status: 503 })
+    expect(await pid()).toBeNull()
+  })
+
   it.runIf(process.platform === 'linux')('lets all of the browser step back behind the server', async () => {
     const { print, pid } = aPress()
     await print(order('<p>Hello</p>'))

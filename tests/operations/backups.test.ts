@@ -42,6 +42,24 @@ async function backedUp({ events = 3, env = {} }: { events?: number; env?: Recor
   return { app, cid: id }
 }
 
+/** An installation with 18 MB that cannot be packed. */
+async function aLargeDatabase() {
+  const app = await testApp()
+  for (let key = 0; key < 6; key++)
+    await app.db
+      .insertInto('inbox')
+      .values({
+        provider: 'buttondown',
+        key: `delivery ${key}`,
+        event_type: 'x.y',
+        received_at: key,
+        body: randomBytes(3_000_000),
+        state: 'kept',
+      })
+      .execute()
+  return app
+}
+
 const restoring = (app: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) => {
   const said: string[] = []
   return restore({
@@ -78,19 +96,7 @@ describe('a backup', () => {
   })
 
   it('of more than is packed and brought to the disk at a time is whole', async () => {
-    const app = await testApp()
-    for (let key = 0; key < 6; key++)
-      await app.db
-        .insertInto('inbox')
-        .values({
-          provider: 'buttondown',
-          key: `delivery ${key}`,
-          event_type: 'x.y',
-          received_at: key,
-          body: randomBytes(3_000_000),
-          state: 'kept',
-        })
-        .execute()
+    const app = await aLargeDatabase()
     await app.jobs.perform('back-up')
     const bodies = (db: typeof app.db) =>
       db.selectFrom('inbox').select(['key', 'body']).orderBy('id').execute()
@@ -102,6 +108,20 @@ describe('a backup', () => {
     // Others unpack it as they do any such file.
     const path = join(app.dataDir, 'backups', `${app.backups.last()!.name}.db.gz`)
     expect(gunzipSync(readFileSync(path)).length).toBe(app.backups.last()!.manifest.database_bytes)
+  })
+
+  it('that is cancelled leaves nothing half done', async () => {
+    const app = await aLargeDatabase()
+    const folder = join(app.dataDir, 'backups')
+    const making = app.jobs.perform('back-up')
+    const isPacking = () => existsSync(join(folder, 'under-way.db.gz.part'))
+    await expect.poll(isPacking, { interval: 5, timeout: 20_000 }).toBe(true)
+    expect(await app.jobs.cancel('back-up')).toBe(true)
+    await making
+    expect(app.backups.last()).toBeNull()
+    await expect
+      .poll(() => readdirSync(folder).filter((name) => name.includes('.part')), { timeout: 20_000 })
+      .toEqual([])
   })
 
   it('takes away what an earlier one left half done, and no file of anybody else', async () => {

@@ -106,7 +106,8 @@ describe('a run', () => {
     await ended(next, 'hold', 'done')
   })
 
-  it('that is cancelled while it is tried again is not tried once more', async () => {
+  /** The server after one that was stopped while the job ran. */
+  async function aRestart() {
     const clock = stoppedClock()
     const first = await testApp({ clock })
     const { job, begun } = heldJob()
@@ -118,6 +119,11 @@ describe('a run', () => {
     const held = heldJob()
     next.jobs.enter(held.job)
     await next.jobs.takeOver()
+    return { next, held, clock }
+  }
+
+  it('that is cancelled while it is tried again is not tried once more', async () => {
+    const { next, held, clock } = await aRestart()
     await next.jobs.look()
     await held.begun()
     expect(await next.jobs.cancel('hold')).toBe(true)
@@ -133,17 +139,7 @@ describe('a run', () => {
   })
 
   it('that a stop interrupts goes on at the next start', async () => {
-    const clock = stoppedClock()
-    const first = await testApp({ clock })
-    const { job, begun } = heldJob()
-    first.jobs.enter(job)
-    await first.jobs.begin('hold', '')
-    await begun()
-    await first.stop()
-    const next = await testApp({ dataDir: first.dataDir, clock })
-    const held = heldJob()
-    next.jobs.enter(held.job)
-    await next.jobs.takeOver()
+    const { next, held } = await aRestart()
     expect((await listRuns(next.db, 'hold', { limit: 1 }))[0]?.state).toBe('interrupted')
     await next.jobs.look()
     await held.begun()

@@ -6,10 +6,10 @@ import type { Logger } from 'pino'
 import type { Browser, BrowserContext, HTTPRequest, Page } from 'puppeteer-core'
 import type { Config } from '../../config.js'
 import { readAsset } from '../../web/assets.js'
-import { stepBack } from './background.js'
 import { findBrowser, fontsBeside, NoBrowser, quietArguments } from './browser.js'
 import { PressBusy, PressFailed, PressTimeout, PressUnavailable } from './errors.js'
 import { Turns } from './queue.js'
+import { stepBack } from './step-back.js'
 
 /** One report to print. */
 export interface Order {
@@ -185,13 +185,14 @@ export function openPress({
      * twice, or something else went wrong), the reason of `signal`, or what the maker of the order throws
      */
     async print(wanted: Order | (() => Promise<Order>)): Promise<Buffer> {
-      const make = typeof wanted === 'function' ? wanted : async () => wanted
-      if (!(await turns.take('signal' in wanted ? wanted.signal : undefined))) throw new PressBusy()
+      const isMade = typeof wanted !== 'function'
+      if (!(await turns.take(isMade ? wanted.signal : undefined))) throw new PressBusy()
       clearTimeout(idle)
       printing++
       const began = performance.now()
       try {
-        const order = await make()
+        const order = isMade ? wanted : await wanted()
+        if (closed) throw new PressUnavailable(shuttingDown)
         const pdf = await printWithin(order)
         const took = Math.round(performance.now() - began)
         log.debug({ report: order.reportId, bytes: pdf.length, ms: took }, 'report printed')
