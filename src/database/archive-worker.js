@@ -60,7 +60,7 @@ let framesAtCheckpoint = 0
 let notBefore = 0
 
 /** @type {Place} */
-const nowhere = { salt1: null, salt2: 0, sequence: 0, frames: 0, sum1: 0, sum2: 0 }
+const nowhere = { salt1: null, salt2: 0, frames: 0, sum1: 0, sum2: 0 }
 
 /** @param {object} message */
 const tell = (message) => parentPort?.postMessage(message)
@@ -162,13 +162,16 @@ function removeUnfinished(chain) {
     if (name.endsWith('.part')) rmSync(join(folder, chain, name), { force: true })
 }
 
-/** Has the log begun anew just once since all of it was sealed? @param {Place} start */
+/**
+ * Has the log begun anew just once since all of it was sealed? The first salt then is one more. The number of checkpoints
+ * in its head says nothing: each connection counts its own, and a command may be the first to write.
+ * @param {Place} start
+ */
 const follows = (start) =>
   position.isWhole &&
   pages.size === 0 &&
   position.place.salt1 !== null &&
-  start.salt1 === (position.place.salt1 + 1) >>> 0 &&
-  start.sequence === (position.place.sequence + 1) >>> 0
+  start.salt1 === (position.place.salt1 + 1) >>> 0
 
 /** Reads on to the last commit in the log. @param {Wal} wal */
 function read(wal) {

@@ -12,7 +12,6 @@ export const frameHead = 24
  * @typedef {object} Place
  * @property {number | null} salt1 null: there was no log yet
  * @property {number} salt2
- * @property {number} sequence how often it has begun anew
  * @property {number} frames
  * @property {number} sum1 the running checksum up to there
  * @property {number} sum2
@@ -82,7 +81,6 @@ export class Wal {
     const start = {
       salt1: head.readUInt32BE(16),
       salt2: head.readUInt32BE(20),
-      sequence: head.readUInt32BE(12),
       frames: 0,
       sum1,
       sum2,

@@ -181,6 +181,27 @@ describe('the archive of the log', () => {
     expect(existsSync(path)).toBe(true)
   })
 
+  it('goes on where another connection is the first to write to a log that begins anew', async () => {
+    const { folder, path, begin, add, chains } = await archived()
+    const archive = begin()
+    const { chain } = await archive.seal()
+    for (let time = 0; time < 3; time++) {
+      add() // each time this one counts a log of its own
+      await archive.checkpoint()
+      const command = new Sqlite(path)
+      command.pragma('wal_autocheckpoint = 0')
+      command.exec('insert into facts default values')
+      command.close()
+      expect((await archive.seal()).chain).toBe(chain)
+      await archive.checkpoint()
+    }
+    const { number } = await archive.seal()
+    await archive.stop()
+    expect(chains).toEqual(['first'])
+    expect(number).toBe(6)
+    expect(segmentFile(folder, chain, number)).not.toBeNull()
+  })
+
   it('notices while it runs that another program has written over the log', async () => {
     const { path, begin, add, chains } = await archived()
     const archive = begin()
