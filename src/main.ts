@@ -18,6 +18,8 @@ import { readSetting } from './database/settings.js'
 import { Ledger } from './ledger/ledger.js'
 import { openLog, say } from './log.js'
 import { makePrivateFolder } from './operations/backup-files.js'
+import { removeBrokenOff } from './operations/restore.js'
+import { finishSwap, isSwapUnderWay } from './operations/restore-swap.js'
 import { segmentFolder } from './operations/segments.js'
 import { rebuildPromoDays } from './promos/rebuild.js'
 import { makeDataFolder } from './secret.js'
@@ -40,7 +42,7 @@ async function start() {
   const config = readConfig(environment())
   const log = openLog(config)
   const path = join(config.DATA_DIR, 'throughline.db')
-  const holdsData = existsSync(path) && statSync(path).size > 0
+  const holdsData = (existsSync(path) && statSync(path).size > 0) || isSwapUnderWay(config.DATA_DIR)
   if (config.EXPECT_EXISTING_DATA && !holdsData)
     throw new ConfigError(
       `DATA_DIR must be a folder with data, since EXPECT_EXISTING_DATA=1 says so; ${config.DATA_DIR} has none.`,
@@ -52,6 +54,10 @@ async function start() {
       `DATA_DIR must be a folder of this server's own; another one is already running on ${config.DATA_DIR}.`,
     )
 
+  if (isSwapUnderWay(config.DATA_DIR)) {
+    finishSwap(config.DATA_DIR)
+    log.warn('a restore that was broken off was brought to its end')
+  }
   const db = openDatabase(path, { isArchived: true })
   const now = Date.now
   const copy = await migrate(db, { dataDir: config.DATA_DIR, now })
@@ -106,6 +112,7 @@ async function start() {
   const link = await setup.address()
   if (link) say(`\nMake the first account here: ${link}\n`)
   void remover.run() // what a stop interrupted
+  removeBrokenOff(config.DATA_DIR).catch((err) => log.error({ err }, 'what a restore left cannot be removed'))
   const imported = await audience.finishImports()
   if (imported > 0) log.info({ contacts: imported }, 'import finished that the last process began')
   const again = await audience.eraseAgain()

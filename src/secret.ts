@@ -1,5 +1,14 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /**
@@ -20,11 +29,33 @@ export function installationSecret(dataDir: string): string {
   return secret
 }
 
-/** Makes the data folder for its owner alone. (Node's own `recursive` never returns where nothing can be made, in /proc.) */
+/**
+ * Makes the data folder for its owner alone, and closes to others one that is there: where it is empty or holds an
+ * installation, and so belongs to it. A folder on a volume that is somebody else's stays as it is.
+ */
 export function makeDataFolder(dataDir: string) {
-  if (existsSync(dataDir)) return
-  makeDataFolder(dirname(dataDir))
-  mkdirSync(dataDir, { mode: 0o700 })
+  if (existsSync(dataDir)) closeDataFolder(dataDir)
+  else makePrivate(dataDir)
+}
+
+/** (Node's own `recursive` never returns where nothing can be made, in /proc.) */
+function makePrivate(folder: string) {
+  if (existsSync(folder)) return
+  makePrivate(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
+}
+
+function closeDataFolder(dataDir: string) {
+  const { mode } = statSync(dataDir)
+  const isShared = (mode & 0o1000) !== 0 // such as /tmp
+  if ((mode & 0o077) === 0 || isShared) return
+  const names = readdirSync(dataDir)
+  if (names.length > 0 && !names.includes('throughline.db')) return
+  try {
+    chmodSync(dataDir, mode & 0o7700)
+  } catch (error) {
+    if (!['EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+  }
 }
 
 /**

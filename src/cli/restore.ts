@@ -14,11 +14,12 @@ const usage = `Usage:
   npm run restore -- --from FOLDER                 the newest backup of a folder
   npm run restore -- --from FILE                   this one, packed (.db.gz) or bare (.db)
   … --at 2026-11-20T10:35                          the newest state up to that instant (UTC, or with +02:00)
+  … --without NAME                                 not this backup, but the one before; may be said more than once
   … --force                                        even where the database that is here is newer
 Stop the server first. The database that is here is kept aside.`
 
 await command(async () => {
-  const { from, at, force } = options()
+  const { from, at, without, force } = options()
   const config = readConfig(environment())
   process.umask(0o077)
   makeDataFolder(config.DATA_DIR)
@@ -26,7 +27,7 @@ await command(async () => {
   if (!unlock) throw new Refusal('A server is running on this data. Stop it first.')
   try {
     const hadSecret = existsSync(join(config.DATA_DIR, 'secret'))
-    const restored = await restore({ config, from, at, force, now: Date.now, say: console.log })
+    const restored = await restore({ config, from, at, without, force, now: Date.now, say: console.log })
     console.log(
       `Restored as it was at ${new Date(restored.asOf).toISOString()}: ${factsInWords(restored.facts)}.`,
     )
@@ -43,10 +44,15 @@ await command(async () => {
 })
 
 function options() {
-  let values: { from?: string; at?: string; force?: boolean }
+  let values: { from?: string; at?: string; without?: string[]; force?: boolean }
   try {
     ;({ values } = parseArgs({
-      options: { from: { type: 'string' }, at: { type: 'string' }, force: { type: 'boolean' } },
+      options: {
+        from: { type: 'string' },
+        at: { type: 'string' },
+        without: { type: 'string', multiple: true },
+        force: { type: 'boolean' },
+      },
     }))
   } catch {
     throw new Refusal(usage)
@@ -55,6 +61,7 @@ function options() {
   return {
     from: values.from,
     at: values.at === undefined ? null : instantOf(values.at),
+    without: values.without ?? [],
     force: values.force ?? false,
   }
 }

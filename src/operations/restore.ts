@@ -4,10 +4,9 @@ import {
   createWriteStream,
   existsSync,
   mkdirSync,
-  renameSync,
+  readdirSync,
   rmSync,
   statSync,
-  writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Transform } from 'node:stream'
@@ -16,11 +15,11 @@ import { createGunzip } from 'node:zlib'
 import type { Config } from '../config.js'
 import { migrate } from '../database/migrate.js'
 import { type Db, openDatabase } from '../database/open.js'
+import { removeGradually } from '../database/remove-gradually.js'
 import { readSegment, replaySegment } from '../database/segment.js'
 import { newestMoments } from '../database/upkeep.js'
 import { number } from '../web/formats.js'
 import {
-  type Backup,
   type BackupManifest,
   countedFacts,
   instantOfName,
@@ -31,6 +30,7 @@ import {
 } from './backup-files.js'
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import { prove } from './proof.js'
+import { finishSwap, holdsDatabase, swapIn } from './restore-swap.js'
 import { inOrder, listSegments, type SegmentName } from './segments.js'
 
 /** A restore that cannot be, or shall not be; the message is one sentence or two for the operator. */
@@ -63,6 +63,8 @@ interface Wish {
   from: string
   /** The instant whose state is wanted; null for the newest there is. */
   at: number | null
+  /** Names of backups that are not taken, such as a damaged one. */
+  without?: string[]
   /** An empty folder of its own, on the disk where the database shall stand. */
   scratch: string
   say: (line: string) => void
@@ -70,15 +72,18 @@ interface Wish {
 
 const stamp = (instant: number) => new Date(instant).toISOString().slice(0, 19).replace('T', ' ')
 
+/** What was packed is damaged; the message names the file. */
+class Damaged extends RestoreRefused {}
+
 /** Unpacks what is wanted into a scratch folder, brings it up to this version, and proves it. @throws RestoreRefused, Error */
-export async function restoreInto({ config, from, at, scratch, say }: Wish): Promise<Restored> {
-  const { path: packed, manifest, isFolder } = await find({ config, from, at, scratch, say })
+export async function restoreInto(wish: Wish): Promise<Restored> {
+  const { config, scratch, say } = wish
   const path = join(scratch, 'throughline.db')
-  await unpack(packed, path, manifest)
+  const { path: packed, manifest, isFolder } = await findAndUnpack(wish, path)
   if (manifest) say('What was packed is what was unpacked (SHA-256).')
   else say('This file has no description beside it, so nobody knows whether it is whole.')
   const madeAt = manifest ? Date.parse(manifest.made_at) : statSync(packed).mtimeMs
-  const asOf = manifest && isFolder ? await goOn({ config, from, at, scratch, say }, path, manifest) : madeAt
+  const asOf = manifest && isFolder ? await goOn(wish, path, manifest) : madeAt
   const db = openDatabase(path)
   try {
     await migrate(db, { dataDir: scratch, now: Date.now })
@@ -151,50 +156,92 @@ function readOrNull(file: string) {
   }
 }
 
-async function find({ config, from, at, scratch, say }: Wish): Promise<Found> {
+/** Finds what is wanted and unpacks it to `path`. */
+async function findAndUnpack(wish: Wish, path: string): Promise<Found> {
+  const { config, from, at } = wish
   const wanted = from === 'latest' ? config.BACKUP_DIR : resolve(from)
   if (from !== 'latest' && !existsSync(wanted))
     throw new RestoreRefused(`There is neither a file nor a folder ${wanted}.`)
-  if (existsSync(wanted) && statSync(wanted).isFile()) {
-    if (at !== null)
-      throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
-    return { path: wanted, manifest: manifestBeside(wanted), isFolder: false }
-  }
-  const here = newest(listBackups(wanted), at)
-  const remote = from === 'latest' ? remoteStore(config) : null
-  const there = remote && (await newestIn(remote, at))
-  if (remote && there && (!here || there.madeAt > here.madeAt + 1000)) {
-    say(`Fetching ${there.name} from ${remote.title}.`)
-    for (const file of [packedName(there.name), manifestName(there.name)])
-      await remote.get(file, join(scratch, file))
-    const manifest = readManifest(join(scratch, manifestName(there.name)))
-    if (!manifest) throw new RestoreRefused(`What ${remote.title} has of ${there.name} cannot be read.`)
-    return { path: join(scratch, packedName(there.name)), manifest, isFolder: true }
-  }
-  if (!here)
-    throw new RestoreRefused(
-      at === null
-        ? `There is no backup in ${wanted}${remote ? ` or in ${remote.title}` : ''}.`
-        : `There is no backup from before ${stamp(at)} UTC in ${wanted}${remote ? ` or in ${remote.title}` : ''}.`,
-    )
-  say(`Taking ${here.name} from ${wanted}.`)
-  return { path: join(wanted, packedName(here.name)), manifest: here.manifest, isFolder: true }
+  if (!existsSync(wanted) || !statSync(wanted).isFile()) return findInFolder(wish, wanted, path)
+  if (at !== null)
+    throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
+  const manifest = manifestBeside(wanted)
+  await unpack(wanted, path, manifest)
+  return { path: wanted, manifest, isFolder: false }
 }
 
-const newest = (backups: Backup[], at: number | null) =>
-  backups.find(({ madeAt }) => at === null || madeAt <= at) ?? null
+/** A backup that may be taken: it lies in the folder, in the remote store, or in both. */
+interface Candidate {
+  name: string
+  madeAt: number
+  /** What the folder says of it; null where it lies in the remote store alone. */
+  here: BackupManifest | null
+  isThere: boolean
+}
 
-async function newestIn(remote: RemoteStore, at: number | null) {
-  const names = [...(await remote.list('throughline-')).keys()]
-    .filter((file) => file.endsWith('.json'))
-    .map((file) => file.slice(0, -5))
-    .sort()
-    .reverse()
-  for (const name of names) {
-    const madeAt = instantOfName(name)
-    if (madeAt !== null && (at === null || madeAt <= at)) return { name, madeAt }
+async function findInFolder(wish: Wish, folder: string, path: string): Promise<Found> {
+  const { config, from, at } = wish
+  const remote = from === 'latest' ? remoteStore(config) : null
+  const [wanted, earlier] = await candidates(wish, folder, remote)
+  const where = `${folder}${remote ? ` or in ${remote.title}` : ''}`
+  if (!wanted)
+    throw new RestoreRefused(
+      at === null
+        ? `There is no backup in ${where}.`
+        : `There is no backup from before ${stamp(at)} UTC in ${where}.`,
+    )
+  try {
+    return await take(wish, folder, remote, wanted, path)
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error
+    const choice = earlier
+      ? `The one before it is of ${stamp(earlier.madeAt)} UTC: say --without ${wanted.name} to take that, brought further by the segments of the log as far as they are whole.`
+      : 'There is none before it.'
+    throw new RestoreRefused(`${error.message} ${choice}`)
   }
-  return null
+}
+
+/** What may be taken, newest first. */
+async function candidates({ at, without = [] }: Wish, folder: string, remote: RemoteStore | null) {
+  const byName = new Map<string, Candidate>()
+  for (const { name, madeAt, manifest } of listBackups(folder))
+    byName.set(name, { name, madeAt, here: manifest, isThere: false })
+  for (const file of remote ? (await remote.list('throughline-')).keys() : []) {
+    const name = file.endsWith('.json') ? file.slice(0, -5) : ''
+    const madeAt = instantOfName(name)
+    if (madeAt === null) continue
+    byName.set(name, { madeAt, here: null, ...byName.get(name), name, isThere: true })
+  }
+  return [...byName.values()]
+    .filter(({ name, madeAt }) => !without.includes(name) && (at === null || madeAt <= at))
+    .sort((one, other) => other.madeAt - one.madeAt)
+}
+
+/** Takes one from the folder, or else from the remote store, where it lies there too. */
+async function take(
+  { scratch, say }: Wish,
+  folder: string,
+  remote: RemoteStore | null,
+  { name, here, isThere }: Candidate,
+  path: string,
+): Promise<Found> {
+  if (here) {
+    const packed = join(folder, packedName(name))
+    say(`Taking ${name} from ${folder}.`)
+    try {
+      await unpack(packed, path, here)
+      return { path: packed, manifest: here, isFolder: true }
+    } catch (error) {
+      if (!(error instanceof Damaged) || !isThere) throw error
+      say(error.message)
+    }
+  }
+  say(`Fetching ${name} from ${remote!.title}.`)
+  for (const file of [packedName(name), manifestName(name)]) await remote!.get(file, join(scratch, file))
+  const manifest = readManifest(join(scratch, manifestName(name)))
+  if (!manifest) throw new Damaged(`What ${remote!.title} has of ${name} cannot be read.`)
+  await unpack(join(scratch, packedName(name)), path, manifest)
+  return { path: join(scratch, packedName(name)), manifest, isFolder: true }
 }
 
 function manifestBeside(path: string): BackupManifest | null {
@@ -202,7 +249,7 @@ function manifestBeside(path: string): BackupManifest | null {
   return readManifest(join(dirname(path), manifestName(basename(path, '.db.gz'))))
 }
 
-/** @throws RestoreRefused when it is not what its description says */
+/** @throws Damaged when it is not what its description says */
 async function unpack(packed: string, path: string, manifest: BackupManifest | null) {
   const [outer, inner] = [createHash('sha256'), createHash('sha256')]
   const hashing = (hash: typeof outer) =>
@@ -218,13 +265,11 @@ async function unpack(packed: string, path: string, manifest: BackupManifest | n
     if (packed.endsWith('.gz')) await pipeline(read, hashing(outer), createGunzip(), hashing(inner), write)
     else await pipeline(read, write)
   } catch (error) {
-    throw new RestoreRefused(`${packed} cannot be unpacked: ${(error as Error).message}.`)
+    throw new Damaged(`${packed} cannot be unpacked: ${(error as Error).message}.`)
   }
   if (!manifest) return
   if (outer.digest('hex') !== manifest.sha256 || inner.digest('hex') !== manifest.database_sha256)
-    throw new RestoreRefused(
-      `${packed} is not what was written: it has another SHA-256. Take another backup.`,
-    )
+    throw new Damaged(`${packed} is not what was written: it has another SHA-256.`)
 }
 
 async function factsOf(db: Db): Promise<Record<string, number>> {
@@ -271,6 +316,14 @@ async function lastSignOfLife(path: string): Promise<number | null> {
   }
 }
 
+const scratchPrefix = 'restoring-'
+
+/** Removes what restores that were broken off have left. The caller holds the data folder, and no swap is under way. */
+export async function removeBrokenOff(dataDir: string) {
+  for (const name of readdirSync(dataDir))
+    if (name.startsWith(scratchPrefix)) await removeGradually(join(dataDir, name))
+}
+
 /**
  * Puts a database in the place of the installation's own, which is kept aside. The caller holds the data folder.
  * @param force takes the place of a newer database too
@@ -282,29 +335,25 @@ export async function restore(
   const { config, force, now, say } = wish
   const path = join(config.DATA_DIR, 'throughline.db')
   const mark = new Date(now()).toISOString().replace(/[:.]/g, '-')
-  const scratch = join(config.DATA_DIR, `restoring-${mark}`)
+  const scratch = join(config.DATA_DIR, `${scratchPrefix}${mark}`)
+  finishSwap(config.DATA_DIR)
+  await removeBrokenOff(config.DATA_DIR)
   mkdirSync(scratch, { mode: 0o700 })
   try {
     const restored = await restoreInto({ ...wish, scratch })
-    const exists = existsSync(path) && statSync(path).size > 0
+    const exists = holdsDatabase(config.DATA_DIR)
     const lastSign = exists ? await lastSignOfLife(path) : null
     if (!force && lastSign !== null && lastSign > restored.asOf)
       throw new RestoreRefused(
         `The database in ${config.DATA_DIR} is newer: it was last used at ${stamp(lastSign)} UTC, and the backup is of ${stamp(restored.asOf)} UTC. What came in since would be missing. Say --force to restore all the same; the newer one is kept aside.`,
       )
     const aside = exists ? join(config.DATA_DIR, `replaced-${mark}`) : null
-    if (aside) {
-      mkdirSync(aside, { mode: 0o700 })
-      for (const suffix of ['', '-wal', '-shm'])
-        if (existsSync(path + suffix)) renameSync(path + suffix, join(aside, `throughline.db${suffix}`))
-      say(`The database that was here is kept in ${aside}.`)
-    }
-    renameSync(restored.path, path)
-    for (const [name, text] of Object.entries(restored.manifest?.companions ?? {})) {
-      const companion = join(config.DATA_DIR, basename(name))
-      // What stands here is newer: who was erased since the backup stays erased.
-      if (!existsSync(companion)) writeFileSync(companion, text, { mode: 0o600 })
-    }
+    swapIn(config.DATA_DIR, {
+      scratch: basename(scratch),
+      aside: aside && basename(aside),
+      companions: restored.manifest?.companions ?? {},
+    })
+    if (aside) say(`The database that was here is kept in ${aside}.`)
     return { ...restored, path, aside }
   } finally {
     rmSync(scratch, { recursive: true, force: true })

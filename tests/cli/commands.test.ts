@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -123,6 +123,21 @@ describe('a command', () => {
     await command('user', dataDir, 'create', '')
     expect(statSync(dataDir).mode & 0o777).toBe(0o700)
     expect(statSync(join(dataDir, 'throughline.db')).mode & 0o777).toBe(0o600)
+  })
+
+  it('closes to others a data folder that is its own, and no other', async () => {
+    const modeAfter = async (names: string[], mode: number) => {
+      const dataDir = join(aFolder(), 'given')
+      mkdirSync(dataDir)
+      for (const name of names) writeFileSync(join(dataDir, name), '')
+      chmodSync(dataDir, mode)
+      await command('user', dataDir, 'create', '')
+      return (statSync(dataDir).mode & 0o7777).toString(8)
+    }
+    expect(await modeAfter([], 0o755)).toBe('700')
+    expect(await modeAfter(['throughline.db'], 0o750)).toBe('700')
+    expect(await modeAfter(['letters.txt'], 0o755)).toBe('755')
+    expect(await modeAfter([], 0o1777)).toBe('1777')
   })
 
   it('counts all events anew', async () => {

@@ -271,6 +271,26 @@ describe('a restore', () => {
     )
   })
 
+  it('names the backup before a damaged one, and takes it where it is told to leave that out', async () => {
+    const { app, cid } = await backedUp()
+    const first = app.backups.last()!
+    await anEvent(app, { cid, email: 'later@fernmail.example' })
+    await app.jobs.perform('back-up')
+    const second = app.backups.last()!
+    await app.stop()
+    appendFileSync(join(app.backups.folder, `${second.name}.db.gz`), 'x')
+    const firstAt = new Date(first.madeAt).toISOString().slice(0, 19).replace('T', ' ')
+    await expect(restoring(app, { force: true })).rejects.toThrow(
+      `The one before it is of ${firstAt} UTC: say --without ${second.name}`,
+    )
+    const restored = await restoring(app, { force: true, without: [second.name] })
+    expect(restored.facts.events).toBe(3)
+    appendFileSync(join(app.backups.folder, `${first.name}.db.gz`), 'x')
+    await expect(restoring(app, { force: true, without: [second.name] })).rejects.toThrow(
+      'There is none before it.',
+    )
+  })
+
   it('of a damaged description finds the backup before it', async () => {
     const { app, cid } = await backedUp()
     const first = app.backups.last()!
@@ -346,6 +366,16 @@ describe('a remote store', () => {
     const wrong = { config: { ...fresh.config, BACKUP_PASSPHRASE: 'another passphrase' } }
     await expect(restoring(wrong)).rejects.toThrow(/BACKUP_PASSPHRASE is not the one/)
     expect((await restoring(fresh)).facts.events).toBe(3)
+  })
+
+  it('stands in for a backup that is damaged here', async () => {
+    const bucket = await aBucket()
+    const { app } = await backedUp({ env: bucket.env })
+    await app.stop()
+    appendFileSync(join(app.backups.folder, `${app.backups.last()!.name}.db.gz`), 'x')
+    const restored = await restoring(app, { force: true })
+    expect(restored.facts.events).toBe(3)
+    expect(restored.said.join(' ')).toMatch(/cannot be unpacked.* Fetching throughline-/)
   })
 
   it('keeps by the same rule, and gets later what it could not take', async () => {
