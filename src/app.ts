@@ -282,9 +282,9 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use('/api/event', eventDoor({ record, directory, refusals, now, log }))
+  promos.openDoors(app.router)
   app.use('/webhooks/buttondown', buttondown.webhook)
   app.use('/webhooks/emailoctopus', emailOctopus.webhook)
-  promos.openDoors(app.router)
   app.use(accessTokenDoor({ tokens, db, throttle, factor, now }))
   app.use(healthDoor({ db, now, facts: operations }))
   app.use(metricsDoor({ db, now, facts: operations, token: config.METRICS_TOKEN }))

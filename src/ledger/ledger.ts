@@ -238,15 +238,11 @@ export class Ledger {
   }
 
   /**
-   * Lets everything that has arrived join the same transaction: as long as each turn of the event loop brings more, a
-   * few turns are worth less than another wait for the disk.
+   * Lets everything that has arrived by this turn of the event loop join the same transaction. Waiting for more turns makes
+   * all callers wait for the disk together and then come back together: while it works, nobody else does.
    */
-  async #gather() {
-    for (let turns = 0; turns < 4; turns++) {
-      const before = this.#waiting
-      await new Promise(setImmediate)
-      if (this.#waiting === before || this.#queue.length >= this.#batch) return
-    }
+  #gather() {
+    return new Promise(setImmediate)
   }
 
   /** @returns what became of the facts, in their order; where it is shorter, the rest has to wait for the next one */

@@ -5,7 +5,7 @@ import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { rememberedAnalytics } from './analytics.js'
 import type { OfferDirectory } from './directory.js'
-import { onlyBy, openToAll, PromoRefused, refusals } from './door.js'
+import { keptNowhere, onlyBy, openToAll, PromoRefused, refusals } from './door.js'
 import { AnalyticsQuery, detailsOf } from './forms.js'
 import { perAddress } from './rate-limits.js'
 
@@ -39,7 +39,8 @@ export function openAnalyticsDoor(
   }
 
   const path = '/api/v1/promo/analytics'
-  routes.get(path, openToAll, perAddress(limit, { now }), requireAnyToken({ db, now, tokens }), answer)
+  const admitted = [perAddress(limit, { now }), requireAnyToken({ db, now, tokens })]
+  routes.get(path, openToAll, keptNowhere, ...admitted, answer)
   routes.all(path, openToAll, onlyBy('GET'))
   routes.use(path, refusals)
 }

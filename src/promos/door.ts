@@ -8,11 +8,9 @@ export class PromoRefused extends Error {
   }
 }
 
-/** What all doors of promos answer with: no cookies, every origin may call, nothing is kept on the way. */
+/** All doors of promos are open to every origin, without cookies. */
 export const openToAll: RequestHandler = (req, res, next) => {
   res.setHeader('Access-Control-Allow-Origin', '*')
-  res.setHeader('Cache-Control', 'no-store')
-  res.setHeader('X-Content-Type-Options', 'nosniff')
   if (req.method !== 'OPTIONS') return next()
   res.set({
     'Access-Control-Allow-Methods': 'GET, POST',
@@ -20,6 +18,13 @@ export const openToAll: RequestHandler = (req, res, next) => {
     'Access-Control-Max-Age': '86400',
   })
   res.status(204).end()
+}
+
+/** What a door tells of is kept nowhere on the way. (Answers to POST are not anyway, and those of 204 hold nothing.) */
+export const keptNowhere: RequestHandler = (_req, res, next) => {
+  res.setHeader('Cache-Control', 'no-store')
+  res.setHeader('X-Content-Type-Options', 'nosniff')
+  next()
 }
 
 const bodyLimit = 64 * 1024
@@ -32,6 +37,7 @@ export function objectOf(body: unknown): object {
 }
 
 export const refusals: ErrorRequestHandler = (error, _req: Request, res: Response, next) => {
+  res.setHeader('X-Content-Type-Options', 'nosniff')
   if (error instanceof PromoRefused)
     return void res.status(400).json({ error: 'validation_error', details: error.details })
   const { type, status } = error as { type?: string; status?: number }

@@ -2,7 +2,7 @@ import { hash, randomInt } from 'node:crypto'
 import type { IRouter, RequestHandler } from 'express'
 import { chance } from './chance.js'
 import type { KnownOffer, KnownText, OfferDirectory } from './directory.js'
-import { onlyBy, openToAll, PromoRefused, refusals } from './door.js'
+import { keptNowhere, onlyBy, openToAll, PromoRefused, refusals } from './door.js'
 import { detailsOf, SelectionQuery } from './forms.js'
 import type { FactKeeper } from './keeper.js'
 import { linkOf } from './link.js'
@@ -147,7 +147,7 @@ export function openSelectionDoor(routes: IRouter, { directory, keeper, baseUrl,
   })
 
   const path = '/api/v1/promo/select-random'
-  routes.get(path, openToAll, select)
+  routes.get(path, openToAll, keptNowhere, select)
   routes.all(path, openToAll, onlyBy('GET'))
   routes.use(path, refusals)
 }

@@ -32,7 +32,10 @@ export function openTrackingDoor(routes: IRouter, { directory, keeper, limits, n
 
   async function answer(res: Response, fact: PromoFact & { variationId: number }) {
     const kept = await keeper.keep(fact)
-    if ('receipt' in kept) return void res.status(204).end()
+    if ('receipt' in kept) {
+      res.statusCode = 204
+      return void res.end()
+    }
     if (!kept.spooled) res.set('Retry-After', '5')
     res.status(503).json({
       error: 'tracking_failed',
