@@ -112,7 +112,7 @@ export const pdfAt = (path: string) => readPdf(readFileSync(path))
 
 /**
  * The rows of every table of a PDF as its tags have them, cell by cell, those of the head, the body and the foot one after
- * the other. A table that goes on on the next page is a table of that page, too.
+ * the other. A table that goes on on the next page, under the same head, is one table.
  */
 export const pdfTables = (bytes: Buffer): Promise<string[][][]> =>
   opened(bytes, async (pdf) => {
@@ -133,14 +133,23 @@ export const pdfTables = (bytes: Buffer): Promise<string[][][]> =>
       const textOf = (node: Node): string =>
         node.id ? (pieces.get(node.id) ?? '') : (node.children ?? []).map(textOf).join(' ')
       const root = (await page.getStructTree()) as Node | null
-      for (const table of root ? all(root, 'Table') : [])
-        tables.push(
-          all(table, 'TR').map((row) =>
-            (row.children ?? [])
-              .filter(({ role }) => role === 'TH' || role === 'TD')
-              .map((cell) => textOf(cell).replace(/\s+/g, ' ').trim()),
-          ),
-        )
+      const found = (root ? all(root, 'Table') : []).map(
+        (table) =>
+          all(table, 'TR')
+            .map((row) =>
+              (row.children ?? [])
+                .filter(({ role }) => role === 'TH' || role === 'TD')
+                .map((cell) => textOf(cell).replace(/\s+/g, ' ').trim()),
+            )
+            .filter((row) => row.some((text) => text !== '')), // the others stand on another page
+      )
+      const [first] = found
+      const before = number > 1 ? tables.at(-1) : undefined
+      if (first && before && JSON.stringify(first[0]) === JSON.stringify(before[0])) {
+        before.push(...first.slice(1))
+        found.shift()
+      }
+      tables.push(...found)
     }
     return tables
   })
