@@ -87,7 +87,7 @@ import { operationsPage } from './operations/operations-page.js'
 import { privacyPage } from './operations/privacy-page.js'
 import { requestLines } from './operations/request-lines.js'
 import { restoreCheckJob } from './operations/restore-check.js'
-import { retention as openRetention, retentionRecorder } from './operations/retention.js'
+import { retention as openRetention, removedInWords, retentionRecorder } from './operations/retention.js'
 import { Traffic } from './operations/traffic.js'
 import { upkeepJobs } from './operations/upkeep.js'
 import { watcher } from './operations/watch.js'
@@ -669,7 +669,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
       title: 'Remove what is too old',
       what: 'Takes away what is kept for a while only, as Privacy says: addresses and user agents of old events, deliveries that were read, old runs of jobs.',
       schedule: '50 2 * * *',
-      run: () => retention.run(),
+      run: async () => removedInWords(await retention.run()),
     },
   )
   return {

@@ -31,12 +31,16 @@ export function installationSecret(dataDir: string): string {
 
 /**
  * Makes the data folder for its owner alone, and closes to others one that is there: where it is empty or holds an
- * installation, and so belongs to it. A folder on a volume that is somebody else's stays as it is.
+ * installation, and so belongs to it, and the files of that. What is somebody else's, as on a volume, stays as it is.
  */
 export function makeDataFolder(dataDir: string) {
-  if (existsSync(dataDir)) closeDataFolder(dataDir)
-  else makePrivate(dataDir)
+  if (!existsSync(dataDir)) return makePrivate(dataDir)
+  const names = readdirSync(dataDir)
+  const isShared = (statSync(dataDir).mode & 0o1000) !== 0 // such as /tmp
+  if (!isShared && (names.length === 0 || names.includes('throughline.db'))) closeToOthers(dataDir)
+  for (const name of names) if (ownFiles.test(name)) closeToOthers(join(dataDir, name))
 }
+const ownFiles = /^(throughline\.db(-wal|-shm)?|server\.lock|secret|erasures)$/
 
 /** (Node's own `recursive` never returns where nothing can be made, in /proc.) */
 function makePrivate(folder: string) {
@@ -45,14 +49,11 @@ function makePrivate(folder: string) {
   mkdirSync(folder, { mode: 0o700 })
 }
 
-function closeDataFolder(dataDir: string) {
-  const { mode } = statSync(dataDir)
-  const isShared = (mode & 0o1000) !== 0 // such as /tmp
-  if ((mode & 0o077) === 0 || isShared) return
-  const names = readdirSync(dataDir)
-  if (names.length > 0 && !names.includes('throughline.db')) return
+function closeToOthers(path: string) {
+  const { mode } = statSync(path)
+  if ((mode & 0o077) === 0) return
   try {
-    chmodSync(dataDir, mode & 0o7700)
+    chmodSync(path, mode & 0o7700)
   } catch (error) {
     if (!['EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
   }

@@ -29,6 +29,7 @@ await command(async () => {
     : join(config.DATA_DIR, 'demo')
   await mustBeFree(config.PORT)
 
+  process.umask(0o077) // what it makes is its owner's alone, as a server's is
   makeDataFolder(dataDir)
   const unlock = lockDataFolder(dataDir)
   if (!unlock) throw new ConfigError(`A demo is already running on ${dataDir}.`)

@@ -21,7 +21,7 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   { method: 'POST', path: /^\/settings\/(tokens|access-tokens)\b/, action: 'token' },
   // Two-factor login writes itself down.
   { method: 'POST', path: /^\/settings(?!\/two-factor)(\/|$)/, action: 'settings' },
-  { method: 'POST', path: /^\/operations\/(alerts|privacy)(\/|$)/, action: 'settings' },
+  { method: 'POST', path: /^\/operations\/(alerts|privacy)$/, action: 'settings' },
   { method: 'POST', path: /^\/providers\//, action: 'provider' },
   { method: 'POST', path: /^\/(operations|api\/v1\/jobs)\//, action: 'operations' },
 ]

@@ -17,6 +17,7 @@ import type { Recorder } from '../ledger/ledger.js'
 import { superfluousSnapshots } from '../mailings/snapshot-thinning.js'
 import { type SealedPromoFacts, sealPromoFacts } from '../promos/sealing.js'
 import { dayLength } from '../web/calendar.js'
+import { number } from '../web/formats.js'
 
 /** The most rows of one fact of the ledger: what is written with it waits for them no longer than for a handful of events. */
 const batch = 100
@@ -140,8 +141,8 @@ interface Source {
    * some pages nothing goes.
    */
   pages: (before: number) => AsyncGenerator<Going>
-  /** A page has gone. */
-  passed?: (last: number) => Promise<void>
+  /** The last page has gone. */
+  passed?: () => Promise<void>
 }
 
 interface Needs {
@@ -168,15 +169,16 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       settledOnly = false,
     }: { setting: string; issuesStay?: boolean; settledOnly?: boolean },
   ): Omit<Source, 'removal'> {
+    let reached = 0
     return {
       async *pages(before) {
-        let after = Number((await readSetting(db, setting)) ?? 0)
+        reached = Number((await readSetting(db, setting)) ?? 0)
         const settled = settledOnly ? Number((await readSetting(db, settledSetting)) ?? 0) : null
         for (;;) {
           const rows = await readers
             .selectFrom(table)
             .select(['id', 'happened_at as at'])
-            .where('id', '>', after)
+            .where('id', '>', reached)
             .$if(issuesStay, (query) => query.where('send_id', 'is', null))
             .$if(settled !== null, (query) => query.where('id', '<=', settled!))
             .orderBy('id')
@@ -185,11 +187,45 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
           const young = rows.findIndex(({ at }) => at >= before)
           const old = young < 0 ? rows : rows.slice(0, young)
           if (old.length === 0) return
+          reached = old.at(-1)!.id
           yield old
-          after = old.at(-1)!.id
         }
       },
-      passed: (last) => writeSetting(db, setting, String(last)),
+      passed: () => writeSetting(db, setting, String(reached)),
+    }
+  }
+
+  /**
+   * The traces of rows that are old enough. They come nearly in the order of time: what a clock ahead has dated into the
+   * future, or was told late, holds nobody else's back. What is remembered is up to where none is left.
+   */
+  function tracedInOrder(table: 'events' | 'promo_clicks', setting: string): Omit<Source, 'removal'> {
+    let free = 0
+    return {
+      async *pages(before) {
+        free = Number((await readSetting(db, setting)) ?? 0)
+        let reached = free
+        let isFree = true
+        for (;;) {
+          const rows = await readers
+            .selectFrom(table)
+            .select(['id', 'happened_at as at'])
+            .select(({ eb, or }) =>
+              or([eb('address', 'is not', null), eb('user_agent_id', 'is not', null)]).as('traced'),
+            )
+            .where('id', '>', reached)
+            .orderBy('id')
+            .limit(looked)
+            .execute()
+          if (!rows.some(({ at }) => at < before)) return
+          reached = rows.at(-1)!.id
+          const young = rows.findIndex(({ at, traced }) => at >= before && traced)
+          if (isFree) free = young < 0 ? reached : (rows[young - 1]?.id ?? free)
+          isFree &&= young < 0
+          yield rows.filter(({ at, traced }) => at < before && traced)
+        }
+      },
+      passed: () => writeSetting(db, setting, String(free)),
     }
   }
 
@@ -279,8 +315,8 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
   /** Anew for each run: what is looked at meanwhile has a horizon of its own. */
   const sourcesNow = (): Record<Kind, Source[]> => ({
     traces: [
-      { removal: traces('events'), ...inOrder('events', { setting: 'retention_events' }) },
-      { removal: traces('promo_clicks'), ...inOrder('promo_clicks', { setting: 'retention_promo_clicks' }) },
+      { removal: traces('events'), ...tracedInOrder('events', 'retention_events') },
+      { removal: traces('promo_clicks'), ...tracedInOrder('promo_clicks', 'retention_promo_clicks') },
       { removal: traces('engagements'), ...tracedEngagements },
     ],
     inbox: providers.map((provider) => ({ removal: rows('inbox'), ...deliveriesOf(provider) })),
@@ -330,8 +366,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
         if (gone.milliseconds > share) atOnce = Math.max(1, Math.floor(atOnce / 2))
         else if (gone.milliseconds < share / 3) atOnce = Math.min(batch, atOnce * 2)
       }
-      const last = going.at(-1)
-      if (last) await passed?.(last.id)
+      await passed?.()
     }
     return removed
   }
@@ -384,6 +419,23 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
     },
   }
 }
+/** What went in one run, as the history of the job tells it. */
+export function removedInWords(removed: Record<Kind, number>): string {
+  const gone = kinds.filter((kind) => removed[kind] > 0)
+  if (gone.length === 0) return 'Nothing was too old.'
+  return `Removed: ${gone.map((kind) => `${goneWords[kind]} ${number(removed[kind])}`).join(', ')}.`
+}
+const goneWords: Record<Kind, string> = {
+  traces: 'addresses and user agents of events, opens and clicks',
+  inbox: 'deliveries that were read',
+  audit: 'entries of the audit log',
+  jobs: 'runs of jobs',
+  promos: 'clicks and impressions of promos',
+  events: 'events of campaigns',
+  engagements: 'engagements with mailings',
+  snapshots: 'snapshots of mailings',
+}
+
 export type RetentionKeeper = ReturnType<typeof retention>
 
 const ofEach = <Value>(value: (kind: Kind) => Value) =>

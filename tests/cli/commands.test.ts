@@ -129,9 +129,13 @@ describe('a command', () => {
     const modeAfter = async (names: string[], mode: number) => {
       const dataDir = join(aFolder(), 'given')
       mkdirSync(dataDir)
-      for (const name of names) writeFileSync(join(dataDir, name), '')
+      for (const name of names) {
+        writeFileSync(join(dataDir, name), '')
+        chmodSync(join(dataDir, name), 0o644)
+      }
       chmodSync(dataDir, mode)
       await command('user', dataDir, 'create', '')
+      expect(statSync(join(dataDir, 'throughline.db')).mode & 0o777).toBe(0o600)
       return (statSync(dataDir).mode & 0o7777).toString(8)
     }
     expect(await modeAfter([], 0o755)).toBe('700')
