@@ -156,7 +156,9 @@ export function aheadWords(domains: readonly DomainNumbers[]): string[] {
   const alike = others.filter(({ interval }) => overlap(interval, best.interval))
   if (alike.length === 0) return [`${best.name} converts best: its interval overlaps with no other.`]
   return alike.length === others.length
-    ? ['All intervals overlap with that of the highest rate: none is known to be ahead.']
+    ? [
+        'No sending domain is known to convert better than another: all their intervals overlap with the highest one.',
+      ]
     : [
         `${listed([best.name, ...alike.slice(0, 2).map(({ name }) => name)])} convert alike: their intervals overlap, so none is ahead.`,
       ]

@@ -16,6 +16,7 @@ export function drawReport({ data, people }: Pick<Rendering, 'data' | 'people'>)
     f,
     data,
     period: periodWords(data, f),
+    hasLongTitle: data.title.length > longTitle,
     date: f.date(data.renderedAt),
     asOf: f.moment(data.asOf),
     verdict: data.verdict && { ...data.verdict, tiles: data.verdict.tiles.map((tile) => drawTile(tile, f)) },
@@ -23,11 +24,16 @@ export function drawReport({ data, people }: Pick<Rendering, 'data' | 'people'>)
     rest: drawn.filter(({ name }) => !firstPage.includes(name)),
   }
 }
+/** Letters of a title above which it is set smaller, so that page 1 holds what belongs there. */
+const longTitle = 48
+
 export type Drawn = ReturnType<typeof drawReport>
 
-/** 27 October 2026 to 20 November 2026, or one day. */
+/** 27 October 2026 to 20 November 2026, or one day. Where dates are in another language, a dash stands for the word. */
 export const periodWords = ({ period }: Pick<ReportData, 'period'>, f: ReportFormats) =>
-  period.from === period.to ? f.day(period.from) : `${f.day(period.from)} to ${f.day(period.to)}`
+  period.from === period.to
+    ? f.day(period.from)
+    : `${f.day(period.from)} ${f.locale.startsWith('en') ? 'to' : '–'} ${f.day(period.to)}`
 
 const short = (value: number) => String(Math.round(value * 10) / 10)
 

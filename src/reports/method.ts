@@ -38,6 +38,9 @@ export function methodSection(
     const { people } = sumOfCampaigns(campaigns)
     definitions.push(
       `${found.mailings.length > 0 ? '' : 'Landing rate: landing clicks ÷ email clicks. '}Conv. rate: conversions ÷ email clicks, both as events; over unique people it is ${f.percent(conversionRate(people), 2)}.`,
+      found.mailings.length > 0
+        ? 'Landed and converted are of whole campaigns: they hold people who came by other mail than these mailings.'
+        : '',
       shown.includes('domains') ? 'Intervals of sending domains: Wilson, 95%.' : '',
     )
   }
