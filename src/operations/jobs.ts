@@ -1,8 +1,7 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import cron, { type ScheduledTask } from 'node-cron'
 import type { Logger } from 'pino'
-import { isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
+import { whenFree } from '../database/when-free.js'
 import { hourLength } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import {
@@ -464,19 +463,9 @@ export class Jobs {
     await this.#steadily(() => keepJobState(this.#needs.db, state))
   }
 
-  /**
-   * While the database is busy with something else, what is to be noted waits.
-   * @param patience for how many tries, three in a second
-   */
-  async #steadily<Result>(note: () => Promise<Result>, { patience = 50 } = {}): Promise<Result> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await note()
-      } catch (error) {
-        if (!isUnavailable(error) || tries >= (this.#stopped ? 50 : patience)) throw error
-        await pause(300)
-      }
-    }
+  /** @param patience for how many tries; once the jobs have stopped, for 50 */
+  #steadily<Result>(note: () => Promise<Result>, { patience = 50 } = {}): Promise<Result> {
+    return whenFree(note, (tries) => tries < (this.#stopped ? 50 : patience))
   }
 }
 

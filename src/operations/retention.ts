@@ -13,6 +13,7 @@ import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { readSetting, writeSetting } from '../database/settings.js'
+import { whenFree } from '../database/when-free.js'
 import type { Recorder } from '../ledger/ledger.js'
 import { superfluousSnapshots } from '../mailings/snapshot-thinning.js'
 import { type SealedPromoFacts, sealPromoFacts } from '../promos/sealing.js'
@@ -191,7 +192,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
           yield old
         }
       },
-      passed: () => writeSetting(db, setting, String(reached)),
+      passed: () => whenFree(() => writeSetting(db, setting, String(reached))),
     }
   }
 
@@ -225,7 +226,7 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
           yield rows.filter(({ at, traced }) => at < before && traced)
         }
       },
-      passed: () => writeSetting(db, setting, String(free)),
+      passed: () => whenFree(() => writeSetting(db, setting, String(free))),
     }
   }
 
@@ -406,10 +407,11 @@ export function retention({ db, readers, remove, providers, promosWait = () => f
       const unjudged = Math.max(before.traces ?? 0, before.events === null ? 0 : before.events + dayLength)
       if (unjudged > 0) {
         const until = Math.max(unjudged, await tracesRemovedBefore(db))
-        await writeSetting(db, 'traces_removed_before', String(until))
+        await whenFree(() => writeSetting(db, 'traces_removed_before', String(until)))
       }
-      if (before.engagements !== null) await noteSealing(db, before.engagements)
-      await noteRecorded(db, now())
+      const { engagements } = before
+      if (engagements !== null) await whenFree(() => noteSealing(db, engagements))
+      await whenFree(() => noteRecorded(db, now()))
       for (const kind of kinds) {
         const horizon = before[kind]
         if (horizon === null) continue

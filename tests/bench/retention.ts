@@ -1,8 +1,12 @@
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import type { CompiledQuery, QueryResult } from 'kysely'
 import { rebuildAudienceCounts } from '../../src/audience/rebuild.js'
+import { startArchive } from '../../src/database/archive.js'
+import { FileConnection } from '../../src/database/dialect.js'
 import { type Db, openDatabase } from '../../src/database/open.js'
 import { openReaders } from '../../src/database/readers.js'
-import { commitBounds, Ledger } from '../../src/ledger/ledger.js'
+import { Ledger } from '../../src/ledger/ledger.js'
 import { readRetention, retention, retentionRecorder, saveRetention } from '../../src/operations/retention.js'
 import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
 import { calendar, dayLength } from '../../src/web/calendar.js'
@@ -11,7 +15,7 @@ export interface Removed {
   rows: number
   milliseconds: number
   transactions: number
-  /** Milliseconds of the longest transaction, its commit included; and how many took more than 20. */
+  /** Milliseconds for which the longest transaction held the writer, its commit included; and how many held it for more than 20. */
   longest: number
   over20: number
 }
@@ -61,7 +65,11 @@ async function removeOld(
   { kind, days, later, rebuild, sums }: Case,
 ): Promise<Removed & { same: boolean }> {
   const path = join(dataDir, 'throughline.db')
-  const db = openDatabase(path)
+  // As in the server: the log is brought back into the database by a thread of its own, and by no commit.
+  const db = openDatabase(path, { isArchived: true })
+  const folder = join(dataDir, 'segments')
+  mkdirSync(folder)
+  const archive = startArchive({ path, folder, segmentEvery: 60_000 })
   const readers = openReaders(path, { threads: 1 })
   await rebuild(db)
   const before = JSON.stringify(await sums(db))
@@ -72,17 +80,42 @@ async function removeOld(
   const remove = ledger.register(retentionRecorder(db), { patient: true })
   // What was recorded is noted, and goes a week later at the soonest.
   if (later > 0) await keeper(now).run()
+  const holds = watchHolds()
   const from = performance.now()
   const { [kind]: rows } = await keeper(now + later).run()
   const milliseconds = performance.now() - from
-  const { batches: transactions, longestCommit: longest, commits } = ledger.tally
-  const over20 = commits
-    .slice(commitBounds.findIndex((bound) => bound > 20))
-    .reduce((sum, count) => sum + count, 0)
+  const held = holds.end()
   await rebuild(db)
   const same = JSON.stringify(await sums(db)) === before
   await ledger.close()
+  await archive.stop()
   await readers.destroy()
   await db.destroy()
-  return { rows, milliseconds, transactions, longest, over20, same }
+  return {
+    rows,
+    milliseconds,
+    transactions: held.length,
+    longest: Math.max(...held),
+    over20: held.filter((each) => each > 20).length,
+    same,
+  }
+}
+
+/** Notes for how long each transaction holds the write lock, in milliseconds: the wait for it does not count. */
+function watchHolds() {
+  const { executeQuery } = FileConnection.prototype
+  const held: number[] = []
+  let since = 0
+  FileConnection.prototype.executeQuery = function <Row>(this: FileConnection, query: CompiledQuery) {
+    const result = executeQuery.call(this, query) as Promise<QueryResult<Row>>
+    if (query.sql === 'begin immediate') since = performance.now()
+    if (query.sql === 'commit') held.push(performance.now() - since)
+    return result
+  }
+  return {
+    end() {
+      FileConnection.prototype.executeQuery = executeQuery
+      return held
+    },
+  }
 }

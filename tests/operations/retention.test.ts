@@ -14,6 +14,7 @@ import { aPerson } from '../accounts/people.js'
 import { type TestApp, testApp } from '../support/app.js'
 import { aContact, aMailing, anEngagement } from '../support/audience.js'
 import { aCampaign, anEvent, firefox, iphone } from '../support/builders.js'
+import { holdLock } from '../support/lock.js'
 import { aPromo, countsOf, tellClick, tellImpression } from '../support/promos.js'
 import { countsIn, expectCountsToHold } from '../support/recount.js'
 
@@ -130,6 +131,17 @@ describe('retention', () => {
     expect((await listRuns(app.db, 'remove-what-is-old', { limit: 1 }))[0]!.result).toMatch(
       /^Removed: addresses and user agents of events, opens and clicks 1[,.]/,
     )
+  })
+
+  it('waits while something else holds the database', async () => {
+    const app = await testApp()
+    const { id: cid } = await aCampaign(app)
+    await anEvent(app, { cid })
+    app.clock.pass(100 * day)
+    const unlock = holdLock(app.path)
+    setTimeout(unlock, 400)
+    expect(await app.retention.run()).toEqual({ ...nothing, traces: 1 })
+    expect(await wouldGo(app)).toEqual(nothing)
   })
 
   it('takes read deliveries, and leaves those that could not be read', async () => {
