@@ -3,9 +3,9 @@
 //
 // No connection checkpoints by itself (`wal_autocheckpoint = 0`). What lets SQLite write over the log is a checkpoint of all
 // of it; that happens here alone, under the write lock, after the last frame is sealed. So no commit is ever written over
-// that no segment holds. Before that, two rounds without the lock do most of the work: a reader that stays at a sealed
-// commit keeps a checkpoint from going further, and keeps the log from beginning anew meanwhile. What is left to do while
-// everybody waits is a few pages, written as they are and brought to the disk afterwards.
+// that no segment holds. Before that, some rounds without the lock do most of the work: a reader that stays at a sealed
+// commit keeps a checkpoint from going further, and keeps the log from beginning anew meanwhile; two take turns. What is
+// left to do while everybody waits is a few pages, written as they are and brought to the disk afterwards.
 import { randomBytes } from 'node:crypto'
 import {
   closeSync,
@@ -248,6 +248,24 @@ function seal({ isHurried = false } = {}) {
   }
 }
 
+/** Rounds without the lock, each of which has less to do than the one before, as long as it is faster than who writes. */
+const mostRounds = 6
+/** So few frames are brought back in some ten milliseconds: everybody may wait for them. */
+const fewFrames = 400
+
+/** How much was written to the log since it was sealed last. */
+function framesSince() {
+  const wal = Wal.open(path)
+  if (!wal) return 0
+  const { frames } = seen
+  try {
+    read(wal)
+  } finally {
+    wal.close()
+  }
+  return seen.frames - frames
+}
+
 /** Brings the log back into the database, so that it may begin anew. */
 function checkpoint() {
   /** @type {string | null} */
@@ -261,14 +279,18 @@ function checkpoint() {
       framesAtCheckpoint = seen.frames
       return
     }
-    stay(second)
-    seal()
-    first.exec('commit')
-    bringBack()
+    let [staying, free] = [first, second]
+    for (let round = 0; round < mostRounds; round++) {
+      stay(free)
+      seal()
+      staying.exec('commit')
+      ;[staying, free] = [free, staying]
+      if (bringBack() || framesSince() < fewFrames) break
+    }
     holder.exec('begin immediate')
     try {
       last = seal({ isHurried: true })
-      second.exec('commit')
+      staying.exec('commit')
       bringBack()
       framesAtCheckpoint = seen.frames
     } finally {

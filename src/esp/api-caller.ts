@@ -328,7 +328,8 @@ export function notTheApi(provider: string, status: number | null) {
 
 /** Rows that are looked at in one go, about a millisecond: doors answer in between. */
 const readAtOnce = 50
-const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
+/** Whoever has much to do in memory lets requests be answered in between. */
+export const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Reads rows one by one, so that one odd row does not hide the rest. @returns those that could be read */
 export async function readRows<Row extends z.ZodType>(row: Row, values: unknown[]) {

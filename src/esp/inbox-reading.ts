@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
 import { isDatabaseBusy } from '../ledger/ledger.js'
+import { letOthersIn } from './api-caller.js'
 import { type DeliveryOutcome, type DueDelivery, dueDeliveries, tryAgainAfter } from './inbox.js'
 import { ProviderError } from './provider-error.js'
 
@@ -23,6 +24,8 @@ interface Needs<Job extends InboxJob> {
 }
 
 const batchSize = 200
+/** Deliveries that are parsed in one go. */
+const parsedAtOnce = 20
 
 /**
  * Reads what is due in the inbox of a provider, a batch at a time and one reading at a time. Whatever stops it in
@@ -57,7 +60,8 @@ export function inboxReading<Job extends InboxJob>({
       if (due.length === 0 || stopping?.signal.aborted) return
       const jobs: Job[] = []
       const blank: DeliveryOutcome[] = []
-      for (const delivery of due) {
+      for (const [index, delivery] of due.entries()) {
+        if (index > 0 && index % parsedAtOnce === 0) await letOthersIn()
         const job = jobOf(delivery)
         if (job) jobs.push(job)
         else blank.push(outcomeOf({ ...delivery, problem: null }, { at: now(), tried: false }))

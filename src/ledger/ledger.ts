@@ -145,6 +145,10 @@ export class Ledger {
   #inFlight = 0
   /** When the last fact arrived that somebody waits for. */
   #lastAtDoor = Number.NEGATIVE_INFINITY
+  /** Until when patient facts leave the thread to the doors, as long as those are busy. */
+  #restUntil = Number.NEGATIVE_INFINITY
+  /** Ends the rest where nothing but patient facts waits: a door has something. */
+  #endRest = () => {}
   /** Another process held the lock when it was last asked for. */
   #isBusy = false
   #running: Promise<void> | null = null
@@ -175,7 +179,8 @@ export class Ledger {
   /**
    * Enters a kind of fact.
    * @param patient nobody stands at a door for facts of this kind: they come after those that arrived by the same time,
-   *   and only so many of them go into one transaction that whoever comes meanwhile is served soon
+   *   only so many of them go into one transaction that whoever comes meanwhile is served soon, and beside busy doors the
+   *   next ones rest for as long as that took
    * @returns a function that takes one fact and answers once it is on disk, with what the recorder made of it.
    *   It rejects with LedgerFull, LedgerUnavailable, or what the recorder threw.
    */
@@ -192,8 +197,11 @@ export class Ledger {
           this.tally.full++
           return reject(new LedgerFull())
         }
-        if (!patient) this.#lastAtDoor = performance.now()
         queue().push({ recorder, patient, fact, resolve, reject } as unknown as Waiting)
+        if (!patient) {
+          this.#lastAtDoor = performance.now()
+          this.#endRest()
+        }
         this.#running ??= this.#run()
       })
   }
@@ -208,18 +216,40 @@ export class Ledger {
   async #run() {
     while (this.#waiting > 0) {
       await this.#gather()
-      const batch = [...this.#queue.splice(0, this.#batch), ...this.#patient.splice(0, this.#batch)]
+      const isRested = this.#queue.length === 0 ? await this.#rest() : this.#restsFor() <= 0
+      const patient = isRested ? this.#patient.splice(0, this.#batch) : []
+      const batch = [...this.#queue.splice(0, this.#batch), ...patient]
       this.#inFlight += batch.length
       const began = performance.now()
       const written = await this.#write(batch)
       const rest = batch.splice(written.outcomes.length)
       this.#inFlight -= rest.length
       this.#patient.unshift(...rest)
+      const now = performance.now()
+      if (patient.length > 0) this.#restUntil = now + Math.min(now - began, longestRest)
       // The next transaction need not wait until the disk has this one.
       const answering = this.#answer(batch, written, began).finally(() => this.#unconfirmed.delete(answering))
       this.#unconfirmed.add(answering)
     }
     this.#running = null
+  }
+
+  /** Milliseconds for which patient facts have to wait: as long as the last of them took, while doors are busy. */
+  #restsFor() {
+    const now = performance.now()
+    return now - this.#lastAtDoor < doorRest ? this.#restUntil - now : 0
+  }
+  /** Waits until patient facts may be written. @returns false where a door has something before that */
+  async #rest(): Promise<boolean> {
+    const milliseconds = this.#restsFor()
+    if (milliseconds <= 0 || this.#closed) return true
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, milliseconds, true)
+      this.#endRest = () => {
+        clearTimeout(timer)
+        resolve(false)
+      }
+    })
   }
 
   /** Tells the callers what became of their facts, once the disk has them. */
@@ -340,6 +370,8 @@ export class Ledger {
 
 /** Milliseconds after which a door at which nobody has been is at rest: callers who ask one thing after another take a few. */
 const doorRest = 100
+/** Milliseconds that patient facts leave to busy doors at the most, however long the last of them took. */
+const longestRest = 50
 
 const savepoint = CompiledQuery.raw('savepoint fact')
 const rollbackToSavepoint = CompiledQuery.raw('rollback to fact')

@@ -229,6 +229,37 @@ describe('the ledger', () => {
     expect(await transactionsOf('at rest')).toBe(1)
   })
 
+  it('lets patient facts rest beside a busy door for as long as the last ones took', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const { db, ledger } = await aLedger({ patientShare: 3 })
+    const patient = words()
+    const { record } = patient
+    const write = ledger.register(words())
+    const writeLater = ledger.register(patient, { patient: true })
+    patient.record = async (tx, word) => {
+      vi.advanceTimersByTime(20)
+      return record(tx, word)
+    }
+    await write('door')
+    await writeLater('first')
+    const second = writeLater('second')
+    const beside = write('beside it')
+    await Promise.all([second, beside])
+    expect(await wordsOf(db)).toEqual(['door', 'first', 'beside it', 'second'])
+    // A door that has something ends a rest, and one that closes does not wait for it.
+    const third = writeLater('third')
+    await new Promise((resolve) => setTimeout(resolve, 1))
+    await write('during the rest')
+    await third
+    const last = writeLater('last')
+    await ledger.close()
+    await last
+    expect((await wordsOf(db)).sort()).toEqual(
+      ['door', 'first', 'beside it', 'second', 'third', 'during the rest', 'last'].sort(),
+    )
+  })
+
   it('singles out a bad patient fact within its share of time', async () => {
     const { db, ledger } = await aLedger({ patientShare: 0 })
     const writeLater = ledger.register(words(), { patient: true })

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { addressPrivacy } from '../../audience/internet-addresses.js'
 import type { Db } from '../../database/open.js'
+import { letOthersIn } from '../api-caller.js'
 import type { DeliveryOutcome } from '../inbox.js'
 import { type InboxJob, inboxReading, outcomeOf } from '../inbox-reading.js'
 import { ProviderError } from '../provider-error.js'
@@ -22,6 +23,7 @@ interface Needs {
 /** So many details are asked for one by one; more are found by walking through the newest events. */
 const fewDetails = 5
 const sweepPages = 20
+const settledAtOnce = 20
 /** Milliseconds before the oldest delivery in which its event is looked for. */
 const sweepBefore = 3_600_000
 
@@ -74,7 +76,17 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
     await askForDetails(jobs, client, list)
     for (const job of jobs)
       if (job.reading.engagement !== null && !job.told && job.contact === null) job.problem ??= tellsNobody
-    await record({ do: 'settle', settle: jobs.filter(({ settled }) => !settled).map(settledAs) })
+    await settleAll(jobs.filter(({ settled }) => !settled))
+  }
+
+  /** A few at a time: each of them is read once more for what may not stay of it, and written in three places. */
+  async function settleAll(jobs: Job[]) {
+    const settling: Promise<unknown>[] = []
+    for (let from = 0; from < jobs.length; from += settledAtOnce) {
+      settling.push(record({ do: 'settle', settle: jobs.slice(from, from + settledAtOnce).map(settledAs) }))
+      await letOthersIn()
+    }
+    await Promise.all(settling)
   }
 
   /** A mailing of which nobody has heard may be made up: it is believed once Buttondown knows it. */
