@@ -159,15 +159,24 @@ function readOrNull(file: string) {
 /** Finds what is wanted and unpacks it to `path`. */
 async function findAndUnpack(wish: Wish, path: string): Promise<Found> {
   const { config, from, at } = wish
-  const wanted = from === 'latest' ? config.BACKUP_DIR : resolve(from)
-  if (from !== 'latest' && !existsSync(wanted))
-    throw new RestoreRefused(`There is neither a file nor a folder ${wanted}.`)
+  const wanted = from === 'latest' ? config.BACKUP_DIR : named(from, config.BACKUP_DIR)
   if (!existsSync(wanted) || !statSync(wanted).isFile()) return findInFolder(wish, wanted, path)
   if (at !== null)
     throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
   const manifest = manifestBeside(wanted)
   await unpack(wanted, path, manifest)
+  wish.say(
+    'A file that is named is restored as it was made, without what the segments of the log have since.',
+  )
   return { path: wanted, manifest, isFolder: false }
+}
+
+/** The file or folder that somebody named: by its path, or as the list of backups calls it. @throws RestoreRefused */
+function named(from: string, folder: string): string {
+  const places = [resolve(from), join(folder, from), join(folder, packedName(from))]
+  const place = places.find((each, index) => existsSync(each) && (index === 0 || statSync(each).isFile()))
+  if (place === undefined) throw new RestoreRefused(`There is neither a file nor a folder ${places[0]}.`)
+  return place
 }
 
 /** A backup that may be taken: it lies in the folder, in the remote store, or in both. */

@@ -126,7 +126,12 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
           raw: String(is.impressions),
           figure: number(is.impressions),
           change: was && change(is.impressions, was.impressions, { as: 'ratio' }),
-          note: is.reported === null ? beforeWords(was?.impressions) : `${number(is.reported)} reported`,
+          note: [
+            beforeWords(was?.impressions),
+            is.reported === null ? '' : `${number(is.reported)} reported by the API`,
+          ]
+            .filter((words) => words !== '')
+            .join(' · '),
           picture: sparkline(
             timeline.map((day) => day.impressions),
             { before: timelineBefore.map((day) => day.impressions) },

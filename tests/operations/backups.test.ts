@@ -271,6 +271,17 @@ describe('a restore', () => {
     )
   })
 
+  it('takes a single file by its path, or by the name that the list has', async () => {
+    const { app } = await backedUp()
+    await app.stop()
+    const { name } = app.backups.last()!
+    for (const from of [join(app.backups.folder, `${name}.db.gz`), `${name}.db.gz`, name]) {
+      const restored = await restoring(app, { from, force: true })
+      expect(restored.facts.events).toBe(3)
+      expect(restored.said.join(' ')).toContain('restored as it was made')
+    }
+  })
+
   it('names the backup before a damaged one, and takes it where it is told to leave that out', async () => {
     const { app, cid } = await backedUp()
     const first = app.backups.last()!
