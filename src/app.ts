@@ -523,14 +523,14 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     },
     {
       name: 'start-buttondown-sync',
-      title: 'Start a sync with Buttondown that waits',
+      title: 'Start a sync with Buttondown that was asked for',
       what: 'Takes up a sync that somebody asked for, here or in a terminal.',
       schedule: '* * * * * *',
       run: () => buttondown.sync.performWaiting(),
     },
     {
       name: 'start-emailoctopus-sync',
-      title: 'Start a sync with EmailOctopus that waits',
+      title: 'Start a sync with EmailOctopus that was asked for',
       what: 'Takes up a sync that somebody asked for, here or in a terminal.',
       schedule: '* * * * * *',
       run: () => emailOctopus.sync.performWaiting(),
@@ -621,7 +621,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     },
     {
       name: 'look-at-issue-deliveries',
-      title: 'Look at deliveries of issues',
+      title: 'See how many got each issue',
       what: 'Looks how many people got each issue.',
       schedule: '*/5 * * * *',
       run: () => promos.lookAgain(),
