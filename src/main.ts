@@ -54,10 +54,7 @@ async function start() {
       `DATA_DIR must be a folder of this server's own; another one is already running on ${config.DATA_DIR}.`,
     )
 
-  if (isSwapUnderWay(config.DATA_DIR)) {
-    finishSwap(config.DATA_DIR)
-    log.warn('a restore that was broken off was brought to its end')
-  }
+  if (finishSwap(config.DATA_DIR)) log.warn('a restore that was broken off was brought to its end')
   const db = openDatabase(path, { isArchived: true })
   const now = Date.now
   const copy = await migrate(db, { dataDir: config.DATA_DIR, now })

@@ -1,3 +1,4 @@
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import type { Db } from '../database/open.js'
 import { readSetting } from '../database/settings.js'
 import type { Ledger } from '../ledger/ledger.js'
@@ -157,7 +158,7 @@ export function openAudience({ db, ledger, calendar, countryOf, networks, dataDi
         erased++
       }
       after = page[page.length - 1]!.id
-      await new Promise((resolve) => setImmediate(resolve))
+      await letOthersIn()
     }
     return erased
   }

@@ -1,3 +1,4 @@
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import { compiled } from '../database/compiled.js'
 import { asJsonRows, isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
@@ -381,7 +382,6 @@ export function scorer({ db, readers, rooms, write, now }: Needs) {
 }
 
 /** Events that came in meanwhile go first. */
-const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
 
 const latest = (one: number | null, other: number | null) =>
   one === null || other === null ? (one ?? other) : Math.max(one, other)

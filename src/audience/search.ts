@@ -1,3 +1,4 @@
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import { sql } from 'kysely'
 import { isBusy } from '../database/errors.js'
 import { isAmong } from '../database/expressions.js'
@@ -30,7 +31,7 @@ export function searchIndex({ db }: { db: Db }) {
           throw error
         }
         // Events that came in meanwhile go first.
-        await new Promise((resolve) => setImmediate(resolve))
+        await letOthersIn()
       }
       return indexed
     },

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import type * as z from 'zod'
 import { type Clock, pause, realClock } from './clock.js'
 import { ProviderError } from './provider-error.js'
@@ -328,8 +329,6 @@ export function notTheApi(provider: string, status: number | null) {
 
 /** Rows that are looked at in one go, about a millisecond: doors answer in between. */
 const readAtOnce = 50
-/** Whoever has much to do in memory lets requests be answered in between. */
-export const letOthersIn = () => new Promise((resolve) => setImmediate(resolve))
 
 /** Reads rows one by one, so that one odd row does not hide the rest. @returns those that could be read */
 export async function readRows<Row extends z.ZodType>(row: Row, values: unknown[]) {

@@ -1,7 +1,7 @@
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Db } from '../database/open.js'
 import { isDatabaseBusy } from '../ledger/ledger.js'
-import { letOthersIn } from './api-caller.js'
 import { type DeliveryOutcome, type DueDelivery, dueDeliveries, tryAgainAfter } from './inbox.js'
 import { ProviderError } from './provider-error.js'
 

@@ -45,9 +45,12 @@ export function swapIn(dataDir: string, note: Note) {
   finishSwap(dataDir)
 }
 
-/** Does what is left to do of {@link swapIn}, whichever step it came to; nothing where none is under way. The caller holds the data folder. */
-export function finishSwap(dataDir: string) {
-  if (!isSwapUnderWay(dataDir)) return
+/**
+ * Does what is left to do of {@link swapIn}, whichever step it came to. The caller holds the data folder.
+ * @returns false where none is under way
+ */
+export function finishSwap(dataDir: string): boolean {
+  if (!isSwapUnderWay(dataDir)) return false
   const note = Note.parse(JSON.parse(readFileSync(noteOf(dataDir), 'utf8')))
   bringToDisk(dataDir)
   const scratch = join(dataDir, note.scratch)
@@ -74,6 +77,7 @@ export function finishSwap(dataDir: string) {
   bringToDisk(dataDir)
   rmSync(noteOf(dataDir))
   rmSync(scratch, { recursive: true, force: true })
+  return true
 }
 
 /** Some file of a database with something in it has its place in the data folder. */

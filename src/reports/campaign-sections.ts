@@ -157,7 +157,7 @@ export function aheadWords(domains: readonly DomainNumbers[]): string[] {
   if (alike.length === 0) return [`${best.name} converts best: its interval overlaps with no other.`]
   return alike.length === others.length
     ? [
-        'No sending domain is known to convert better than another: all their intervals overlap with the highest one.',
+        'No sending domain is known to be ahead: the intervals of all conversion rates overlap with that of the highest.',
       ]
     : [
         `${listed([best.name, ...alike.slice(0, 2).map(({ name }) => name)])} convert alike: their intervals overlap, so none is ahead.`,

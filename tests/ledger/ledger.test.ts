@@ -46,6 +46,20 @@ const words = () => {
   }
   return recorder satisfies Recorder<string, number>
 }
+/** Doors, and patient facts each of which takes so many milliseconds of a clock that stands still otherwise. */
+async function aSlowPatient(milliseconds: number) {
+  vi.useFakeTimers({ toFake: ['performance'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { db, ledger } = await aLedger({ patientShare: 3 })
+  const patient = words()
+  const { record } = patient
+  patient.record = async (tx, word) => {
+    vi.advanceTimersByTime(milliseconds)
+    return record(tx, word)
+  }
+  const write = ledger.register(words())
+  return { db, ledger, patient, write, writeLater: ledger.register(patient, { patient: true }) }
+}
 const wordsOf = async (db: Db) =>
   (await sql<{ word: string }>`select word from facts order by id`.execute(db)).rows.map((row) => row.word)
 
@@ -206,17 +220,7 @@ describe('the ledger', () => {
   })
 
   it('gives patient facts more of each transaction once nobody has been at a door for a while', async () => {
-    vi.useFakeTimers({ toFake: ['performance'] })
-    onTestFinished(() => void vi.useRealTimers())
-    const { ledger } = await aLedger({ patientShare: 3 })
-    const patient = words()
-    const { record } = patient
-    const write = ledger.register(words())
-    const writeLater = ledger.register(patient, { patient: true })
-    patient.record = async (tx, word) => {
-      vi.advanceTimersByTime(4)
-      return record(tx, word)
-    }
+    const { write, writeLater, patient } = await aSlowPatient(4)
     const transactionsOf = async (name: string) => {
       const before = patient.transactions
       await Promise.all(['1', '2', '3', '4', '5', '6'].map((number) => writeLater(`${name} ${number}`)))
@@ -230,17 +234,7 @@ describe('the ledger', () => {
   })
 
   it('lets patient facts rest beside a busy door for as long as the last ones took', async () => {
-    vi.useFakeTimers({ toFake: ['performance'] })
-    onTestFinished(() => void vi.useRealTimers())
-    const { db, ledger } = await aLedger({ patientShare: 3 })
-    const patient = words()
-    const { record } = patient
-    const write = ledger.register(words())
-    const writeLater = ledger.register(patient, { patient: true })
-    patient.record = async (tx, word) => {
-      vi.advanceTimersByTime(20)
-      return record(tx, word)
-    }
+    const { db, ledger, write, writeLater } = await aSlowPatient(20)
     await write('door')
     await writeLater('first')
     const second = writeLater('second')

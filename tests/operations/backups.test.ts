@@ -60,6 +60,15 @@ async function aLargeDatabase() {
   return app
 }
 
+/** The same with a second backup, of one event more. */
+async function backedUpTwice() {
+  const { app, cid } = await backedUp()
+  const first = app.backups.last()!
+  await anEvent(app, { cid, email: 'later@fernmail.example' })
+  await app.jobs.perform('back-up')
+  return { app, first, second: app.backups.last()! }
+}
+
 const restoring = (app: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) => {
   const said: string[] = []
   return restore({
@@ -283,11 +292,7 @@ describe('a restore', () => {
   })
 
   it('names the backup before a damaged one, and takes it where it is told to leave that out', async () => {
-    const { app, cid } = await backedUp()
-    const first = app.backups.last()!
-    await anEvent(app, { cid, email: 'later@fernmail.example' })
-    await app.jobs.perform('back-up')
-    const second = app.backups.last()!
+    const { app, first, second } = await backedUpTwice()
     await app.stop()
     appendFileSync(join(app.backups.folder, `${second.name}.db.gz`), 'x')
     const firstAt = new Date(first.madeAt).toISOString().slice(0, 19).replace('T', ' ')
@@ -303,11 +308,7 @@ describe('a restore', () => {
   })
 
   it('of a damaged description finds the backup before it', async () => {
-    const { app, cid } = await backedUp()
-    const first = app.backups.last()!
-    await anEvent(app, { cid, email: 'later@fernmail.example' })
-    await app.jobs.perform('back-up')
-    const second = app.backups.last()!
+    const { app, first, second } = await backedUpTwice()
     expect(second.name).not.toBe(first.name)
     appendFileSync(join(app.backups.folder, `${second.name}.json`), 'x')
     await app.stop()

@@ -1,7 +1,7 @@
+import { setImmediate as letOthersIn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { addressPrivacy } from '../../audience/internet-addresses.js'
 import type { Db } from '../../database/open.js'
-import { letOthersIn } from '../api-caller.js'
 import type { DeliveryOutcome } from '../inbox.js'
 import { type InboxJob, inboxReading, outcomeOf } from '../inbox-reading.js'
 import { ProviderError } from '../provider-error.js'
@@ -81,12 +81,12 @@ export function deliveryReader({ db, record, api, listId, now, log }: Needs) {
 
   /** A few at a time: each of them is read once more for what may not stay of it, and written in three places. */
   async function settleAll(jobs: Job[]) {
-    const settling: Promise<unknown>[] = []
+    const chunks: DeliveryOutcome[][] = []
     for (let from = 0; from < jobs.length; from += settledAtOnce) {
-      settling.push(record({ do: 'settle', settle: jobs.slice(from, from + settledAtOnce).map(settledAs) }))
+      chunks.push(jobs.slice(from, from + settledAtOnce).map(settledAs))
       await letOthersIn()
     }
-    await Promise.all(settling)
+    await Promise.all(chunks.map((settle) => record({ do: 'settle', settle })))
   }
 
   /** A mailing of which nobody has heard may be made up: it is believed once Buttondown knows it. */
