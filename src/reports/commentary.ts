@@ -89,7 +89,9 @@ function draftCommentary(
       )
   }
   if (lists.length === 1 && lists[0]!.churn !== null)
-    sentences.push(`In this period ${f.percent(lists[0]!.churn, 2)} of the subscriptions ended.`)
+    sentences.push(
+      `As many subscriptions ended in this period as ${f.percent(lists[0]!.churn, 2)} of those at its beginning.`,
+    )
   if (offers.length > 1)
     sentences.push(...offers.slice(0, 3).map(({ name, sentence }) => `${name}: ${sentence}`))
   else if (offers.length === 1) sentences.push(offers[0]!.note)

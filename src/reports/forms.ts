@@ -31,6 +31,12 @@ const day = one(
     .refine((value) => value === '' || isDay(value), 'Write the day as 2026-11-20.'),
 )
 
+const Days = z
+  .int('Say how many whole days.')
+  .min(1, 'At least one day.')
+  .max(3650, 'Ten years of days at most.')
+const usualDays = 30
+
 /** What the form of a report may send. */
 const Fields = z
   .object({
@@ -56,14 +62,8 @@ const Fields = z
     field: text(80, 'A field has 80 letters at most.'),
     value: text(200, 'Keep the value under 200 letters.'),
     period: one(z.enum(periodKinds).catch('all')),
-    days: one(
-      z.coerce
-        .number('Say how many days.')
-        .int('Say how many whole days.')
-        .min(1, 'At least one day.')
-        .max(3650, 'Ten years of days at most.')
-        .catch(30),
-    ),
+    /** Looked at where the period is so many days. */
+    days: one(z.coerce.number().catch(Number.NaN)),
     from: day,
     to: day,
     /** Sections in their order, and those that are on. */
@@ -79,9 +79,16 @@ const Fields = z
     paper: one(z.enum(papers).catch('A4')),
     with_others: one(z.enum(['0', '1']).catch('0')),
   })
-  .superRefine(({ period, from, to }, context) => {
+  .superRefine(({ period, days, from, to, field, field_list, value }, context) => {
     const wrong = (path: string, message: string) =>
       context.addIssue({ code: 'custom', path: [path], message })
+    // Half of a narrowing would be none, and the report about everybody.
+    if (field === '' && field_list > 0)
+      wrong('field', 'Say which field of the list it is, or choose no field.')
+    if (field_list === 0 && (field !== '' || value !== ''))
+      wrong('field_list', 'Choose the list that has the field.')
+    const counted = Days.safeParse(days)
+    if (period === 'days' && !counted.success) wrong('days', counted.error.issues[0]!.message)
     if (period === 'dates' && from === '' && to === '') wrong('from', 'Say from which day to which.')
     if (period === 'dates' && from !== '' && to !== '' && from > to)
       wrong('to', 'The last day comes before the first. Swap them.')
@@ -142,11 +149,16 @@ export function readForm(body: unknown): { definition: ReportDefinition; errors:
       narrowing: {
         tag: fields.tag,
         segment: fields.segment,
-        list: fields.field === '' ? 0 : fields.field_list,
-        field: fields.field_list === 0 ? '' : fields.field,
+        list: fields.field_list,
+        field: fields.field,
         value: fields.value,
       },
-      period: { kind: fields.period, days: fields.days, from: fields.from, to: fields.to },
+      period: {
+        kind: fields.period,
+        days: Days.safeParse(fields.days).data ?? usualDays,
+        from: fields.from,
+        to: fields.to,
+      },
       sections,
       verdict: fields.verdict,
       commentary: fields.commentary,

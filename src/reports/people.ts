@@ -1,5 +1,5 @@
 import { type ContactFilter, filterOf } from '../audience/contact-filter.js'
-import { type Conditions, conditionsOf, contactIds } from '../audience/contact-list.js'
+import { conditionsOf, contactIds } from '../audience/contact-list.js'
 import { engagementColumns, noEngagements } from '../audience/receptions.js'
 import { isAmong, jsonHolds } from '../database/expressions.js'
 import type { Readers } from '../database/readers.js'
@@ -25,10 +25,15 @@ export async function* narrowedIds(
     : undefined
   // A segment that is gone lets nobody through: else the report would be of everybody, and say otherwise.
   if (segment && !saved) return
-  const filter = { ...filterOf(saved?.query ?? ''), after: 0 }
-  const wanted: ContactFilter = tag === '' ? filter : withTag(filter, tag)
-  const conditions: Conditions = await conditionsOf({ readers, now }, wanted)
-  for await (const ids of contactIds(readers, conditions, { pageLength })) {
+  const filter = filterOf(saved?.query ?? '')
+  // A filter of any of several tags has no place for one more, which all must have: those who have it are told apart.
+  const isOfAny = filter.tags === 'any' && filter.tag.length > 1
+  const idsOf = async (wanted: ContactFilter) =>
+    contactIds(readers, await conditionsOf({ readers, now }, wanted), { pageLength })
+  const tagged = tag !== '' && isOfAny ? await allOf(await idsOf(withTag(filterOf(''), tag))) : null
+  const wanted = tag === '' || isOfAny ? filter : withTag(filter, tag)
+  for await (const page of await idsOf({ ...wanted, after: 0 })) {
+    const ids = tagged ? page.filter((id) => tagged.has(id)) : page
     if (field === '') {
       yield ids
       continue
@@ -44,10 +49,15 @@ export async function* narrowedIds(
   }
 }
 
-/** A tag more that contacts must have. A filter of any of several tags cannot say so, and is read as the tag alone. */
+async function allOf(pages: AsyncIterable<number[]>) {
+  const all = new Set<number>()
+  for await (const page of pages) for (const id of page) all.add(id)
+  return all
+}
+
+/** A tag more that contacts must have, beside those of which they must have all. */
 function withTag(filter: ContactFilter, tag: string): ContactFilter {
   const known = filter.tag.some((name) => name.toLowerCase() === tag.toLowerCase())
-  if (filter.tags === 'any' && filter.tag.length > 1) return { ...filter, tag: [tag], tags: 'all' }
   return known ? filter : { ...filter, tag: [...filter.tag, tag], tags: 'all' }
 }
 

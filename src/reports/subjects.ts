@@ -1,5 +1,6 @@
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
+import { isDay } from '../mailings/mailing-filter.js'
 import { type ListedMailing, listAllMailings } from '../mailings/mailing-list.js'
 import { usualMailings } from '../mailings/mailing-usual.js'
 import type { Mailing } from '../mailings/queries.js'
@@ -51,7 +52,8 @@ function daysOf(
 ): { from: string; to: string } {
   const today = calendar.dayOf(now)
   if (kind === 'days') return { from: calendar.shift(today, 1 - days), to: today }
-  if (kind === 'dates') return { from: from || first, to: to || today }
+  // A preview is shown beside what is typed, also where that is no day.
+  if (kind === 'dates') return { from: isDay(from) ? from : first, to: isDay(to) ? to : today }
   if (kind === 'week') {
     const monday = mondayOf(today)
     return { from: calendar.shift(monday, -7), to: calendar.shift(monday, -1) }

@@ -72,6 +72,21 @@ describe('the builder', () => {
       to: '2026-11-01',
     }).expect(422)
     expect(swapped.text).toContain('Swap them.')
+    const noMonth = await send('/reports', { title: 'x', period: 'dates', from: '2026-13-45' }).expect(422)
+    expect(noMonth.text).toContain('Write the day as 2026-11-20.')
+    expect(noMonth.text).toContain('value="2026-13-45"')
+    for (const days of ['0', '4000', '1.5', 'abc'])
+      await send('/reports', { title: 'x', period: 'days', days }).expect(422)
+    // Half of a narrowing would be none.
+    for (const [half, told] of [
+      [{ field: 'Country', value: 'Portugal' }, 'Choose the list that has the field.'],
+      [{ field_list: '1', value: 'Portugal' }, 'Say which field of the list it is, or choose no field.'],
+    ] as const) {
+      const refused = await send('/reports', { title: 'x', commentary: 'Mine', ...half }).expect(422)
+      expect(refused.text).toContain(told)
+      expect(refused.text).toContain('value="Portugal"')
+      expect(refused.text).toContain('Mine')
+    }
     for (const time_zone of ['Mars/Olympus', '+05:07']) {
       const nowhere = await send('/reports', { title: 'x', time_zone }).expect(422)
       expect(nowhere.text).toContain('Choose a time zone, such as Europe/Berlin.')

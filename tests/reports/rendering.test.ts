@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
-import { testApp } from '../support/app.js'
+import { type TestApp, testApp } from '../support/app.js'
 import { aContact, aList, aMailing } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { aMailedYear, anEngagedMailing, aReport, aReportedMailing } from '../support/mailings.js'
@@ -17,6 +17,18 @@ import {
 
 const hour = 3_600_000
 const day = 24 * hour
+
+async function tagAll({ db, clock }: TestApp, name: string, people: number[]) {
+  const { id } = await db
+    .insertInto('tags')
+    .values({ name, created_at: clock.now() })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await db
+    .insertInto('contact_tags')
+    .values(people.map((contact_id) => ({ contact_id, tag_id: id, origin: 'ours', added_at: 0 })))
+    .execute()
+}
 
 describe('the numbers of a report', () => {
   it('are those of the page of a mailing, to the digit', async () => {
@@ -160,17 +172,7 @@ describe('the numbers of a report', () => {
       opened: 6,
       clicked: 3,
     })
-    const { id: tag } = await app.db
-      .insertInto('tags')
-      .values({ name: 'press', created_at: app.clock.now() })
-      .returning('id')
-      .executeTakeFirstOrThrow()
-    await app.db
-      .insertInto('contact_tags')
-      .values(
-        [0, 4, 8].map((index) => ({ contact_id: people[index]!, tag_id: tag, origin: 'ours', added_at: 0 })),
-      )
-      .execute()
+    await tagAll(app, 'press', [people[0]!, people[4]!, people[8]!])
     const report = await aReportOf(app, {
       subjects: { mailings: [mailing.id] },
       narrowing: { tag: 'press', segment: 0, list: 0, field: '', value: '' },
@@ -213,11 +215,15 @@ describe('the numbers of a report', () => {
       opened: 6,
       clicked: 3,
     })
-    const { id: segment } = await app.db
-      .insertInto('segments')
-      .values({ name: 'Imported', query: 'source=import', created_at: app.clock.now() })
-      .returning('id')
-      .executeTakeFirstOrThrow()
+    const segmentOf = async (name: string, query: string) =>
+      (
+        await app.db
+          .insertInto('segments')
+          .values({ name, query, created_at: app.clock.now() })
+          .returning('id')
+          .executeTakeFirstOrThrow()
+      ).id
+    const segment = await segmentOf('Imported', 'source=import')
     const nobody = { tag: '', segment: 0, list: 0, field: '', value: '' }
     const counts = async (narrowing: Partial<typeof nobody>) => {
       const report = await aReportOf(app, {
@@ -238,6 +244,18 @@ describe('the numbers of a report', () => {
       2,
       2,
       2,
+    ])
+    // Any of two tags, and one that all must have.
+    await tagAll(app, 'press', people.slice(0, 2))
+    await tagAll(app, 'testers', people.slice(2, 5))
+    await tagAll(app, 'club', [people[1]!, people[4]!, people[9]!])
+    const either = await segmentOf('Testers and press', 'tag=testers&tag=press&tags=any')
+    expect((await counts({ segment: either }))[1]).toBe(5)
+    expect(await counts({ segment: either, tag: 'club' })).toEqual([
+      'the tag club and the segment Testers and press',
+      2,
+      2,
+      1,
     ])
   })
 
