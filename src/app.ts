@@ -172,7 +172,8 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     db,
     readers,
     rooms,
-    write: ledger.register(scoreRecorder(db), { patient: true }),
+    // All of a night are many: with longer rests it would take too long until everybody is scored.
+    write: ledger.register(scoreRecorder(db), { patient: true, rest: 0.5 }),
     now,
   })
   const buttondown = openButtondown({

@@ -164,6 +164,8 @@ const contactsAtOnce = 1_000
 const listedAtOnce = 150
 /** Contacts of one transaction. More of them at once are no faster, and doors would wait for them. */
 const writtenAtOnce = 100
+/** Transactions that the ledger is told of at once: the next one need not wait until the disk has the one before. */
+const toldAtOnce = 5
 
 const receptionColumns = [
   'mailing_id',
@@ -331,8 +333,9 @@ export function scorer({ db, readers, rooms, write, now }: Needs) {
           (scores.last_active_at ?? 0) <= (contact.last_active_at ?? 0)
         if (!isSame) changes.push({ contact_id: contact.id, ...scores, seen: null })
       }
-      for (let first = 0; first < changes.length && !stopped; first += writtenAtOnce) {
-        await write({ changes: changes.slice(first, first + writtenAtOnce) })
+      for (const some of inPieces([...inPieces(changes, writtenAtOnce)], toldAtOnce)) {
+        if (stopped) break
+        await Promise.all(some.map((changes) => write({ changes })))
         await letOthersIn()
       }
     }
@@ -381,7 +384,9 @@ export function scorer({ db, readers, rooms, write, now }: Needs) {
   }
 }
 
-/** Events that came in meanwhile go first. */
+function* inPieces<Item>(items: readonly Item[], length: number): Generator<Item[]> {
+  for (let first = 0; first < items.length; first += length) yield items.slice(first, first + length)
+}
 
 const latest = (one: number | null, other: number | null) =>
   one === null || other === null ? (one ?? other) : Math.max(one, other)

@@ -43,6 +43,7 @@ export const isDatabaseBusy = (error: unknown) =>
 interface Waiting {
   recorder: Recorder<unknown, unknown>
   patient: boolean
+  rest: number
   fact: unknown
   resolve: (receipt: unknown) => void
   reject: (error: unknown) => void
@@ -180,13 +181,14 @@ export class Ledger {
    * Enters a kind of fact.
    * @param patient nobody stands at a door for facts of this kind: they come after those that arrived by the same time,
    *   only so many of them go into one transaction that whoever comes meanwhile is served soon, and beside busy doors the
-   *   next ones rest for as long as that took
+   *   next ones rest
+   * @param rest for how long: this many times what the last of them took
    * @returns a function that takes one fact and answers once it is on disk, with what the recorder made of it.
    *   It rejects with LedgerFull, LedgerUnavailable, or what the recorder threw.
    */
   register<Fact, Receipt>(
     recorder: Recorder<Fact, Receipt>,
-    { patient = false }: { patient?: boolean } = {},
+    { patient = false, rest = 1 }: { patient?: boolean; rest?: number } = {},
   ): (fact: Fact) => Promise<Receipt> {
     this.#recorders.add(recorder as Recorder<never, unknown>)
     const queue = () => (patient ? this.#patient : this.#queue)
@@ -197,7 +199,7 @@ export class Ledger {
           this.tally.full++
           return reject(new LedgerFull())
         }
-        queue().push({ recorder, patient, fact, resolve, reject } as unknown as Waiting)
+        queue().push({ recorder, patient, rest, fact, resolve, reject } as unknown as Waiting)
         if (!patient) {
           this.#lastAtDoor = performance.now()
           this.#endRest()
@@ -222,11 +224,12 @@ export class Ledger {
       this.#inFlight += batch.length
       const began = performance.now()
       const written = await this.#write(batch)
-      const rest = batch.splice(written.outcomes.length)
-      this.#inFlight -= rest.length
-      this.#patient.unshift(...rest)
+      const unwritten = batch.splice(written.outcomes.length)
+      this.#inFlight -= unwritten.length
+      this.#patient.unshift(...unwritten)
       const now = performance.now()
-      if (patient.length > 0) this.#restUntil = now + Math.min(now - began, longestRest)
+      const times = patient.reduce((most, { rest }) => Math.max(most, rest), 0)
+      if (times > 0) this.#restUntil = now + Math.min((now - began) * times, longestRest)
       // The next transaction need not wait until the disk has this one.
       const answering = this.#answer(batch, written, began).finally(() => this.#unconfirmed.delete(answering))
       this.#unconfirmed.add(answering)
@@ -234,7 +237,7 @@ export class Ledger {
     this.#running = null
   }
 
-  /** Milliseconds for which patient facts have to wait: as long as the last of them took, while doors are busy. */
+  /** Milliseconds for which patient facts have to wait after the last of them, while doors are busy. */
   #restsFor() {
     const now = performance.now()
     return now - this.#lastAtDoor < doorRest ? this.#restUntil - now : 0

@@ -5,7 +5,7 @@ import type { Readers } from '../database/readers.js'
 import type { Calendar } from '../web/calendar.js'
 import { change } from '../web/changes.js'
 import { sparkline } from '../web/charts.js'
-import { type DateFormats, number, percent, plural } from '../web/formats.js'
+import { chance, type DateFormats, number, percent, plural } from '../web/formats.js'
 import { renderFragment, wantsFragment } from '../web/render.js'
 import { comparedTexts, judgementOf, rangeOf, readTimeline } from './analytics.js'
 import type { KnownOffer, OfferDirectory } from './directory.js'
@@ -20,7 +20,7 @@ import { bandsOf, curvesOf, hillOf, inkOf, scaleOf } from './pictures.js'
 import { credibleInterval, meanOf, pooledPrior, posteriorOf } from './posterior.js'
 import { getOffer, listVariations, type Offer, type Variation } from './queries.js'
 import { isStrategy, strategyNames } from './strategies.js'
-import { nameOf, probabilityWords, verdictSentence } from './verdict-sentence.js'
+import { nameOf, verdictSentence } from './verdict-sentence.js'
 
 /** The query of an address that shows this: nothing for what is usual. */
 function queryOf({ days, machines }: OfferView) {
@@ -242,9 +242,8 @@ export function promoOfferPage({ db, readers, directory, calendar, dates, baseUr
           pending: seen.pending,
           ctr: ctr(seen),
           beta: posterior?.beta ?? (isTold ? posteriorOf(prior, seen) : null),
-          best: posterior ? (posterior.best < 0.001 ? 'under 0.1%' : percent(posterior.best, 1)) : '',
+          best: posterior ? chance(posterior.best) : '',
           bestRaw: posterior?.best ?? '',
-          bestWords: posterior ? probabilityWords(posterior.best) : '',
           share: total > 0 ? (inRange?.impressions ?? 0) / total : null,
           isNew: isTold && seen.impressions < 2_000 && known.strategy === 'learn' && text.approved === 1,
         }

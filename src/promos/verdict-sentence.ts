@@ -14,7 +14,7 @@ export interface VerdictSentence {
 
 const words = (count: number) => numberWords[count] ?? String(count)
 /** A probability in whole per cent, and never 100 while there is doubt. */
-export const probabilityWords = (share: number) =>
+const probabilityWords = (share: number) =>
   share > 0.999
     ? 'over 99.9%'
     : share > 0.99

@@ -12,7 +12,7 @@ import { HttpError, NotFound } from '../web/errors.js'
 import type { FormErrors } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
 import { createReport, deleteTemplate, editReport } from './commands.js'
-import { definitionOf, isNarrowed, type ReportDefinition, templateParts } from './definition.js'
+import { definitionOf, isNarrowed, type ReportDefinition, templateParts, usualPeriod } from './definition.js'
 import { drawReport } from './drawing.js'
 import { deedOf, readForm } from './forms.js'
 import { locales } from './locales.js'
@@ -67,6 +67,7 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
     const account = accountOf(res)
     const definition = await completed({
       ...read,
+      ...(req.query.period === undefined ? { period: usualPeriod(read.template) } : {}),
       ...kept,
       preparedBy: read.preparedBy || kept.preparedBy || account.full_name || account.username,
     })

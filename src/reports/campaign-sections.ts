@@ -12,7 +12,7 @@ import {
 import { type Section, section, type Table } from './data.js'
 import { overlap, wilson } from './intervals.js'
 import type { Making } from './mailing-sections.js'
-import { axisOf } from './timeline.js'
+import { axisOf, lineOf } from './timeline.js'
 import { capital, counted, listed, quoted } from './words.js'
 
 /** Each campaign, from click to conversion. */
@@ -217,6 +217,7 @@ export async function campaignDaysSection(making: Making): Promise<Section | nul
   const timeline = await readDays(making, found)
   const { unit, points, top } = timeline
   if (!top) return section('daily', 'Nothing was clicked in this period')
+  const until = { last: found.period.to, today: making.calendar.dayOf(making.now) }
   const hasConversions = points.some(({ conversions }) => conversions > 0)
   return section('daily', `${f.day(top.on)} brought the most clicks: ${f.number(top.email_clicks)}`, {
     charts: [
@@ -225,13 +226,17 @@ export async function campaignDaysSection(making: Making): Promise<Section | nul
         as: 'number',
         ...axisOf(timeline, f),
         lines: [
-          { label: 'Email clicks', look: 'main', values: points.map(({ email_clicks }) => email_clicks) },
+          {
+            label: 'Email clicks',
+            look: 'main',
+            values: lineOf(points, ({ email_clicks }) => email_clicks, until),
+          },
           ...(hasConversions
             ? [
                 {
                   label: 'Conversions',
                   look: 'second' as const,
-                  values: points.map(({ conversions }) => conversions),
+                  values: lineOf(points, ({ conversions }) => conversions, until),
                 },
               ]
             : []),

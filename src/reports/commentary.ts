@@ -5,6 +5,7 @@ import type { ReportDefinition } from './definition.js'
 import type { ReportFormats } from './locales.js'
 import { qualityRows } from './mailing-sections.js'
 import { averagesOf, sumsOf } from './mailing-sums.js'
+import type { SectionName } from './templates.js'
 import type { Numbers } from './verdict.js'
 import { capital, counted } from './words.js'
 
@@ -22,9 +23,13 @@ const linesOf = (text: string) =>
 export function commentarySection(
   numbers: Numbers,
   f: ReportFormats,
-  { commentary, nextSteps }: Pick<ReportDefinition, 'commentary' | 'nextSteps'>,
+  {
+    commentary,
+    nextSteps,
+    on,
+  }: Pick<ReportDefinition, 'commentary' | 'nextSteps'> & { on: readonly SectionName[] },
 ): { section: Section | null; draft: string; told: string[] } {
-  const drafted = draftCommentary(numbers, f)
+  const drafted = draftCommentary(numbers, f, on)
   const told =
     commentary.trim() === '' ? (drafted.length > 0 ? [drafted.join(' ')] : []) : linesOf(commentary)
   const next = linesOf(nextSteps).map((line) => line.replace(/^(\d+[.)]|[-*•])\s+/, ''))
@@ -39,10 +44,11 @@ export function commentarySection(
   }
 }
 
-/** What a reader should know to read the numbers rightly, in plain sentences. */
+/** What a reader should know to read the numbers rightly, in plain sentences. @param on the sections that are shown */
 function draftCommentary(
   { found, campaigns, domains, lists, offers, benchmarks }: Numbers,
   f: ReportFormats,
+  on: readonly SectionName[],
 ): string[] {
   const sentences: string[] = [...aheadWords(domains)]
   const { mailings, earlier } = found
@@ -88,12 +94,13 @@ function draftCommentary(
         `${capital(f.plural(machine.email_clicks, 'click', 'clicks'))} by machines are left out.`,
       )
   }
-  if (lists.length === 1 && lists[0]!.churn !== null)
+  if (found.contacts === null && lists.length === 1 && lists[0]!.churn !== null)
     sentences.push(
       `As many subscriptions ended in this period as ${f.percent(lists[0]!.churn, 2)} of those at its beginning.`,
     )
-  if (offers.length > 1)
-    sentences.push(...offers.slice(0, 3).map(({ name, sentence }) => `${name}: ${sentence}`))
+  // Where the texts are shown, each offer has its sentence there.
+  if (offers.length > 1 && !on.includes('variations'))
+    sentences.push(...offers.map(({ name, sentence }) => `${name}: ${sentence}`))
   else if (offers.length === 1) sentences.push(offers[0]!.note)
   return sentences.filter((sentence) => sentence !== '')
 }

@@ -19,6 +19,7 @@ import { commentarySection } from './commentary.js'
 import { comparedRates } from './compared-rates.js'
 import { type ReportData, type Section, section } from './data.js'
 import { clockCalendar, type ReportDefinition } from './definition.js'
+import { figureWords } from './drawing.js'
 import { funnelSection } from './funnel-section.js'
 import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
 import { reportFormats } from './locales.js'
@@ -102,7 +103,7 @@ export async function computeReport(
     ])
   const numbers: Numbers = { found, campaigns, domains, lists, offers, issues, before, benchmarks }
   const drafted = draftVerdict(definition.template, numbers, f)
-  const commentary = commentarySection(numbers, f, definition)
+  const commentary = commentarySection(numbers, f, { ...definition, on })
   const verdict = verdictOf(
     definition.verdict.trim() === '' ? drafted : writtenVerdict(definition.verdict),
     tilesOf(definition.template, numbers, f),
@@ -213,10 +214,7 @@ export async function computeReport(
     summary: summaryOf(),
   }
   function summaryOf() {
-    const figures = verdict.tiles.map(
-      ({ label, value, as, decimals }) =>
-        `${label}: ${as === 'number' ? f.number(value) : f.percent(value, decimals)}`,
-    )
+    const figures = verdict.tiles.map(({ label, value, ...how }) => `${label}: ${figureWords(value, how, f)}`)
     return [`${verdict.lead} ${verdict.rest}`.trim(), figures.join(', '), ...commentary.told]
   }
   return {

@@ -49,7 +49,7 @@ export interface Tile {
   label: string
   value: number | null
   /** A share of one is written in per cent with these decimals. */
-  as: 'number' | 'share'
+  as: 'number' | 'share' | 'chance'
   decimals: 0 | 1 | 2
   /** Which way is good news. */
   good: 'up' | 'down'
@@ -63,8 +63,8 @@ export interface Tile {
   note: string
 }
 
-export type CellKind = 'text' | 'number' | 'share0' | 'share1' | 'share2' | 'day' | 'interval'
-/** A day is `YYYY-MM-DD`; an interval is a pair of shares of one and the value between them. */
+export type CellKind = 'text' | 'number' | 'share0' | 'share1' | 'share2' | 'chance' | 'day' | 'interval'
+/** A chance is a probability, a share of one; a day is `YYYY-MM-DD`; an interval is a pair of shares of one and the value between them. */
 export type Cell = string | number | null | { low: number; high: number; value: number }
 
 export interface Column {

@@ -9,6 +9,7 @@ import {
   sectionsOf,
   type TemplateName,
   templateNames,
+  templates,
 } from './templates.js'
 
 export const papers = ['A4', 'Letter'] as const
@@ -138,6 +139,12 @@ export const templateParts = ({
   period,
 }: ReportDefinition) => ({ template, sections, locale, timeZone, paper, preparedBy, subtitle, period })
 
+/** The period that a new report of a template has. */
+export const usualPeriod = (template: TemplateName): Period => {
+  const { days } = templates[template]
+  return { kind: days === undefined ? 'all' : 'days', days: days ?? 30, from: '', to: '' }
+}
+
 /** A report that nobody has chosen anything of yet. */
 export const emptyDefinition = (template: TemplateName): ReportDefinition => ({
   template,
@@ -147,7 +154,7 @@ export const emptyDefinition = (template: TemplateName): ReportDefinition => ({
   partner: null,
   subjects: { project: null, mailings: [], campaigns: [], lists: [], offers: [] },
   narrowing: noNarrowing,
-  period: { kind: 'all', days: 30, from: '', to: '' },
+  period: usualPeriod(template),
   sections: sectionsOf(template),
   verdict: '',
   commentary: '',

@@ -37,13 +37,20 @@ export const periodWords = ({ period }: Pick<ReportData, 'period'>, f: ReportFor
 
 const short = (value: number) => String(Math.round(value * 10) / 10)
 
+/** The figure of a tile in words. */
+export const figureWords = (
+  value: number | null,
+  { as, decimals }: Pick<Tile, 'as' | 'decimals'>,
+  f: ReportFormats,
+) => (as === 'number' ? f.number(value) : as === 'chance' ? f.chance(value) : f.percent(value, decimals))
+
 function drawTile({ id, label, value, as, decimals, good, own, field, note }: Tile, f: ReportFormats) {
-  const write = (number: number | null) => (as === 'number' ? f.number(number) : f.percent(number, decimals))
+  const write = (number: number | null) => figureWords(number, { as, decimals }, f)
   const difference = change(value, own, { as: as === 'number' ? 'ratio' : 'points', good })
   const size =
     difference === null || value === null || own === null
       ? ''
-      : as === 'share'
+      : as !== 'number'
         ? f.points(value - own)
         : own === 0
           ? f.number(Math.abs(value - own))
@@ -256,6 +263,7 @@ function cellWords(cell: Cell, as: CellKind, f: ReportFormats, day = f.shortDay)
   if (typeof cell === 'object') return `${f.percent(cell.low)} to ${f.percent(cell.high)}`
   if (typeof cell === 'string') return as === 'day' ? day(cell) : cell
   if (as === 'number') return f.number(cell)
+  if (as === 'chance') return f.chance(cell)
   return f.percent(cell, Number(as.slice(-1)) as 0 | 1 | 2)
 }
 

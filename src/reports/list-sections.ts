@@ -23,7 +23,7 @@ export interface ListNumbers extends Named {
   began: number
   /** How many subscribers are engaged. */
   active: number
-  /** What engagement was made of when the period began; null where nobody asked for it. */
+  /** What engagement was made of when the period began; null where nobody asked for it, or nothing had been sent yet. */
   then: { active: number; subscribed: number } | null
   unit: 'day' | 'week' | 'month'
   /** Only those of the period. */
@@ -39,12 +39,15 @@ export async function readListNumbers(
   { withPast }: { withPast: boolean },
 ): Promise<ListNumbers[]> {
   const { period, before: earlier } = spellsOf(found.period, { calendar, now })
+  const begins = calendar.startOf(period.from)
+  // Nobody can have done anything before the first mailing: that is no time in which nobody was engaged.
+  const hasPast = withPast && (await wasMailedBefore(readers, begins))
   return Promise.all(
     found.lists.map(async ({ id, name }) => {
       const [[growth, before], sizes, then] = await Promise.all([
         growthWithin(readers, calendar, { spells: [period, earlier], list: id }),
         listSizes({ readers, calendar, now }, id),
-        withPast ? listSizesAt({ readers, calendar }, id, calendar.startOf(period.from)) : null,
+        hasPast ? listSizesAt({ readers, calendar }, id, begins) : null,
       ])
       const hadSome = before!.began > 0
       return {
@@ -59,6 +62,16 @@ export async function readListNumbers(
       }
     }),
   )
+}
+
+async function wasMailedBefore(readers: Making['readers'], at: number) {
+  const one = await readers
+    .selectFrom('mailings')
+    .select('id')
+    .where('sent_at', '<', at)
+    .limit(1)
+    .executeTakeFirst()
+  return one !== undefined
 }
 
 /** Who joined and who left in the period; null where the report is about no list. */

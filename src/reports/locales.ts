@@ -1,5 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import { noValue } from '../web/formats.js'
+import { withDoubt } from '../web/shares.js'
 
 /** The languages in which a report can write its numbers and dates, by BCP 47 tag. */
 export const locales: Record<string, string> = {
@@ -73,13 +74,23 @@ function makeFormats(locale: string, timeZone: string) {
   const month = of({ month: 'short', year: 'numeric' }, 'UTC')
   const clock = of({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
   const instant = (day: string) => Date.parse(`${day}T00:00:00Z`)
+  const percent = (share: number | null, decimals: 0 | 1 | 2 = 1) =>
+    share === null ? noValue : perCent[decimals]!.format(Number((share * 100).toFixed(decimals)))
   return {
     locale,
     timeZone,
     number: (value: number | null) => (value === null ? noValue : whole.format(Math.round(value))),
     /** @param share of one */
-    percent: (share: number | null, decimals: 0 | 1 | 2 = 1) =>
-      share === null ? noValue : perCent[decimals]!.format(Number((share * 100).toFixed(decimals))),
+    percent,
+    /**
+     * A probability as the page of an offer writes it: never none and never certain, where there is doubt.
+     * @param share of one
+     */
+    chance: (share: number | null) => {
+      if (share === null) return noValue
+      const told = withDoubt(share)
+      return `${told.words}${percent(told.share)}`
+    },
     /** A difference of two rates, without its sign. @param share of one */
     points: (share: number) => `${points.format(Number((Math.abs(share) * 100).toFixed(2)))} pt`,
     /** 20 November 2026 @param at milliseconds */

@@ -11,7 +11,7 @@ import { type Section, section, type Table } from './data.js'
 import type { Making } from './mailing-sections.js'
 import { spellsOf } from './spells.js'
 import type { Named } from './subjects.js'
-import { axisOf, timelineOf } from './timeline.js'
+import { axisOf, lineOf, timelineOf } from './timeline.js'
 import { capital, quoted } from './words.js'
 
 export interface OfferResult extends Named {
@@ -129,7 +129,7 @@ export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Ma
           { label: 'Clicks', as: 'number' },
           { label: 'CTR', as: 'share2' },
           { label: `95% interval, to ${f.percent(scale, scale < 0.01 ? 1 : 0)}`, as: 'interval' },
-          { label: 'Best with', as: 'share0' },
+          { label: 'Best with', as: 'chance' },
         ],
         rows: texts.map((text) => ({
           cells: [text.name, text.impressions, text.clicks, text.ctr, text.interval, text.best],
@@ -184,13 +184,14 @@ export async function offerDaysSection({
   const timeline = timelineOf(calendar, found.period, ['clicks', 'impressions'], days)
   const { unit, points, top } = timeline
   if (!top) return section('daily', 'No offer was clicked in this period')
+  const until = { last: to, today: calendar.dayOf(now) }
   return section('daily', `${f.day(top.on)} brought the most clicks: ${f.number(top.clicks)}`, {
     charts: [
       {
         story: `Clicks on the offers by ${unit}, from ${f.day(points[0]!.on)} to ${f.day(to)}.`,
         as: 'number',
         ...axisOf(timeline, f),
-        lines: [{ label: 'Clicks', look: 'main', values: points.map(({ clicks }) => clicks) }],
+        lines: [{ label: 'Clicks', look: 'main', values: lineOf(points, ({ clicks }) => clicks, until) }],
         table: {
           caption: `By ${unit}`,
           columns: [

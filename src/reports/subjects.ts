@@ -159,7 +159,10 @@ export async function findSubjects(
     notes.push(
       `${plural(foreign, 'thing that was chosen belongs', 'things that were chosen belong')} to another partner and ${foreign === 1 ? 'is' : 'are'} left out.`,
     )
-  const first = await firstDay({ db, readers, calendar }, { mailings: about, campaigns: foundCampaigns, now })
+  const first = await firstDay(
+    { db, readers, calendar },
+    { mailings: about, campaigns: foundCampaigns, lists: foundLists, offers: foundOffers, now },
+  )
   const period = daysOf(definition.period, { calendar, now, first })
   const [from, until] = [calendar.startOf(period.from), calendar.startOf(calendar.shift(period.to, 1))]
   const isWhole = period.from <= first && period.to >= calendar.dayOf(now)
@@ -228,24 +231,42 @@ async function narrowedWords(db: Db, { narrowing }: Pick<ReportDefinition, 'narr
 
 /** The first day of which there is anything to tell. */
 async function firstDay(
-  { db, calendar }: Pick<Needs, 'db' | 'readers' | 'calendar'>,
-  { mailings, campaigns, now }: { mailings: ListedMailing[]; campaigns: Named[]; now: number },
+  { db, readers, calendar }: Pick<Needs, 'db' | 'readers' | 'calendar'>,
+  {
+    mailings,
+    campaigns,
+    lists,
+    offers,
+    now,
+  }: { mailings: ListedMailing[]; now: number } & Record<'campaigns' | 'lists' | 'offers', Named[]>,
 ) {
+  const idsOf = (things: Named[]) => things.map(({ id }) => id)
   const days = mailings.map(({ sent_at }) => calendar.dayOf(sent_at!))
   if (campaigns.length > 0) {
     const { first } = await db
       .selectFrom('campaign_days')
       .select(({ fn }) => fn.min<string | null>('day_on').as('first'))
-      .where(
-        'campaign_id',
-        'in',
-        campaigns.map(({ id }) => id),
-      )
+      .where('campaign_id', 'in', idsOf(campaigns))
       .executeTakeFirstOrThrow()
     if (first !== null) days.push(first)
   }
-  // Lists and offers alone: what a quarter of a year brought.
-  return days.length === 0 ? calendar.shift(calendar.dayOf(now), -89) : days.sort()[0]!
+  if (lists.length > 0) {
+    const { first } = await readers
+      .selectFrom('subscription_changes')
+      .select(({ fn }) => fn.min<number | null>('changed_at').as('first'))
+      .where('list_id', 'in', idsOf(lists))
+      .executeTakeFirstOrThrow()
+    if (first !== null) days.push(calendar.dayOf(first))
+  }
+  if (offers.length > 0) {
+    const { first } = await readers
+      .selectFrom('promo_days')
+      .select(({ fn }) => fn.min<string | null>('day_on').as('first'))
+      .where('offer_id', 'in', idsOf(offers))
+      .executeTakeFirstOrThrow()
+    if (first !== null) days.push(first)
+  }
+  return days.length === 0 ? calendar.dayOf(now) : days.sort()[0]!
 }
 
 async function projectsOfPartner(db: Db, partner: number) {

@@ -5,12 +5,14 @@ import { heatTable, peopleTable } from './drawing.js'
 
 type Raw = string | number | null
 
+const isShare = (as: CellKind) => as === 'chance' || as.startsWith('share')
+
 /** In JSON and CSV a rate is in per cent with two decimals. */
 const rawCells = (cell: Cell, as: CellKind): Raw[] => {
   const percent = (share: number) => Math.round(share * 10_000) / 100
   if (as === 'interval')
     return cell !== null && typeof cell === 'object' ? [percent(cell.low), percent(cell.high)] : [null, null]
-  if (typeof cell === 'number' && as.startsWith('share')) return [percent(cell)]
+  if (typeof cell === 'number' && isShare(as)) return [percent(cell)]
   return [cell as Raw]
 }
 
@@ -37,13 +39,13 @@ export function csvOf({ data, people, reference }: Rendering): string {
       const raw = (number: number | null) =>
         number === null
           ? null
-          : as === 'share'
+          : as !== 'number'
             ? Math.round(number * 10_000) / 100
             : Math.round(number * 100) / 100
       rows.push([
         label,
         raw(value),
-        as === 'share' ? '%' : '',
+        as === 'number' ? '' : '%',
         raw(own),
         ownOf ? `${ownOf.words}${ownOf.times > 1 ? `, times ${ownOf.times}` : ''}` : '',
         field ? Math.round(field.share * 10_000) / 100 : null,
@@ -56,7 +58,7 @@ export function csvOf({ data, people, reference }: Rendering): string {
     rows.push(
       columns.flatMap(({ label, as }) => {
         if (as === 'interval') return ['95% interval from, %', '95% interval to, %']
-        return [as.startsWith('share') ? `${label}, %` : label]
+        return [isShare(as) ? `${label}, %` : label]
       }),
     )
     for (const { cells, href } of lines)

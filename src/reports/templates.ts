@@ -66,6 +66,8 @@ export interface ReportTemplate {
   says: string
   /** The rooms whose numbers it is made of. */
   needs: string
+  /** Which period is chosen at first: so many days, where it is better held against as many before; else everything. */
+  days?: number
   /** What is switched on at first, in this order; the others follow, off. */
   sections: readonly SectionName[]
 }
@@ -92,6 +94,7 @@ export const templates: Record<TemplateName, ReportTemplate> = {
     label: 'List performance',
     says: 'How a list grows, and how its mailings do.',
     needs: 'Needs a list. With mailings it says how they do.',
+    days: 90,
     sections: ['verdict', 'funnel', 'growth', 'mailings', 'cohort', 'quality', 'commentary', 'method'],
   },
   engagement: {
@@ -116,6 +119,7 @@ export const templates: Record<TemplateName, ReportTemplate> = {
     label: 'Promo performance',
     says: 'Which texts of an offer work, and how sure that is.',
     needs: 'Needs offers of the promos.',
+    days: 90,
     sections: ['verdict', 'variations', 'daily', 'commentary', 'method'],
   },
   custom: {

@@ -47,6 +47,20 @@ export function timelineOf<Name extends string>(
   return { unit, points: [...points.values()].reverse(), top }
 }
 
+/**
+ * What a line shows of the points of a timeline: no day, week or month that is not over yet, whose low number would look
+ * like a fall; a single one is shown.
+ * @param last the last day of the period
+ */
+export function lineOf<Point>(
+  points: readonly Point[],
+  read: (point: Point) => number,
+  { last, today }: { last: string; today: string },
+): (number | null)[] {
+  const isRunning = last >= today && points.length > 1
+  return points.map((point, index) => (isRunning && index === points.length - 1 ? null : read(point)))
+}
+
 /** Where the points of a timeline stand, in days since the first, and six of them by name. */
 export function axisOf(
   { unit, points }: { unit: Unit; points: readonly { on: string }[] },

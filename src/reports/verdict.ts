@@ -80,7 +80,7 @@ function rateTiles({ found, benchmarks }: Numbers, names: readonly RateName[]): 
     good: betterRate[rate] === 'higher' ? 'up' : 'down',
     ...heldAgainst(usual[rate], found.earlierWords),
     field: benchmarks[rate],
-    note: '',
+    note: rate === 'clickToOpen' && (rates[rate] ?? 0) > 1 ? 'some clicked with pictures off' : '',
   }))
 }
 
@@ -280,7 +280,7 @@ function offerTiles({ offers, issues, benchmarks }: Numbers, f: ReportFormats): 
           note: 'in this period',
         })
       : leader?.best != null
-        ? rate('best', 'Best text', leader.best, { decimals: 0, note: 'probability of being the best' })
+        ? count('best', 'Best text', leader.best, { as: 'chance', note: 'probability of being the best' })
         : count(
             'texts',
             'Texts',
@@ -303,23 +303,29 @@ export function tilesOf(template: TemplateName, numbers: Numbers, f: ReportForma
     engagement: () => mailingTiles(numbers, f),
     promo: () => offerTiles(numbers, f),
   }
-  const order = orderOf(template)
-  for (const group of order) {
+  for (const group of orderOf(template, numbers.found)) {
     const tiles = groups[group]()
     if (tiles.length > 0) return tiles.slice(0, 6)
   }
   return []
 }
 
-/** Of what a template speaks first, and of what where that is not there. */
-const orderOf = (template: TemplateName) =>
-  template === 'custom'
-    ? (['campaign', 'list', 'promo'] as const)
-    : ([template, ...(['campaign', 'list', 'promo'] as const).filter((name) => name !== template)] as const)
+/**
+ * Of what a template speaks first, and of what where that is not there. Lists and offers are of everybody: narrowed to some
+ * contacts, a report speaks of what mailings were to those.
+ */
+function orderOf(template: TemplateName, { contacts, mailings }: Pick<Found, 'contacts' | 'mailings'>) {
+  const others = (['campaign', 'list', 'promo'] as const).filter((name) => name !== template)
+  if (template === 'custom') return others
+  const isOfEverybody = contacts !== null && template !== 'campaign'
+  return isOfEverybody && mailings.length > 0
+    ? (['engagement', template, ...others] as const)
+    : ([template, ...others] as const)
+}
 
 /** Are the tiles those of lists, with what they were when the period began? */
-export const tellsOfLists = (template: TemplateName, { campaigns, mailings, lists }: Found) =>
-  lists.length > 0 && (template === 'list' || campaigns.length + mailings.length === 0)
+export const tellsOfLists = (template: TemplateName, { campaigns, mailings, lists, contacts }: Found) =>
+  lists.length > 0 && ((template === 'list' && contacts === null) || campaigns.length + mailings.length === 0)
 
 export interface Draft {
   lead: string
@@ -328,7 +334,7 @@ export interface Draft {
 
 /** The verdict as the numbers have it, in plain sentences. */
 export function draftVerdict(template: TemplateName, numbers: Numbers, f: ReportFormats): Draft {
-  for (const group of orderOf(template)) {
+  for (const group of orderOf(template, numbers.found)) {
     const draft =
       group === 'campaign' || group === 'engagement'
         ? ((group === 'campaign' ? campaignDraft(numbers, f) : null) ?? mailingDraft(numbers, f))

@@ -1,5 +1,6 @@
 import type { Calendar } from './calendar.js'
 import { dayLength, hourLength } from './calendar.js'
+import { withDoubt } from './shares.js'
 
 /** What stands where there is no value. */
 export const noValue = '–'
@@ -13,6 +14,12 @@ export const number = (value: number | null) =>
 /** A share of one as per cent: 0.0473 is "4.73%". An en dash for none. */
 export const percent = (share: number | null, decimals = 2) =>
   share === null ? noValue : `${(share * 100).toFixed(decimals)}%`
+
+/** A probability: 92.6%, "over 99.9%". @param share of one */
+export function chance(share: number): string {
+  const told = withDoubt(share)
+  return `${told.words}${percent(told.share, 1)}`
+}
 
 /** 840 kB, 3.2 MB, 41 GB: an amount of data in units of a thousand. */
 export function bytes(count: number) {
