@@ -65,3 +65,7 @@ export function jsonHolds(object: Expression<string | null>, key: string, value:
     : sql`lower(value) = lower(${value})`
   return sql<SqlBool>`exists (select 1 from json_each(${object}, ${`$."${key}"`}) where ${same})`
 }
+
+/** Whether a JSON object has something under a key. */
+export const jsonHas = (object: Expression<string | null>, key: string) =>
+  key.includes('"') ? sql<SqlBool>`1 = 0` : sql<SqlBool>`json_type(${object}, ${`$."${key}"`}) is not null`

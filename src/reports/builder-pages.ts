@@ -2,6 +2,7 @@ import express, { type Request, type Response, Router } from 'express'
 import * as z from 'zod'
 import { accountOf } from '../accounts/gate.js'
 import { tell } from '../accounts/sessions.js'
+import { jsonHas } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import type { KindName, TiedKinds } from '../partners/kinds.js'
@@ -12,7 +13,14 @@ import { HttpError, NotFound } from '../web/errors.js'
 import type { FormErrors } from '../web/forms.js'
 import { wantsFragment } from '../web/render.js'
 import { createReport, deleteTemplate, editReport } from './commands.js'
-import { definitionOf, isNarrowed, type ReportDefinition, templateParts, usualPeriod } from './definition.js'
+import {
+  definitionOf,
+  isNarrowed,
+  type Narrowing,
+  type ReportDefinition,
+  templateParts,
+  usualPeriod,
+} from './definition.js'
 import { drawReport } from './drawing.js'
 import { deedOf, readForm } from './forms.js'
 import { locales } from './locales.js'
@@ -22,6 +30,7 @@ import { addressOf } from './report-pages.js'
 import type { Reports } from './reports.js'
 import { chosenOf } from './subjects.js'
 import { firstPage, sections, templateLabel, templateNames, templates } from './templates.js'
+import { listed } from './words.js'
 
 interface Needs {
   db: Db
@@ -201,17 +210,47 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
           `${thing?.name ?? `One ${kind}`} belongs to another partner. Take it out, or let things of other partners in.`
       }
     }
-    if (isNarrowed(definition.narrowing) && definition.narrowing.segment > 0) {
-      const segment = await db
-        .selectFrom('segments')
-        .select('id')
-        .where('id', '=', definition.narrowing.segment)
-        .executeTakeFirst()
-      if (!segment) errors.segment = 'This segment is gone. Choose another one, or none.'
-    }
+    Object.assign(errors, await unknownIn(definition.narrowing))
     const { first: told, ...wrong } = errors
     const [name] = Object.keys(wrong)
     return { definition, errors: name === undefined ? null : { ...wrong, first: told || name } }
+  }
+
+  /** What a report would be narrowed to that is not there: it would be about nobody. */
+  async function unknownIn({ segment, tag, list, field }: Narrowing) {
+    const errors: Record<string, string> = {}
+    if (segment > 0) {
+      const found = await db.selectFrom('segments').select('id').where('id', '=', segment).executeTakeFirst()
+      if (!found) errors.segment = 'This segment is gone. Choose another one, or none.'
+    }
+    if (tag !== '') {
+      const found = await db.selectFrom('tags').select('id').where('name', '=', tag).executeTakeFirst()
+      if (!found) errors.tag = `No contact has the tag ${tag}. Choose one of the list, or none.`
+    }
+    if (field !== '' && list > 0) {
+      const fields = await db
+        .selectFrom('list_fields')
+        .select(['tag', 'label'])
+        .where('list_id', '=', list)
+        .execute()
+      const known = fields.map((each) => each.tag)
+      // Fields that came with an import are known from the subscriptions alone.
+      const isThere = known.includes(field) || (await someSubscriptionHas(list, field))
+      if (!isThere)
+        errors.field = `Nobody on this list has a field of this name.${known.length === 0 ? '' : ` It has ${listed(known.slice(0, 12))}.`}`
+    }
+    return errors
+  }
+
+  async function someSubscriptionHas(list: number, field: string) {
+    const found = await readers
+      .selectFrom('subscriptions')
+      .select('contact_id')
+      .where('list_id', '=', list)
+      .where(({ ref }) => jsonHas(ref('fields'), field))
+      .limit(1)
+      .executeTakeFirst()
+    return found !== undefined
   }
 
   /** The form once more, with all that was typed: for a section that was moved, or a text that was drafted. */

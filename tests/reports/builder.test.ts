@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { testApp } from '../support/app.js'
+import { aList } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { aReportedMailing } from '../support/mailings.js'
 import { aPartner, aProject } from '../support/partners.js'
@@ -87,6 +88,28 @@ describe('the builder', () => {
       expect(refused.text).toContain('value="Portugal"')
       expect(refused.text).toContain('Mine')
     }
+    const list = await aList(app)
+    await app.db
+      .insertInto('list_fields')
+      .values({ list_id: list.id, tag: 'Country', label: 'Country', type: 'text', position: 1 })
+      .execute()
+    for (const [unknown, told] of [
+      [{ tag: 'no such tag' }, 'No contact has the tag no such tag.'],
+      [
+        { field_list: String(list.id), field: 'country', value: 'Portugal' },
+        'Nobody on this list has a field of this name. It has Country.',
+      ],
+    ] as const) {
+      const refused = await send('/reports', { title: 'x', commentary: 'Mine', ...unknown }).expect(422)
+      expect(refused.text).toContain(told)
+      expect(refused.text).toContain('Mine')
+    }
+    await send('/reports', {
+      title: 'x',
+      field_list: String(list.id),
+      field: 'Country',
+      value: 'Portugal',
+    }).expect(303)
     for (const time_zone of ['Mars/Olympus', '+05:07']) {
       const nowhere = await send('/reports', { title: 'x', time_zone }).expect(422)
       expect(nowhere.text).toContain('Choose a time zone, such as Europe/Berlin.')

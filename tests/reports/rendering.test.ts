@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
-import { type TestApp, testApp } from '../support/app.js'
-import { aContact, aList, aMailing } from '../support/audience.js'
+import { testApp } from '../support/app.js'
+import { aContact, aList, aMailing, tagAll } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { aMailedYear, anEngagedMailing, aReport, aReportedMailing } from '../support/mailings.js'
 import { aPartner, aPng, aProject } from '../support/partners.js'
@@ -17,18 +17,6 @@ import {
 
 const hour = 3_600_000
 const day = 24 * hour
-
-async function tagAll({ db, clock }: TestApp, name: string, people: number[]) {
-  const { id } = await db
-    .insertInto('tags')
-    .values({ name, created_at: clock.now() })
-    .returning('id')
-    .executeTakeFirstOrThrow()
-  await db
-    .insertInto('contact_tags')
-    .values(people.map((contact_id) => ({ contact_id, tag_id: id, origin: 'ours', added_at: 0 })))
-    .execute()
-}
 
 describe('the numbers of a report', () => {
   it('are those of the page of a mailing, to the digit', async () => {

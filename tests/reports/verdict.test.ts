@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Tile } from '../../src/reports/data.js'
 import type { Period } from '../../src/reports/definition.js'
 import { type TestApp, testApp } from '../support/app.js'
-import { aContact, aList, anEngagement } from '../support/audience.js'
+import { aContact, aList, anEngagement, tagAll } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { anEngagedMailing, aReportedMailing } from '../support/mailings.js'
 import { aProject } from '../support/partners.js'
@@ -282,6 +282,45 @@ describe('the tiles of mailings', () => {
   )
 })
 
+/** Some readers who came to a list at an instant. @returns their ids */
+async function joinedAt(app: TestApp, list_id: number, changed_at: number, count: number) {
+  const ids: number[] = []
+  for (let index = 0; index < count; index++) {
+    const { id } = await aContact(app, { email: `reader${index}@fernmail.example` })
+    const row = { list_id, contact_id: id, status: 'subscribed' }
+    await app.db.insertInto('subscriptions').values(row).execute()
+    await app.db
+      .insertInto('subscription_changes')
+      .values({ ...row, changed_at })
+      .execute()
+    ids.push(id)
+  }
+  return ids
+}
+
+describe('everything', () => {
+  it('of a list begins with the first who came, and of an offer with its first impression', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const offer = await anOffer(app)
+    const text = await aVariation(app, offer.id)
+    await joinedAt(app, list.id, Date.UTC(2025, 2, 4, 12), 3)
+    const end = app.clock.now()
+    app.clock.at = end - 40 * day
+    await tellImpression(app, { offer_id: offer.id, variation_id: text.id }).expect(204)
+    app.clock.at = end
+    const all: Period = { kind: 'all', days: 30, from: '', to: '' }
+    const periodOf = async (subjects: { lists?: number[]; offers?: number[] }) => {
+      const report = await aReportOf(app, { template: 'custom', subjects, period: all })
+      return (await rendered(app, http, report.id)).rendering.data.period
+    }
+    expect(await periodOf({ lists: [list.id] })).toEqual({ from: '2025-03-04', to: '2026-11-21' })
+    expect(await periodOf({ offers: [offer.id] })).toEqual({ from: '2026-10-12', to: '2026-11-21' })
+    expect((await periodOf({ lists: [list.id], offers: [offer.id] })).from).toBe('2025-03-04')
+  })
+})
+
 describe('the tiles of lists', () => {
   it('stand beside what was when the period began, and beside as many days before', async () => {
     const app = await testApp({ env: { TIME_ZONE: 'Europe/Berlin' } })
@@ -427,6 +466,63 @@ describe('the tiles of lists', () => {
     expect(found.rendering.data.verdict!.own).toBe('')
   })
 
+  it('have nobody engaged before where nothing had been sent yet, which nobody could answer', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const began = Date.UTC(2026, 10, 12)
+    const readers = await joinedAt(app, list.id, began - 20 * day, 4)
+    await anEngagedMailing(app, {
+      name: 'Issue 1',
+      sentAt: began + day,
+      list: list.id,
+      people: readers,
+      opened: 3,
+      clicked: 0,
+    })
+    const report = await aReportOf(app, {
+      template: 'list',
+      subjects: { lists: [list.id] },
+      period: days(10),
+    })
+    const found = await rendered(app, http, report.id)
+    expect(beforeOn(found, 'subscribers')!.own).toBe(4)
+    expect(tile(found, 'engagement')).toMatchObject({ value: 0.75, own: null })
+  })
+
+  it('are those of its mailings where it is narrowed to some contacts', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const readers = await joinedAt(app, list.id, Date.UTC(2026, 10, 1), 6)
+    await anEngagedMailing(app, {
+      name: 'Issue 1',
+      sentAt: Date.UTC(2026, 10, 15),
+      list: list.id,
+      people: readers,
+      opened: 3,
+      clicked: 1,
+    })
+    await tagAll(app, 'press', readers.slice(2, 4))
+    const report = await aReportOf(app, {
+      template: 'list',
+      subjects: { lists: [list.id] },
+      narrowing: { tag: 'press', segment: 0, list: 0, field: '', value: '' },
+      sections: everySection,
+    })
+    const found = await rendered(app, http, report.id)
+    expect(tilesOf(found).map(({ id, value }) => [id, value])).toEqual([
+      ['delivered', 2],
+      ['open-rate', 0.5],
+      ['click-rate', 0],
+      ['click-to-open', 0],
+      ['unsubscribe-rate', 0],
+      ['bounce-rate', 0],
+    ])
+    expect(found.page).not.toContain('of everybody')
+    expect(found.page).not.toContain('subscriptions ended')
+  })
+
   it('of several lists are of all of them together', async () => {
     const app = await testApp()
     const { http } = await aPerson(app)
@@ -561,6 +657,28 @@ describe('the tiles of promos', () => {
     )
     const csv = (await app.http.get(`${found.at}/data.csv`).expect(200)).text
     expect(csv).toMatch(/\nCTR,[\d.]+,%,[\d.]+,as many days before,1\.25,"Guild of ctr, 2026-05"\n/)
+  })
+
+  it('leave a doubt to what is all but certain, in the words of the offer’s page', async () => {
+    const app = await anOfferInIssues([{ ago: 2, delivered: 4_000, clicks: 0 }])
+    for (let click = 0; click < 120; click++)
+      await tellClick(app, { variation_id: 1, ip_hash: `reader ${click}` }).expect(204)
+    const report = await aReportOf(app, {
+      template: 'promo',
+      subjects: { offers: [app.offer.id] },
+      period: days(10),
+      sections: everySection,
+    })
+    const { page, rendering, at } = await rendered(app, app.http, report.id)
+    const best = sectionOf(rendering, 'variations').tables[0]!.rows.map(({ cells }) => cells[5])
+    expect(best[0]).toBeGreaterThan(0.999)
+    const onPage = (await app.http.get(`/promos/offers/${app.offer.id}`).expect(200)).text
+    for (const words of ['over 99.9%', 'under 0.1%']) {
+      expect(page).toContain(`${words}<`)
+      expect(onPage).toContain(`${words}<`)
+    }
+    expect(rendering.data.verdict!.lead).toContain('over 99.9% probability')
+    expect((await app.http.get(`${at}/data.csv`)).text).toMatch(/^Text,.*"?Best with, %"?\r?\n.*,100\r?$/m)
   })
 
   it('have nothing before where nothing was shown then', async () => {

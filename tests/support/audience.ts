@@ -84,3 +84,16 @@ export async function anEngagement(
     ...given,
   })
 }
+
+/** Makes a tag that these contacts have. */
+export async function tagAll({ db, clock }: Pick<TestApp, 'db' | 'clock'>, name: string, people: number[]) {
+  const { id } = await db
+    .insertInto('tags')
+    .values({ name, created_at: clock.now() })
+    .returning('id')
+    .executeTakeFirstOrThrow()
+  await db
+    .insertInto('contact_tags')
+    .values(people.map((contact_id) => ({ contact_id, tag_id: id, origin: 'ours', added_at: 0 })))
+    .execute()
+}
