@@ -98,8 +98,8 @@ function draftCommentary(
     sentences.push(
       `As many subscriptions ended in this period as ${f.percent(lists[0]!.churn, 2)} of those at its beginning.`,
     )
-  // Where the texts are shown, each offer has its sentence there.
-  if (offers.length > 1 && !on.includes('variations'))
+  // Where offers or their texts are shown, each offer has its sentence there.
+  if (offers.length > 1 && !on.includes('variations') && !on.includes('offers'))
     sentences.push(...offers.map(({ name, sentence }) => `${name}: ${sentence}`))
   else if (offers.length === 1) sentences.push(offers[0]!.note)
   return sentences.filter((sentence) => sentence !== '')

@@ -38,7 +38,13 @@ import {
   readAllLinks,
 } from './mailing-sections.js'
 import { countedWords, methodSection } from './method.js'
-import { offerDaysSection, readIssues, readOffers, variationsSection } from './offer-sections.js'
+import {
+  offerDaysSection,
+  offersSection,
+  readIssues,
+  readOffers,
+  variationsSection,
+} from './offer-sections.js'
 import { qualitySection } from './quality.js'
 import { findSubjects } from './subjects.js'
 import type { SectionName } from './templates.js'
@@ -116,6 +122,7 @@ export async function computeReport(
   const make: Record<SectionName, () => Promise<Section | null> | Section | null> = {
     verdict: () => null,
     funnel: () => funnelSection(numbers, f),
+    offers: () => offersSection(offers, making),
     curve: async () => (await curveSection(making)) ?? (await firstHoursSection(making, campaigns)),
     async daily() {
       const ofOffers = () => (narrowed ? null : offerDaysSection(making))
@@ -127,7 +134,7 @@ export async function computeReport(
       found.mailings.length > 0 || found.campaigns.length === 0 ? mailingsSection(making) : null,
     campaigns: () => campaignsSection(campaigns, making),
     domains: () => (campaigns.length > 0 ? domainsSection(domains, making) : null),
-    variations: () => variationsSection(offers, making),
+    variations: () => variationsSection(offers, making, { hasSentences: on.includes('offers') }),
     links: async () => (found.mailings.length === 0 ? null : linksSection(await allLinks(), f)),
     places: () => placesSection(making),
     growth: () => (narrowed ? null : growthSection(lists, making)),

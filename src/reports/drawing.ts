@@ -155,6 +155,7 @@ function axisOf(most: number) {
 }
 
 const [top, bottom] = [10, 144]
+const labelHeight = 13
 
 function drawChart({ story, as, x, ticks, lines, table }: Chart, f: ReportFormats) {
   const values = lines.flatMap((line) => line.values.filter((value) => value !== null))
@@ -195,13 +196,18 @@ function drawChart({ story, as, x, ticks, lines, table }: Chart, f: ReportFormat
       last: last === null ? '' : as === 'number' ? f.number(last) : f.percent(last),
       lastRaw: last,
       y: last === null ? 0 : top + (atY(last) / 200) * (bottom - top),
+      labelY: last === null ? 0 : Math.max(9, top + (atY(last) / 200) * (bottom - top) - 5),
       x: last === null ? 100 : atX(x[values.lastIndexOf(last)]!),
     }
   })
-  // Two labels at the end of their lines keep their distance.
+  // Labels at the end of two lines keep their distance: the lower one stands under its line where there is room.
   const labelled = drawn.filter(({ last }) => last !== '').sort((one, other) => one.y - other.y)
-  for (const [index, line] of labelled.entries())
-    if (index > 0) line.y = Math.max(line.y, labelled[index - 1]!.y + 15)
+  for (const [index, line] of labelled.entries()) {
+    const above = labelled[index - 1]
+    if (!above || line.y - above.y > 2 * labelHeight) continue
+    line.labelY = line.y + labelHeight < bottom ? line.y + labelHeight : line.labelY
+    line.labelY = Math.max(line.labelY, above.labelY + labelHeight)
+  }
   return {
     story,
     steps: (isWhole || as === 'share' ? steps : steps.filter(Number.isInteger)).map((value) => {
@@ -216,7 +222,7 @@ function drawChart({ story, as, x, ticks, lines, table }: Chart, f: ReportFormat
     }),
     lines: drawn.map((line) => ({
       ...line,
-      labelY: short(Math.max(9, line.y - 5)),
+      labelY: short(line.labelY),
       labelX: `${short(line.x)}%`,
       anchor: line.x > 85 ? 'end' : 'mid',
     })),

@@ -45,6 +45,7 @@ export function mailingsSection({ found, calendar, f }: Pick<Making, 'found' | '
     mailings.length === 1 || !best
       ? capital(`${counted(mailings.length, 'mailing', 'mailings', f.number)} went out`)
       : `${quoted(best.name)} did best: ${f.percent(numberOf(best, rate))} ${did}`
+  const hasSeveralLists = new Set(mailings.map(({ list }) => list?.id)).size > 1
   const mixed = new Set(mailings.map(({ basis }) => basis)).size > 1
   return section('mailings', heading, {
     tables: [
@@ -71,7 +72,7 @@ export function mailingsSection({ found, calendar, f }: Pick<Making, 'found' | '
             numberOf(mailing, 'click_rate'),
             numberOf(mailing, 'unsubscribe_rate'),
           ],
-          under: mailing.list?.name ?? '',
+          under: hasSeveralLists ? (mailing.list?.name ?? '') : '',
         })),
         ...(mailings.length > 1 ? { total: totalOf(sums) } : {}),
       },

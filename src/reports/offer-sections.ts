@@ -12,7 +12,7 @@ import type { Making } from './mailing-sections.js'
 import { spellsOf } from './spells.js'
 import type { Named } from './subjects.js'
 import { axisOf, lineOf, timelineOf } from './timeline.js'
-import { capital, quoted } from './words.js'
+import { capital, counted, quoted } from './words.js'
 
 export interface OfferResult extends Named {
   /** Over the period, as the page of the offer shows it; and over as many days before. */
@@ -114,8 +114,56 @@ export interface Issues {
   before: number
 }
 
-/** Each text of each offer with its 95 % interval. */
-export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Making, 'f'>): Section | null {
+/** So many offers stand on page 1, and so many of them with a sentence. */
+const [shownOffers, toldOffers] = [12, 6]
+
+/** Several offers, each with what to do about its texts. null of a single one, which the verdict is about. */
+export function offersSection(offers: readonly OfferResult[], { f }: Pick<Making, 'f'>): Section | null {
+  if (offers.length < 2) return null
+  const rate = ({ shown }: OfferResult) => ctr(shown.basis)
+  const shown = [...offers]
+    .sort((one, other) => (rate(other) ?? -1) - (rate(one) ?? -1))
+    .slice(0, shownOffers)
+  const best = shown[0]!
+  const rest = offers.length - shown.length
+  return section(
+    'offers',
+    rate(best) === null
+      ? 'No offer was shown in this period'
+      : `${quoted(best.name)} has the highest CTR: ${f.percent(rate(best), 2)}`,
+    {
+      tables: [
+        {
+          caption: 'Offers, the highest CTR first',
+          columns: [
+            { label: 'Offer', as: 'text' },
+            { label: 'Impressions', as: 'number' },
+            { label: 'Clicks', as: 'number' },
+            { label: 'CTR', as: 'share2' },
+          ],
+          rows: shown.map((offer) => ({
+            cells: [offer.name, Math.round(offer.shown.impressions), offer.shown.clicks, rate(offer)],
+            under: shown.length > toldOffers ? offer.verdict : offer.sentence,
+          })),
+        },
+      ],
+      notes:
+        rest > 0
+          ? [`${capital(f.plural(rest, 'more offer stands', 'more offers stand'))} under their texts.`]
+          : [],
+    },
+  )
+}
+
+/**
+ * Each text of each offer with its 95 % interval.
+ * @param hasSentences what to do about the texts of each offer stands elsewhere in the report
+ */
+export function variationsSection(
+  offers: readonly OfferResult[],
+  { f }: Pick<Making, 'f'>,
+  { hasSentences }: { hasSentences: boolean },
+): Section | null {
   if (offers.length === 0) return null
   const tables = offers.flatMap(({ name, texts }): Table[] => {
     if (texts.length === 0) return []
@@ -128,7 +176,7 @@ export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Ma
           { label: 'Impr.', as: 'number' },
           { label: 'Clicks', as: 'number' },
           { label: 'CTR', as: 'share2' },
-          { label: `95% interval, to ${f.percent(scale, scale < 0.01 ? 1 : 0)}`, as: 'interval' },
+          { label: `Interval, to ${f.percent(scale, scale < 0.01 ? 1 : 0)}`, as: 'interval' },
           { label: 'Best with', as: 'chance' },
         ],
         rows: texts.map((text) => ({
@@ -146,15 +194,18 @@ export function variationsSection(offers: readonly OfferResult[], { f }: Pick<Ma
     tables.length === 0
       ? 'No text was shown yet'
       : offers.length > 1
-        ? `${capital(f.plural(tables.length, 'offer', 'offers'))} and their texts`
+        ? `${capital(counted(tables.length, 'offer', 'offers', f.number))} and their texts`
         : told === 1
           ? 'One text was shown'
-          : `${capital(f.plural(told, 'text', 'texts'))} side by side`,
+          : `${capital(counted(told, 'text', 'texts', f.number))} side by side`,
     {
-      paragraphs: offers.length > 1 ? offers.map(({ name, sentence }) => `${name}: ${sentence}`) : [],
+      paragraphs:
+        offers.length > 1 && !(hasSentences && offers.length <= toldOffers)
+          ? offers.map(({ name, sentence }) => `${name}: ${sentence}`)
+          : [],
       tables,
       notes: [
-        'Of all time, since a verdict needs all that is known; intervals are what is believed of each CTR (beta-binomial).',
+        'Of all time, since a verdict needs all that is known; 95% intervals are what is believed of each CTR (beta-binomial).',
       ],
     },
   )

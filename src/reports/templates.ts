@@ -2,6 +2,7 @@
 export const sectionNames = [
   'verdict',
   'funnel',
+  'offers',
   'curve',
   'daily',
   'mailings',
@@ -22,7 +23,7 @@ export const sectionNames = [
 ] as const
 export type SectionName = (typeof sectionNames)[number]
 
-export const firstPage: readonly SectionName[] = ['verdict', 'funnel']
+export const firstPage: readonly SectionName[] = ['verdict', 'funnel', 'offers']
 
 export interface SectionKind {
   label: string
@@ -35,6 +36,7 @@ export interface SectionKind {
 export const sections: Record<SectionName, SectionKind> = {
   verdict: { label: 'Verdict and figures', says: 'One sentence, and four to six figures with their change' },
   funnel: { label: 'Funnel', says: 'From delivered to converted, with the rate of each step' },
+  offers: { label: 'Offers', says: 'Several offers with their CTR, and which text of each to keep' },
   curve: { label: 'First 72 hours', says: 'How fast it came, beside what is usual' },
   daily: { label: 'Day by day', says: 'What each day added' },
   mailings: { label: 'Mailings', says: 'Each mailing with its rates' },
@@ -120,7 +122,7 @@ export const templates: Record<TemplateName, ReportTemplate> = {
     says: 'Which texts of an offer work, and how sure that is.',
     needs: 'Needs offers of the promos.',
     days: 90,
-    sections: ['verdict', 'variations', 'daily', 'commentary', 'method'],
+    sections: ['verdict', 'offers', 'variations', 'daily', 'commentary', 'method'],
   },
   custom: {
     label: 'Custom',

@@ -386,7 +386,12 @@ function mailingDraft({ found, benchmarks }: Numbers, f: ReportFormats): Draft |
   const { mailings, earlier } = found
   if (mailings.length === 0) return null
   const sums = sumsOf(mailings)
-  if (sums.delivered === 0) return { lead: 'Nothing was delivered yet.', rest: '' }
+  if (sums.delivered === 0)
+    return {
+      lead:
+        found.contacts === null ? 'Nothing was delivered yet.' : 'Nothing was delivered to these contacts.',
+      rest: '',
+    }
   if (sums.opened === null)
     return {
       lead: `${f.number(sums.delivered)} were delivered.`,
@@ -434,7 +439,12 @@ function listDraft({ lists }: Numbers, f: ReportFormats): Draft | null {
   const net = joined - left
   // What joined and left is of the period, and the period may be over.
   const end = lists.reduce((sum, list) => sum + (list.points.at(-1)?.subscribed ?? list.subscribed), 0)
-  const lead = `${f.plural(end, 'subscriber', 'subscribers')}${end === subscribed ? '' : ' at the end'}, ${net === 0 ? 'as many as before' : `${f.number(Math.abs(net))} ${net > 0 ? 'more' : 'fewer'} than at the beginning`}.`
+  const compared =
+    net === 0
+      ? 'as many as before'
+      : `${f.number(Math.abs(net))} ${net > 0 ? 'more' : 'fewer'} than at the beginning`
+  // All of them came in the period: there is no beginning to compare with.
+  const lead = `${f.plural(end, 'subscriber', 'subscribers')}${end === subscribed ? '' : ' at the end'}${end === net ? '' : `, ${compared}`}.`
   const rest = [`${f.number(joined)} joined and ${f.number(left)} left.`]
   const [list] = lists
   if (lists.length === 1 && list!.engagement !== null)
@@ -449,7 +459,7 @@ function offerDraft({ offers }: Numbers): Draft | null {
   const decided = offers.filter(({ verdict }) => verdict === 'winner').length
   return {
     lead: `${capital(counted(decided, 'offer has', 'offers have', String))} a winner among ${counted(offers.length, 'offer', 'offers', String)}.`,
-    rest: offers.length > 3 ? '' : offers.map(({ name, sentence }) => `${name}: ${sentence}`).join(' '),
+    rest: '',
   }
 }
 
