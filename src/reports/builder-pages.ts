@@ -286,7 +286,7 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
         report,
         ...preview,
         definition: filled,
-        values: valuesOf(filled),
+        values: { ...valuesOf(filled), ...(errors.days ? { days: textOf(req.body, 'days') } : {}) },
         errors,
         template: templates[filled.template],
         sectionKinds: sections,

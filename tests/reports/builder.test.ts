@@ -76,8 +76,10 @@ describe('the builder', () => {
     const noMonth = await send('/reports', { title: 'x', period: 'dates', from: '2026-13-45' }).expect(422)
     expect(noMonth.text).toContain('Write the day as 2026-11-20.')
     expect(noMonth.text).toContain('value="2026-13-45"')
-    for (const days of ['0', '4000', '1.5', 'abc'])
-      await send('/reports', { title: 'x', period: 'days', days }).expect(422)
+    for (const days of ['0', '4000', '1.5', 'abc']) {
+      const refused = await send('/reports', { title: 'x', period: 'days', days }).expect(422)
+      expect(refused.text).toMatch(new RegExp(`name="days" value="${days}"`))
+    }
     // Half of a narrowing would be none.
     for (const [half, told] of [
       [{ field: 'Country', value: 'Portugal' }, 'Choose the list that has the field.'],
