@@ -87,6 +87,8 @@ export interface Table {
   columns: Column[]
   rows: TableRow[]
   total?: Cell[]
+  /** The head of its first column names what it is of: no caption has to stand above it. */
+  isNamed?: boolean
   /** The scale of its intervals: shares of one. */
   scale?: number
 }

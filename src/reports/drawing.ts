@@ -273,7 +273,7 @@ function cellWords(cell: Cell, as: CellKind, f: ReportFormats, day = f.shortDay)
   return f.percent(cell, Number(as.slice(-1)) as 0 | 1 | 2)
 }
 
-function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: ReportFormats) {
+function drawTable({ caption, columns, rows, total, scale = 1, isNamed = false }: Table, f: ReportFormats) {
   // Restacked, a row is its name and its most telling figure: the last of its counts and rates that is not late.
   const telling = columns.findLastIndex(
     ({ as, isLate }, index) =>
@@ -308,6 +308,7 @@ function drawTable({ caption, columns, rows, total, scale = 1 }: Table, f: Repor
     })
   return {
     caption,
+    isNamed,
     columns,
     rows: rows.map((row) => ({ cells: cells(row.cells), under: row.under ?? '', href: row.href ?? '' })),
     total: total ? cells(total) : null,

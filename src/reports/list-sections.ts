@@ -176,6 +176,7 @@ export async function cohortSection({ readers, calendar, now, found, f }: Making
             as: 'share0' as const,
           })),
         ],
+        isNamed: lists.length > 1,
         rows: cohorts.map(({ on, people, shares }) => ({
           cells: [f.month(on), people, ...Array.from({ length: shown }, (_, month) => shares[month] ?? null)],
         })),

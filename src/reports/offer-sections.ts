@@ -184,6 +184,7 @@ export function variationsSection(
           under: text.isLeader ? 'most likely the best' : '',
         })),
         scale,
+        isNamed: offers.length > 1,
       },
     ]
   })

@@ -11,6 +11,7 @@ import { archive } from '../../reports/archive.js'
 import { createReport } from '../../reports/commands.js'
 import { computeReport } from '../../reports/compute.js'
 import { emptyDefinition, type ReportDefinition } from '../../reports/definition.js'
+import { createSchedule } from '../../reports/schedules.js'
 import type { Calendar } from '../../web/calendar.js'
 import { dateFormats } from '../../web/formats.js'
 
@@ -25,8 +26,8 @@ interface Needs {
 }
 
 /**
- * Writes the reports that Paperboat gets: its autumn campaign, rendered just now, and how the newsletter's list does; and
- * industry figures to compare them with.
+ * Writes the reports that Paperboat gets: its autumn campaign, rendered just now, and how the newsletter's list does, each
+ * month; one of the offers; and industry figures to compare them with.
  */
 export async function recordReports({ db, path, calendar, account, now }: Needs) {
   const project = await db
@@ -49,13 +50,22 @@ export async function recordReports({ db, path, calendar, account, now }: Needs)
     engaged: figure(72),
     ctr: figure(2.1),
   })
+  const offers = (await db.selectFrom('promo_offers').select('id').orderBy('id').execute()).map(
+    ({ id }) => id,
+  )
   const definitions: ReportDefinition[] = [
+    {
+      ...emptyDefinition('promo'),
+      title: 'Offers in Slow Mornings',
+      subtitle: 'Which texts to keep',
+      preparedBy: common.preparedBy,
+      subjects: { ...emptyDefinition('promo').subjects, offers },
+    },
     {
       ...emptyDefinition('list'),
       ...common,
       title: 'The readers of Slow Mornings',
       subtitle: 'Who joined, who left, and who reads',
-      period: { kind: 'days', days: 90, from: '', to: '' },
       subjects,
     },
     {
@@ -87,6 +97,14 @@ export async function recordReports({ db, path, calendar, account, now }: Needs)
     for (const definition of definitions) {
       const { id } = await createReport(db, definition, { by: account, now })
       await archive(db, id, await computeReport(sources, definition, now), { at: now, by: account })
+      // On the first of each month at eight, kept and sent to nobody.
+      if (definition.template === 'list')
+        await createSchedule(
+          db,
+          id,
+          { kind: 'monthly', day: 1, minute: 8 * 60, recipients: [] },
+          { by: account, now },
+        )
     }
   } finally {
     await readers.destroy()
