@@ -310,7 +310,7 @@ it('goes on telling events through the door', async () => {
   expect((await told()).map(({ kind }) => kind)).toEqual([1, 2, 3, 1])
 })
 
-it('has reports of a partner, each rendered once', async () => {
+it('has reports, each rendered once, and one of them on a schedule', async () => {
   const { db, reports } = await aDemo()
   const rows = await db
     .selectFrom('report_renderings')
@@ -319,10 +319,15 @@ it('has reports of a partner, each rendered once', async () => {
     .orderBy('report_renderings.id')
     .execute()
   expect(rows.map(({ title, template, number }) => [title, template, number])).toEqual([
+    ['Offers in Slow Mornings', 'promo', 1],
     ['The readers of Slow Mornings', 'list', 1],
     ['Autumn Reading List', 'campaign', 1],
   ])
-  const { data } = await reports.rendering(rows[1]!.id)
+  const offers = (await reports.rendering(rows[0]!.id)).data.sections.find(({ name }) => name === 'offers')
+  expect(offers!.tables[0]!.rows).toHaveLength(4)
+  const schedules = await db.selectFrom('report_schedules').select(['report_id', 'kind']).execute()
+  expect(schedules).toEqual([{ report_id: 2, kind: 'monthly' }])
+  const { data } = await reports.rendering(rows[2]!.id)
   expect(data.partner?.name).toBe('Paperboat')
   expect(data.verdict!.tiles).toHaveLength(6)
   for (const { value, own } of data.verdict!.tiles) {
