@@ -4,7 +4,7 @@ import type { Generated, Insertable, Selectable } from 'kysely'
 type Instant = number
 /** A day in the reporting time zone, `YYYY-MM-DD`. */
 type Day = string
-type YesNo = 0 | 1
+export type YesNo = 0 | 1
 
 /** Every table of the database. migrations/ is what makes it so; README.md explains it to people. */
 export interface Tables {

@@ -4,7 +4,7 @@ import { agentBook, type Device, isMachine } from '../audience/devices.js'
 import type { Networks } from '../audience/networks.js'
 import { compiled } from '../database/compiled.js'
 import type { Db } from '../database/open.js'
-import type { NewRow, Row } from '../database/schema.js'
+import type { NewRow, Row, YesNo } from '../database/schema.js'
 import type { Recorder } from '../ledger/ledger.js'
 import type { Calendar } from '../web/calendar.js'
 import { clickAddresses, keptReferrer, keptUserAgent } from './click-traces.js'
@@ -126,7 +126,6 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
     const device: Device | null = agent?.device ?? null
     const address =
       fact.address === null || !keepsMetadata ? null : await addresses.hash(tx, fact.address, at)
-    const isRepeat = address !== null && (await cameBefore(tx, address, variationId, offerId, at))
     const verdict = verdictOf(fact, isByMachine)
     const sendId = variationId === null ? null : await sendBefore(tx, variationId, at)
     const { rows } = await query.click(tx, {
@@ -139,10 +138,12 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       user_agent_id: agent?.id ?? null,
       device,
       verdict,
-      repeated: isRepeat ? 1 : 0,
       spool_id: fact.spoolId,
+      since: at - repeatWindow,
+      until: at + repeatWindow,
     })
     if (rows.length === 0) return before
+    const isRepeat = rows[0]!.repeated === 1
     const counted = verdict < 2 && !isRepeat
     const adds = verdict === 2 ? { machine_clicks: 1 } : isRepeat ? { repeated_clicks: 1 } : { clicks: 1 }
     changes.add({ offerId, variationId, sendId, device, at, adds })
@@ -153,18 +154,6 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
     const network = address === null ? null : networks.classOf(address)
     if (isMachine || ahead || network === 'scanner') return 2
     return network === 'data-centre' ? 1 : 0
-  }
-
-  /** What was told later may have happened earlier: a click on either side within the window is the same reader's. */
-  async function cameBefore(
-    tx: Db,
-    address: string,
-    variationId: number | null,
-    offerId: number,
-    at: number,
-  ) {
-    const { rows } = await query.clicksOf(tx, { address, since: at - repeatWindow, until: at + repeatWindow })
-    return rows.some((row) => row.offer_id === offerId && row.variation_id === variationId)
   }
 
   async function sendBefore(tx: Db, variation_id: number, at: number): Promise<number | null> {
@@ -258,7 +247,10 @@ function queries(db: Db) {
         .onConflict((conflict) => conflict.doNothing())
         .returning('id'),
     ),
-    click: compiled<Required<Omit<NewRow<'promo_clicks'>, 'id'>>, { id: number }>((value) =>
+    click: compiled<
+      Required<Omit<NewRow<'promo_clicks'>, 'id' | 'repeated'>> & { since: number; until: number },
+      { repeated: number }
+    >((value) =>
       db
         .insertInto('promo_clicks')
         .values({
@@ -271,24 +263,26 @@ function queries(db: Db) {
           user_agent_id: value('user_agent_id'),
           device: value('device'),
           verdict: value('verdict'),
-          repeated: value('repeated'),
+          // What was told later may have happened earlier: a click on either side within the window is the same reader's.
+          repeated: (eb) =>
+            eb
+              .exists(
+                eb
+                  .selectFrom('promo_clicks as others')
+                  .select(sql.lit(1).as('one'))
+                  .where('others.address', '=', value('address'))
+                  .where('others.happened_at', '>=', value('since'))
+                  .where('others.happened_at', '<=', value('until'))
+                  // A scanner or a browser that loads ahead does not use up the reader's own click.
+                  .where('others.verdict', '<', sql.lit(2))
+                  .where('others.offer_id', '=', value('offer_id'))
+                  .where('others.variation_id', 'is', value('variation_id')),
+              )
+              .$castTo<YesNo>(),
           spool_id: value('spool_id'),
         })
         .onConflict((conflict) => conflict.doNothing())
-        .returning('id'),
-    ),
-    clicksOf: compiled<
-      { address: string; since: number; until: number },
-      { offer_id: number; variation_id: number | null }
-    >((value) =>
-      db
-        .selectFrom('promo_clicks')
-        .select(['offer_id', 'variation_id'])
-        .where('address', '=', value('address'))
-        .where('happened_at', '>=', value('since'))
-        .where('happened_at', '<=', value('until'))
-        // A scanner or a browser that loads ahead does not use up the reader's own click.
-        .where('verdict', '<', sql.lit(2)),
+        .returning('repeated'),
     ),
     lastSend: compiled<{ variation_id: number; at: number }, { send_id: number; happened_at: number }>(
       (value) =>
