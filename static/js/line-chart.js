@@ -34,13 +34,19 @@ const strokes = {
 }
 /** A raw value, or null where there is none: an empty one is no zero. */
 const rawValue = (text) => (text === '' ? null : Number(text))
-/** How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). */
-const told = (value, isShare, decimals = 1) =>
+/**
+ * How a value reads: a share of one as per cent, where the chart says so (`data-format="percent"`). Other numbers have as
+ * many decimals as it says (`data-decimals`), or one where they need it.
+ */
+const told = (value, isShare, decimals = 1, least = 0) =>
   value === null
     ? '–'
     : isShare
       ? `${(value * 100).toFixed(decimals)}%`
-      : value.toLocaleString('en-US', { maximumFractionDigits: 1 })
+      : value.toLocaleString('en-US', {
+          minimumFractionDigits: least,
+          maximumFractionDigits: Math.max(1, least),
+        })
 /** Is something unknown between two values? A line that has not come to the end yet has no gap. */
 const hasGap = (values) => {
   const isKnown = (value) => value !== null
@@ -304,7 +310,7 @@ class LineChart extends HTMLElement {
       const figure = legend.querySelector(`[data-series="${name}"]`)
       if (!figure) continue
       figure.dataset.value = values[at] ?? ''
-      figure.textContent = told(values[at], this.#isShare)
+      figure.textContent = told(values[at], this.#isShare, 1, Number(this.dataset.decimals ?? 0))
     }
   }
 

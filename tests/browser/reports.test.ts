@@ -168,7 +168,7 @@ describe('the builder', () => {
     const order = async () =>
       (
         await page.$$eval('[name="order"]', (fields) => fields.map((field) => field.getAttribute('value')))
-      ).slice(0, 4)
+      ).slice(0, 5)
     // Held in its middle, and let go in the lower part of the other.
     const drag = async (name: string, onto: string) => {
       const item = (await page.$(`[data-section="${name}"]`))!
@@ -180,21 +180,21 @@ describe('the builder', () => {
       await page.mouse.move(to.x + to.width / 2, to.y + to.height * 0.8, { steps: 8 })
       await page.mouse.up()
     }
-    const asItWas = ['verdict', 'funnel', 'method', 'mailings']
+    const asItWas = ['verdict', 'funnel', 'offers', 'method', 'mailings']
     expect(await order()).toEqual(asItWas)
 
     await drag('method', 'verdict')
 
     await page.waitForFunction(
-      'document.querySelector("[data-arranged]").textContent === "Method is number 3 of 19."',
+      'document.querySelector("[data-arranged]").textContent === "Method is number 4 of 20."',
     )
     expect(await order()).toEqual(asItWas)
 
     await drag('method', 'mailings')
 
-    const moved = ['verdict', 'funnel', 'mailings', 'method']
+    const moved = ['verdict', 'funnel', 'offers', 'mailings', 'method']
     await page.waitForFunction(
-      `[...document.querySelectorAll('[name="order"]')].map(({ value }) => value).indexOf('method') === 3`,
+      `[...document.querySelectorAll('[name="order"]')].map(({ value }) => value).indexOf('method') === 4`,
     )
     expect(await order()).toEqual(moved)
     await page.waitForFunction(
