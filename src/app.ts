@@ -127,7 +127,7 @@ import { installationSecret, sealer } from './secret.js'
 import { staticFiles } from './web/assets.js'
 import { calendar } from './web/calendar.js'
 import { docsPages } from './web/docs.js'
-import { errorHandler, notFound } from './web/errors.js'
+import { errorHandler, notFound, onlyPaths } from './web/errors.js'
 import { dateFormats } from './web/formats.js'
 import { formBodies, onlyGenuine } from './web/forms.js'
 import { glossaryPages } from './web/glossary.js'
@@ -343,6 +343,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
     }),
   )
   app.use('/api', notFound)
+  app.use(onlyPaths)
   app.use(sessions({ db, now, secret, baseUrl: config.BASE_URL }))
   app.use(recognise({ db, now, baseUrl: config.BASE_URL }))
   app.use(loginPages({ db, now, throttle, factor }))

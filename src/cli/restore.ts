@@ -11,6 +11,7 @@ import { command } from './installation.js'
 
 const usage = `Usage:
   npm run restore -- --from latest                 the newest backup, here or in the remote store
+  npm run restore -- --from bucket                 the newest backup in the remote store alone
   npm run restore -- --from FOLDER                 the newest backup of a folder
   npm run restore -- --from FILE                   this one, packed (.db.gz) or bare (.db)
   … --at 2026-11-20T10:35                          the newest state up to that instant (UTC, or with +02:00)
@@ -33,7 +34,7 @@ await command(async () => {
     )
     if (!hadSecret && !existsSync(join(config.DATA_DIR, 'secret')))
       console.log(
-        'The secret of the installation is not in the backup. Accounts and API tokens work; people log in again, with recovery codes where they have two factors, and the keys of providers must be entered again.',
+        'The secret of the installation is not in the backup. Accounts and API tokens work; people log in again, with recovery codes where they have two factors. The keys of providers, the password of the mail server and the address of the alerts’ webhook must be entered again: until then no alert goes there.',
       )
   } catch (error) {
     if (error instanceof RestoreRefused) throw new Refusal(error.message)

@@ -32,6 +32,14 @@ export async function migrate(db: Db, { dataDir, now }: { dataDir: string; now: 
   return copy
 }
 
+/** When the tables of a database were first made, in milliseconds; a backup that is older cannot be of it. */
+export async function firstMadeAt(db: Db): Promise<number> {
+  const { rows } = await sql<{
+    first: string | null
+  }>`select min(timestamp) as first from kysely_migration`.execute(db)
+  return Date.parse(rows[0]?.first ?? '') || 0
+}
+
 async function namesOfMigrations(db: Db): Promise<string[]> {
   const table = await sql<{
     name: string

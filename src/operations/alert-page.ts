@@ -23,6 +23,7 @@ export function alertPage({ alerts, settings, mailIsSet }: Needs) {
       room: 'operations',
       tab: 'alerts',
       states: await alerts.list(),
+      webhookIsLost: await settings.isWebhookLost(),
       channels: kept.recipients.length + (kept.webhook ? 1 : 0),
       mailIsSet: await mailIsSet(),
       values: { ...kept, recipients: kept.recipients.join('\n') },

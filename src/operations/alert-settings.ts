@@ -54,6 +54,11 @@ export function alertSettings({ db, seal }: { db: Db; seal: ReturnType<typeof se
       if (kept) Object.assign(settings, JSON.parse(kept))
       return { ...settings, webhook: (sealed && seal.open(sealed)) || '' }
     },
+    /** There is an address, sealed under another secret: as after a restore without the secret. */
+    async isWebhookLost(): Promise<boolean> {
+      const sealed = await readSetting(db, 'alerts_webhook')
+      return Boolean(sealed) && seal.open(sealed!) === null
+    },
     async save({ webhook, ...settings }: AlertSettings) {
       await db.transaction().execute(async (tx) => {
         await writeSetting(tx, 'alerts', JSON.stringify(settings))

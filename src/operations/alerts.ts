@@ -18,6 +18,11 @@ interface Needs {
 }
 
 const minute = 60_000
+const lostWebhook: Trouble = {
+  name: 'alerts webhook',
+  sentence:
+    'The address of the alerts’ webhook was sealed under another secret and cannot be read. Enter it again under Operations, Alerts: until then nobody is told there.',
+}
 /** Milliseconds for which trouble has to be gone before it is called over: what comes and goes is told once. */
 const calm = 5 * minute
 
@@ -33,9 +38,9 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
 
   async function look() {
     const kept = await settings.read()
-    const troubles = new Map(
-      [...(await watch(kept)), ...(await facts.troubles())].map((each) => [each.name, each]),
-    )
+    const found = [...(await watch(kept)), ...(await facts.troubles())]
+    if (await settings.isWebhookLost()) found.push(lostWebhook)
+    const troubles = new Map(found.map((each) => [each.name, each]))
     const known = await db.selectFrom('alert_states').selectAll().execute()
     const at = now()
     for (const { name, sentence } of troubles.values()) {
@@ -59,9 +64,19 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
     for (const state of await db.selectFrom('alert_states').selectAll().orderBy('since_at').execute()) {
       const isOver = state.cleared_at !== null && now() - state.cleared_at >= calm
       if (state.told_at === null && isOver) {
-        // Nobody was told that it began, and nobody needs to know that it ended.
-        await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
-        continue
+        // Who was not told that it began need not know that it ended.
+        const told = JSON.parse(state.told_to) as string[]
+        const untold = channels.map(({ key }) => key).filter((key) => !told.includes(key))
+        if (told.length === 0) await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
+        else
+          await change(state.name, {
+            told_at: now(),
+            told_to: JSON.stringify(untold),
+            attempts: 0,
+            failure: '',
+          })
+        if (told.length === 0) continue
+        Object.assign(state, { told_at: now(), told_to: JSON.stringify(untold), attempts: 0 })
       }
       const isDue = state.told_at === null ? state.cleared_at === null : isOver
       const begin = state.told_at === null ? state.since_at : state.cleared_at! + calm
@@ -123,7 +138,7 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
         text: `This is a test of the alerts. ${baseUrl}/operations/alerts`,
         id: `alert-test-${now()}`,
       }
-      return Promise.all(
+      const told = await Promise.all(
         channelsOf(await settings.read()).map(async (channel) => ({
           name: channel.name,
           failure: await channel.tell(message).then(
@@ -132,6 +147,9 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
           ),
         })),
       )
+      return (await settings.isWebhookLost())
+        ? [...told, { name: 'The webhook', failure: lostWebhook.sentence }]
+        : told
     },
     /** What is wrong now, the newest first. */
     list: () => db.selectFrom('alert_states').selectAll().orderBy('since_at', 'desc').execute(),

@@ -9,13 +9,26 @@ export interface RemoteStore {
   /** For people: the bucket and where it is. */
   readonly title: string
   readonly isSealed: boolean
-  /** Names and sizes of what is there under a beginning of the name. */
-  list(beginning: string): Promise<Map<string, number>>
+  /** What is there under a beginning of the name, by its name, as far as it can be opened. */
+  list(beginning: string): Promise<Map<string, RemoteCopy>>
+  /** Names of what is there and can only be opened with a passphrase, where none is set. */
+  locked(beginning: string): Promise<string[]>
   put(name: string, path: string, signal?: AbortSignal): Promise<void>
-  /** Writes what is there to a file. @throws Error when there is no such thing, or it cannot be opened */
+  /** Writes what is there to a file. @throws NotThere, NotOpened, Error */
   get(name: string, path: string): Promise<void>
   remove(name: string): Promise<void>
+  /** Removes the copy that anybody can read, where there is a sealed one beside it. */
+  removeOpen(name: string): Promise<void>
 }
+
+/** How something lies in the store: sealed, as anybody can read it, or both for a while. */
+export interface RemoteCopy {
+  isSealed: boolean
+  isOpen: boolean
+}
+
+/** The store has nothing of this name. */
+export class NotThere extends Error {}
 
 /** What a sealed copy is called. */
 const sealedName = '.sealed'
@@ -30,11 +43,13 @@ export function remoteStore(config: Config): RemoteStore | null {
   if (!bucket) return null
   const prefix = config.BACKUP_S3_PREFIX
   const seal = config.BACKUP_PASSPHRASE ? new FileSeal(config.BACKUP_PASSPHRASE) : null
-  const keyOf = (name: string) => `${prefix}${name}${seal ? sealedName : ''}`
+  const keyOf = (name: string, isSealed = seal !== null) => `${prefix}${name}${isSealed ? sealedName : ''}`
 
   // Loaded when first needed: the client is large, and most runs of the program need none.
   let opening: Promise<Awaited<ReturnType<typeof open>>> | null = null
   async function open() {
+    // Which Node there is, is not the business of whoever reads what a restore says.
+    process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true'
     const { S3Client, ...commands } = await import('@aws-sdk/client-s3')
     const { Upload } = await import('@aws-sdk/lib-storage')
     const client = new S3Client({
@@ -60,27 +75,59 @@ export function remoteStore(config: Config): RemoteStore | null {
     return opening
   }
 
+  const title = `${bucket}${config.BACKUP_S3_ENDPOINT ? ` at ${new URL(config.BACKUP_S3_ENDPOINT).host}` : ''}`
+
+  /** Names under a beginning, and how each lies there. */
+  async function look(beginning: string) {
+    const { client, ListObjectsV2Command } = await s3()
+    const found = new Map<string, RemoteCopy>()
+    let token: string | undefined
+    do {
+      const page = await client.send(
+        new ListObjectsV2Command({
+          Bucket: bucket,
+          Prefix: `${prefix}${beginning}`,
+          ContinuationToken: token,
+        }),
+      )
+      for (const { Key = '' } of page.Contents ?? []) {
+        const isSealed = Key.endsWith(sealedName)
+        const name = Key.slice(prefix.length, isSealed ? -sealedName.length : undefined)
+        const known = found.get(name) ?? { isSealed: false, isOpen: false }
+        found.set(name, isSealed ? { ...known, isSealed } : { ...known, isOpen: true })
+      }
+      token = page.NextContinuationToken
+    } while (token)
+    return found
+  }
+  async function fetch(key: string, path: string, { isSealed }: { isSealed: boolean }) {
+    const { client, GetObjectCommand } = await s3()
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
+    const write = createWriteStream(path, { mode: 0o600 })
+    try {
+      const bytes = Body instanceof Readable ? Body : Readable.fromWeb(Body!.transformToWebStream() as never)
+      await (isSealed ? pipeline(bytes, seal!.opening(), write) : pipeline(bytes, write))
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
+    }
+  }
+  async function remove(key: string) {
+    const { client, DeleteObjectCommand } = await s3()
+    await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }))
+  }
+
   return {
-    title: `${bucket}${config.BACKUP_S3_ENDPOINT ? ` at ${new URL(config.BACKUP_S3_ENDPOINT).host}` : ''}`,
+    title,
     isSealed: seal !== null,
     async list(beginning) {
-      const { client, ListObjectsV2Command } = await s3()
-      const found = new Map<string, number>()
-      let token: string | undefined
-      do {
-        const page = await client.send(
-          new ListObjectsV2Command({
-            Bucket: bucket,
-            Prefix: `${prefix}${beginning}`,
-            ContinuationToken: token,
-          }),
-        )
-        for (const { Key = '', Size = 0 } of page.Contents ?? [])
-          if (!seal || Key.endsWith(sealedName))
-            found.set(Key.slice(prefix.length, seal ? -sealedName.length : undefined), Size)
-        token = page.NextContinuationToken
-      } while (token)
+      const found = await look(beginning)
+      if (!seal) for (const [name, { isOpen }] of found) if (!isOpen) found.delete(name)
       return found
+    },
+    async locked(beginning) {
+      if (seal) return []
+      return [...(await look(beginning))].flatMap(([name, { isOpen }]) => (isOpen ? [] : [name]))
     },
     async put(name, path, signal) {
       const { client, Upload } = await s3()
@@ -103,21 +150,19 @@ export function remoteStore(config: Config): RemoteStore | null {
       }
     },
     async get(name, path) {
-      const { client, GetObjectCommand } = await s3()
-      const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: keyOf(name) }))
-      const write = createWriteStream(path, { mode: 0o600 })
-      try {
-        const bytes =
-          Body instanceof Readable ? Body : Readable.fromWeb(Body!.transformToWebStream() as never)
-        await (seal ? pipeline(bytes, seal.opening(), write) : pipeline(bytes, write))
-      } catch (error) {
-        rmSync(path, { force: true })
-        throw error
-      }
+      // What came there before there was a passphrase lies open.
+      for (const isSealed of seal ? [true, false] : [false])
+        try {
+          return await fetch(keyOf(name, isSealed), path, { isSealed })
+        } catch (error) {
+          if ((error as Error).name !== 'NoSuchKey') throw error
+        }
+      throw new NotThere(`${title} has no ${name}.`)
     },
     async remove(name) {
-      const { client, DeleteObjectCommand } = await s3()
-      await client.send(new DeleteObjectCommand({ Bucket: bucket, Key: keyOf(name) }))
+      await remove(keyOf(name))
+      if (seal) await remove(keyOf(name, false))
     },
+    removeOpen: (name) => remove(keyOf(name, false)),
   }
 }

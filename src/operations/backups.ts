@@ -4,11 +4,12 @@ import * as z from 'zod'
 import type { SettingsSection } from '../accounts/settings.js'
 import { type Config, version } from '../config.js'
 import { packCopy } from '../database/backup.js'
+import { firstMadeAt } from '../database/migrate.js'
 import type { Db } from '../database/open.js'
 import { removeGradually } from '../database/remove-gradually.js'
 import { readSetting, writeSetting } from '../database/settings.js'
-import { type Calendar, dayLength, hourLength } from '../web/calendar.js'
-import { bytes } from '../web/formats.js'
+import type { Calendar } from '../web/calendar.js'
+import { bytes, plural } from '../web/formats.js'
 import { formErrors } from '../web/forms.js'
 import {
   type Backup,
@@ -28,7 +29,7 @@ import {
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import type { Job, JobRun } from './jobs.js'
 import { restorable } from './restorable.js'
-import { removeSegments, segmentJob } from './segments.js'
+import { arranged, inOrder, oldestOfUse, removeSegments, segmentJob } from './segments.js'
 
 interface Needs {
   db: Db
@@ -138,34 +139,63 @@ export function openBackups({ db, config, calendar }: Needs) {
       log(`Removed ${name}, which is too old by the rule.`)
     }
     // Any instant of the days of which every backup is kept can be restored; further back, the backups themselves.
-    const { daily } = await keeping()
     const kept = all.filter((backup) => !gone.includes(backup))
-    const from = kept.filter(({ madeAt }) => madeAt > (kept[0]?.madeAt ?? 0) - daily * dayLength)
-    // A segment that a backup goes on from may be a little older than the backup itself.
-    removeSegments(folder, (from.at(-1)?.madeAt ?? 0) - hourLength, { current: chain })
+    removeSegments(folder, oldestOfUse(kept, (await keeping()).daily), { current: chain })
+  }
+
+  /**
+   * What another database brought there is all that its owner may have left of it: beside that nothing is put, since the
+   * newest of two databases would be taken for the last state of one, and nothing is removed.
+   */
+  async function refuseOthers(remote: RemoteStore, there: Iterable<string>) {
+    const here = new Set(listBackups(folder).map(({ name }) => name))
+    const born = await firstMadeAt(db)
+    const others = [...there]
+      .flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
+      .filter((name) => (instantOfName(name) ?? born) < born && !here.has(name))
+      .sort()
+    const newest = others.at(-1)
+    if (newest !== undefined)
+      throw new Error(
+        `${remote.title} has ${plural(others.length, 'backup', 'backups')} of a database from before this one, the newest ${newest}. Nothing is brought there and nothing is removed. If its machine is lost, stop this server and say npm run restore -- --from bucket; if not, give this installation a BACKUP_S3_PREFIX of its own.`,
+      )
+  }
+
+  /** One after another: a backup of gigabytes is brought there once. */
+  let bringing: Promise<void> = Promise.resolve()
+  function upload(run: JobRun): Promise<void> {
+    bringing = bringing.catch(() => {}).then(() => bring(run))
+    return bringing
   }
 
   /** Brings whatever is not there yet to the remote store, and takes away there what is gone here by the rule. */
-  async function upload({ signal, progress, log }: JobRun) {
+  async function bring({ signal, progress, log }: JobRun) {
     if (!remote) return
-    const there = await remote.list('throughline-')
+    await refuseOthers(remote, [
+      ...(await remote.list('throughline-')).keys(),
+      ...(await remote.locked('throughline-')),
+    ])
+    const there = await arranged(remote, 'throughline-')
     const missing = listBackups(folder)
       .reverse()
-      .filter(({ name }) => !there.has(manifestName(name)))
+      .filter(({ name }) => !there.names.has(manifestName(name)))
     for (const [index, { name, manifest }] of missing.entries()) {
       signal.throwIfAborted()
       progress(index, missing.length, `Bringing ${name} to ${remote.title}`)
       // What says that it is there comes last.
       for (const file of [packedName(name), manifestName(name)])
         await remote.put(file, join(folder, file), signal)
+      for (const file of [packedName(name), manifestName(name)])
+        if (there.open.has(file)) await remote.removeOpen(file)
       signal.throwIfAborted()
       log(`${bytes(manifest.bytes)} brought to ${remote.title}: ${name}`)
     }
-    const held = new Set([...there.keys()].map((file) => file.replace(/\.(json|db\.gz)$/, '')))
-    const whole = [...held, ...missing.map(({ name }) => name)].flatMap((name) => {
+    // Those that lie there open, from before there was a passphrase, and are not here go by the same rule.
+    const all = await remote.list('throughline-')
+    const held = new Set([...all.keys()].map((file) => file.replace(/\.(json|db\.gz)$/, '')))
+    const whole = [...held].flatMap((name) => {
       const madeAt = instantOfName(name)
-      const isWhole = there.has(manifestName(name)) || missing.some((backup) => backup.name === name)
-      return madeAt === null || !isWhole ? [] : [{ name, madeAt }]
+      return madeAt === null || !all.has(manifestName(name)) ? [] : [{ name, madeAt }]
     })
     const gone = tooOld(whole, await keeping(), calendar.dayOf).map(({ name }) => name)
     // What lacks its description was broken off, or is gone already but for this.
@@ -177,6 +207,12 @@ export function openBackups({ db, config, calendar }: Needs) {
       await remote.remove(packedName(name))
       log(`Removed ${name} from ${remote.title}.`)
     }
+    const before = oldestOfUse(
+      whole.filter(({ name }) => !gone.includes(name)),
+      (await keeping()).daily,
+    )
+    for (const { name, sealedAt } of inOrder((await remote.list('segments/')).keys()))
+      if (sealedAt < before) await remote.remove(name)
   }
 
   const jobs: Job[] = [
@@ -191,7 +227,7 @@ export function openBackups({ db, config, calendar }: Needs) {
         return `${bytes(statSync(path).size)}, checked: ${path}`
       },
     },
-    ...(remote ? [segmentJob({ folder, remote })] : []),
+    ...(remote ? [segmentJob({ folder, remote, begin: upload })] : []),
   ]
 
   return {

@@ -13,12 +13,12 @@ import { Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import type { Config } from '../config.js'
-import { migrate } from '../database/migrate.js'
+import { firstMadeAt, migrate } from '../database/migrate.js'
 import { type Db, openDatabase } from '../database/open.js'
 import { removeGradually } from '../database/remove-gradually.js'
 import { readSegment, replaySegment } from '../database/segment.js'
 import { newestMoments } from '../database/upkeep.js'
-import { number } from '../web/formats.js'
+import { number, plural } from '../web/formats.js'
 import {
   type BackupManifest,
   countedFacts,
@@ -28,9 +28,10 @@ import {
   packedName,
   readManifest,
 } from './backup-files.js'
-import { type RemoteStore, remoteStore } from './backup-store.js'
+import { NotThere, type RemoteStore, remoteStore } from './backup-store.js'
 import { prove } from './proof.js'
 import { finishSwap, holdsDatabase, swapIn } from './restore-swap.js'
+import { NotOpened } from './sealed-files.js'
 import { inOrder, listSegments, type SegmentName } from './segments.js'
 
 /** A restore that cannot be, or shall not be; the message is one sentence or two for the operator. */
@@ -59,7 +60,10 @@ export interface Restored {
 
 interface Wish {
   config: Config
-  /** A file, a folder, or `latest`: the newest in the folder of backups or in the remote store. */
+  /**
+   * A file, a folder, `latest`: the newest in the folder of backups or in the remote store, or `bucket`: the newest in that
+   * store alone.
+   */
   from: string
   /** The instant whose state is wanted; null for the newest there is. */
   at: number | null
@@ -86,6 +90,7 @@ export async function restoreInto(wish: Wish): Promise<Restored> {
   const asOf = manifest && isFolder ? await goOn(wish, path, manifest) : madeAt
   const db = openDatabase(path)
   try {
+    await refuseWhereOlderOnesAreThere(wish, db)
     await migrate(db, { dataDir: scratch, now: Date.now })
     const corrected = await prove(db, { timeZone: config.TIME_ZONE, say })
     return { path, asOf, manifest, facts: await factsOf(db), corrected }
@@ -94,59 +99,125 @@ export async function restoreInto(wish: Wish): Promise<Restored> {
   }
 }
 
+/** Where backups are looked for. */
+function placesOf({ config, from }: Pick<Wish, 'config' | 'from'>): {
+  folder: string | null
+  remote: RemoteStore | null
+} {
+  if (from === 'latest') return { folder: config.BACKUP_DIR, remote: remoteStore(config) }
+  if (from !== 'bucket') return { folder: resolve(from), remote: null }
+  const remote = remoteStore(config)
+  if (!remote) throw new RestoreRefused('No bucket is set up: BACKUP_S3_BUCKET names it.')
+  return { folder: null, remote }
+}
+
+/**
+ * A server that started on an empty disk has made backups of an empty database: the newest of all, and not what is wanted
+ * where the bucket has older ones of somebody's.
+ */
+async function refuseWhereOlderOnesAreThere({ config, from, at }: Wish, db: Db) {
+  const { folder, remote } = placesOf({ config, from })
+  if (from !== 'latest' || !remote || at !== null) return
+  const born = await firstMadeAt(db)
+  const older = [...(await remote.list('throughline-')).keys()]
+    .map((file) => (file.endsWith('.json') ? file.slice(0, -5) : ''))
+    .filter((name) => (instantOfName(name) ?? born) < born && !existsSync(join(folder!, packedName(name))))
+    .sort()
+  if (older.length > 0)
+    throw new RestoreRefused(
+      `The newest backup is of a database that was begun at ${stamp(born)} UTC, and ${remote.title} has ${plural(older.length, 'backup', 'backups')} from before that, the newest ${older.at(-1)}. Say --from bucket to take that, or --from ${folder} for the newest that is here.`,
+    )
+}
+
+/** Fetches a copy. @throws Damaged where it is gone or cannot be opened; RestoreRefused where the store does not answer */
+async function fetchCopy(remote: RemoteStore, name: string, path: string) {
+  try {
+    await remote.get(name, path)
+  } catch (error) {
+    if (error instanceof NotOpened) throw new Damaged(`${name} in ${remote.title}: ${error.message}`)
+    if (error instanceof NotThere) throw new Damaged(error.message)
+    throw new RestoreRefused(`${name} cannot be fetched from ${remote.title}: ${(error as Error).message}`)
+  }
+}
+
 /**
  * Brings an unpacked backup further, by the segments of the log that were sealed since, up to the wanted instant.
  * @returns the instant of which the database is now
  */
-async function goOn(
-  { config, from, at, scratch, say }: Wish,
-  path: string,
-  { made_at, segments }: BackupManifest,
-): Promise<number> {
+async function goOn(wish: Wish, path: string, { made_at, segments }: BackupManifest): Promise<number> {
+  const { at, scratch, say } = wish
   const madeAt = Date.parse(made_at)
   if (!segments) return madeAt
-  const folder = from === 'latest' ? config.BACKUP_DIR : resolve(from)
-  const remote = from === 'latest' ? remoteStore(config) : null
-  const byNumber = new Map<number, SegmentName & { isHere: boolean }>()
+  const { folder, remote } = placesOf(wish)
+  const byNumber = new Map<number, SegmentPlaces>()
+  const note = (segment: SegmentName, place: 'here' | 'there') =>
+    byNumber.set(segment.number, { ...byNumber.get(segment.number), ...segment, [place]: segment.name })
   if (remote)
     for (const segment of inOrder((await remote.list(`segments/${segments.chain}/`)).keys()))
-      byNumber.set(segment.number, { ...segment, isHere: false })
-  for (const segment of listSegments(folder, segments.chain))
-    byNumber.set(segment.number, { ...segment, isHere: true })
+      note(segment, 'there')
+  if (folder) for (const segment of listSegments(folder, segments.chain)) note(segment, 'here')
 
-  const wanted: (SegmentName & { isHere: boolean })[] = []
+  const isWanted = ({ sealedAt }: SegmentName) => at === null || sealedAt <= at
+  const wanted: SegmentPlaces[] = []
   for (let number = segments.after + 1; ; number++) {
     const segment = byNumber.get(number)
-    if (!segment || (at !== null && segment.sealedAt > at)) break
+    if (!segment || !isWanted(segment)) break
     wanted.push(segment)
   }
-  const last = wanted.at(-1)
   // Up to `through` the segments were written while the backup was made: only from there on is their state whole.
-  if (!last || last.number < segments.through) {
-    if (at === null && last) say('The segments of the log since the backup are not whole, and are left out.')
+  let applied = madeAt
+  const refuse = (what: string) => {
+    throw new RestoreRefused(
+      `${what} What was written after ${new Date(applied).toISOString()} is therefore out of reach: say --at ${new Date(applied).toISOString()} to have the state of that instant.`,
+    )
+  }
+  const beyond = [...byNumber.values()].filter(
+    (segment) => segment.number > segments.after + wanted.length && isWanted(segment),
+  )
+  if (wanted.length === 0 && beyond.length === 0) {
+    say('No segment of the log goes on from this backup: it is restored as it was made.')
     return madeAt
   }
   let previous = ''
-  let applied = madeAt
-  for (const { name, number, sealedAt, isHere } of wanted) {
-    const file = isHere ? join(folder, name) : join(scratch, 'segment.wal.gz')
-    if (!isHere) await remote!.get(name, file)
-    const segment = readOrNull(file)
-    if (!segment || (previous !== '' && segment.head.previous !== previous)) {
-      if (number <= segments.through)
-        throw new RestoreRefused(
-          `${name} is damaged, and without it the backup cannot be brought further. Name an instant with --at that is before it.`,
-        )
-      say(`${name} is damaged. What was written after the segment before it cannot be restored.`)
-      break
+  if (wanted.length > 0 && segments.after + wanted.length >= segments.through)
+    for (const each of wanted) {
+      const segment = await read(each, previous)
+      if (!segment) return refuse(`${each.name} is damaged.`)
+      replaySegment(path, segment)
+      previous = segment.sha256
+      if (each.number >= segments.through) applied = each.sealedAt
     }
-    replaySegment(path, segment)
-    previous = segment.sha256
-    applied = sealedAt
+  if (beyond.length > 0)
+    refuse(
+      `Segment ${segments.after + wanted.length + 1} of the log is missing, and ${plural(beyond.length, 'segment', 'segments')} after it ${beyond.length === 1 ? 'is' : 'are'} there.`,
+    )
+  if (previous === '') {
+    if (at === null) say('The segments of the log since the backup are not whole, and are left out.')
+    return madeAt
   }
   say(`Brought further by the segments of the log, to ${new Date(applied).toISOString()}.`)
   return applied
+
+  /** As it lies here or, where that is damaged, in the remote store. */
+  async function read({ here, there }: SegmentPlaces, previous: string) {
+    const goesOn = (segment: ReturnType<typeof readOrNull>) =>
+      segment && (previous === '' || segment.head.previous === previous) ? segment : null
+    const segment = here && folder ? goesOn(readOrNull(join(folder, here))) : null
+    if (segment || !there) return segment
+    const file = join(scratch, 'segment.wal.gz')
+    try {
+      await fetchCopy(remote!, there, file)
+    } catch (error) {
+      if (!(error instanceof Damaged)) throw error
+      say(error.message)
+      return null
+    }
+    return goesOn(readOrNull(file))
+  }
 }
+
+/** A segment with its names in the folder and in the remote store. */
+type SegmentPlaces = SegmentName & { here?: string; there?: string }
 
 function readOrNull(file: string) {
   try {
@@ -159,8 +230,9 @@ function readOrNull(file: string) {
 /** Finds what is wanted and unpacks it to `path`. */
 async function findAndUnpack(wish: Wish, path: string): Promise<Found> {
   const { config, from, at } = wish
-  const wanted = from === 'latest' ? config.BACKUP_DIR : named(from, config.BACKUP_DIR)
-  if (!existsSync(wanted) || !statSync(wanted).isFile()) return findInFolder(wish, wanted, path)
+  const isKeyword = from === 'latest' || from === 'bucket'
+  const wanted = isKeyword ? config.BACKUP_DIR : named(from, config.BACKUP_DIR)
+  if (isKeyword || !statSync(wanted).isFile()) return findInPlaces(wish, path)
   if (at !== null)
     throw new RestoreRefused('A single file has one state. Leave --at out, or name its folder.')
   const manifest = manifestBeside(wanted)
@@ -188,11 +260,19 @@ interface Candidate {
   isThere: boolean
 }
 
-async function findInFolder(wish: Wish, folder: string, path: string): Promise<Found> {
-  const { config, from, at } = wish
-  const remote = from === 'latest' ? remoteStore(config) : null
+async function findInPlaces(wish: Wish, path: string): Promise<Found> {
+  const { at } = wish
+  const { folder, remote } = placesOf(wish)
   const [wanted, earlier] = await candidates(wish, folder, remote)
-  const where = `${folder}${remote ? ` or in ${remote.title}` : ''}`
+  const where = [folder, remote?.title].filter(Boolean).join(' or in ')
+  const locked = ((await remote?.locked('throughline-')) ?? [])
+    .filter((file) => file.endsWith('.json'))
+    .map((file) => instantOfName(file.slice(0, -5)) ?? 0)
+    .filter((madeAt) => at === null || madeAt <= at)
+  if (locked.length > 0 && Math.max(...locked) > (wanted?.madeAt ?? 0))
+    throw new RestoreRefused(
+      `${remote!.title} has sealed copies, the newest of ${stamp(Math.max(...locked))} UTC: set BACKUP_PASSPHRASE to that with which they were sealed.`,
+    )
   if (!wanted)
     throw new RestoreRefused(
       at === null
@@ -211,9 +291,9 @@ async function findInFolder(wish: Wish, folder: string, path: string): Promise<F
 }
 
 /** What may be taken, newest first. */
-async function candidates({ at, without = [] }: Wish, folder: string, remote: RemoteStore | null) {
+async function candidates({ at, without = [] }: Wish, folder: string | null, remote: RemoteStore | null) {
   const byName = new Map<string, Candidate>()
-  for (const { name, madeAt, manifest } of listBackups(folder))
+  for (const { name, madeAt, manifest } of folder ? listBackups(folder) : [])
     byName.set(name, { name, madeAt, here: manifest, isThere: false })
   for (const file of remote ? (await remote.list('throughline-')).keys() : []) {
     const name = file.endsWith('.json') ? file.slice(0, -5) : ''
@@ -229,13 +309,13 @@ async function candidates({ at, without = [] }: Wish, folder: string, remote: Re
 /** Takes one from the folder, or else from the remote store, where it lies there too. */
 async function take(
   { scratch, say }: Wish,
-  folder: string,
+  folder: string | null,
   remote: RemoteStore | null,
   { name, here, isThere }: Candidate,
   path: string,
 ): Promise<Found> {
   if (here) {
-    const packed = join(folder, packedName(name))
+    const packed = join(folder!, packedName(name))
     say(`Taking ${name} from ${folder}.`)
     try {
       await unpack(packed, path, here)
@@ -246,7 +326,8 @@ async function take(
     }
   }
   say(`Fetching ${name} from ${remote!.title}.`)
-  for (const file of [packedName(name), manifestName(name)]) await remote!.get(file, join(scratch, file))
+  for (const file of [manifestName(name), packedName(name)])
+    await fetchCopy(remote!, file, join(scratch, file))
   const manifest = readManifest(join(scratch, manifestName(name)))
   if (!manifest) throw new Damaged(`What ${remote!.title} has of ${name} cannot be read.`)
   await unpack(join(scratch, packedName(name)), path, manifest)

@@ -1,7 +1,8 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { dayLength, hourLength } from '../web/calendar.js'
 import type { RemoteStore } from './backup-store.js'
-import type { Job } from './jobs.js'
+import type { Job, JobRun } from './jobs.js'
 
 // Between two backups, what is written to the database is kept in segments (src/database/segment.js says what is in one):
 // `segments/<chain>/00000012-20261121T101500123Z.wal.gz`. The name tells the number and the instant of the seal.
@@ -55,31 +56,70 @@ export function removeSegments(backups: string, before: number, { current }: { c
       rmSync(join(folder, chain), { recursive: true, force: true })
 }
 
-/** Every minute what was sealed goes to the remote store, so that losing this machine loses little. */
-export function segmentJob({ folder, remote }: { folder: string; remote: RemoteStore }): Job {
-  /** Names that are there, once that is known. */
-  let there: Set<string> | null = null
+/** Until when segments go back from which any instant can be restored: to the oldest backup of so many last days. */
+export function oldestOfUse(kept: { madeAt: number }[], daily: number): number {
+  const newest = Math.max(0, ...kept.map(({ madeAt }) => madeAt))
+  const oldest = Math.min(
+    ...kept.map(({ madeAt }) => madeAt).filter((madeAt) => madeAt > newest - daily * dayLength),
+  )
+  // A segment that a backup goes on from may be a little older than the backup itself.
+  return Number.isFinite(oldest) ? oldest - hourLength : 0
+}
+
+/**
+ * Every minute what was sealed goes to the remote store, so that losing this machine loses little. (What is too old there
+ * leaves with the backups that go there.)
+ * @param begin brings the backups there that segments go on from, and refuses a store that is another database's
+ */
+export function segmentJob({
+  folder,
+  remote,
+  begin,
+}: {
+  folder: string
+  remote: RemoteStore
+  begin: (run: JobRun) => Promise<void>
+}): Job {
+  /** What is there, once that is known. */
+  let there: Arranged | null = null
   return {
     name: 'upload-segments',
     title: 'Bring segments of the log beyond this machine',
-    what: `Brings to ${remote.title} what was written since the last time, and removes there what is too old here.`,
+    what: `Brings to ${remote.title} what was written since the last time.`,
     schedule: '20 * * * * *',
-    async run({ signal }) {
-      there ??= new Set((await remote.list('segments/')).keys())
-      const here = listSegments(folder)
-      for (const { name } of here) {
-        signal.throwIfAborted()
-        if (there.has(name)) continue
-        await remote.put(name, join(folder, name), signal)
-        there.add(name)
+    async run(run) {
+      if (!there) {
+        await begin(run)
+        there = await arranged(remote, 'segments/')
       }
-      // Only what is older than everything here was removed by the rule; the rest may be all that another disk has left.
-      const oldest = Math.min(...here.map(({ sealedAt }) => sealedAt))
-      for (const { name, sealedAt } of inOrder(there)) {
-        if (here.length === 0 || sealedAt >= oldest) continue
-        await remote.remove(name)
-        there.delete(name)
+      for (const { name } of listSegments(folder)) {
+        run.signal.throwIfAborted()
+        if (there.names.has(name)) continue
+        await remote.put(name, join(folder, name), run.signal)
+        if (there.open.has(name)) await remote.removeOpen(name)
+        there.names.add(name)
       }
     },
   }
+}
+
+interface Arranged {
+  /** What is there as it shall be: sealed, where there is a passphrase. */
+  names: Set<string>
+  /** What anybody can read, from before there was one. */
+  open: Set<string>
+}
+
+/** Finds out what is there, and removes what lies open beside its sealed copy. */
+export async function arranged(remote: RemoteStore, beginning: string): Promise<Arranged> {
+  const found: Arranged = { names: new Set(), open: new Set() }
+  for (const [name, { isSealed, isOpen }] of await remote.list(beginning)) {
+    if (remote.isSealed && !isSealed) {
+      found.open.add(name)
+      continue
+    }
+    if (isSealed && isOpen) await remote.removeOpen(name)
+    found.names.add(name)
+  }
+  return found
 }

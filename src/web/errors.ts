@@ -21,6 +21,11 @@ export class NotFound extends HttpError {
   }
 }
 
+/** Refuses what asks for no path, such as `GET *`: whatever stands behind may take a path for granted. */
+export function onlyPaths(req: Request, _res: Response, next: NextFunction) {
+  next(req.path.startsWith('/') ? undefined : new HttpError(400, 'This is no address of a page.'))
+}
+
 /** Nothing answered before: the address does not exist. */
 export function notFound(req: Request) {
   throw new NotFound(`There is nothing at ${(req.baseUrl + req.path).slice(0, 100)}.`)
