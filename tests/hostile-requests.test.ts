@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, connect } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { aBrowser, aPerson, tokenIn } from './accounts/people.js'
 import { type TestApp, testApp } from './support/app.js'
 import { aContact, aList, aMailing } from './support/audience.js'
@@ -41,6 +44,19 @@ const pagesOf = (app: Pick<TestApp, 'app'>, method: string) => [
       .map(({ path }) => path),
   ),
 ]
+
+describe('what asks for no path', () => {
+  it('is refused, and is no fault of ours', async () => {
+    const app = await testApp()
+    const server = app.app.listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const socket = connect(port, '127.0.0.1')
+    socket.end('GET * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 400 /)
+  })
+})
 
 describe('every page', () => {
   it('is closed to strangers, and framed by nobody', async () => {

@@ -6,8 +6,9 @@ import { AlertForm } from '../../src/operations/alert-settings.js'
 import { waitAfter } from '../../src/operations/alerts.js'
 import type { Trouble } from '../../src/operations/facts.js'
 import { watcher } from '../../src/operations/watch.js'
+import { installationSecret, sealer } from '../../src/secret.js'
 import { aPerson } from '../accounts/people.js'
-import { testApp } from '../support/app.js'
+import { aFolder, testApp } from '../support/app.js'
 
 const page = '/operations/alerts'
 const minute = 60_000
@@ -114,6 +115,21 @@ describe('an alert', () => {
     const [state] = await app.db.selectFrom('alert_states').selectAll().execute()
     expect(state).toMatchObject({ told_at: null, told_to: '["webhook"]' })
     expect(state!.attempts).toBeGreaterThan(1)
+  })
+
+  it('is over for whoever was told of it, though another one never was', async () => {
+    const { app, chat, troubles, person, pass } = await watched()
+    await person.send(
+      page,
+      { ...thresholds, recipients: 'ops@fernmail.example', webhook: chat.url },
+      { from: page },
+    )
+    troubles.push(late)
+    await pass(5)
+    troubles.pop()
+    await pass(20)
+    expect(chat.heard.map(({ state }) => state)).toEqual(['trouble', 'over'])
+    expect(await app.db.selectFrom('alert_states').selectAll().execute()).toEqual([])
   })
 
   it('that nobody was told of is forgotten when it is over', async () => {
@@ -257,6 +273,22 @@ describe('the page Alerts', () => {
     expect(answer.text).toContain(`id="${field}-error"`)
     expect(answer.text).toContain(value.split(' ')[0])
     expect(await app.db.selectFrom('settings').selectAll().where('name', '=', 'alerts').execute()).toEqual([])
+  })
+
+  it('calls it wrong where the address of the webhook was sealed under a secret that is gone', async () => {
+    const { app, person, pass } = await watched()
+    const other = sealer(installationSecret(aFolder()))
+    await app.db
+      .updateTable('settings')
+      .set({ value: other.seal('https://chat.example/hook') })
+      .where('name', '=', 'alerts_webhook')
+      .execute()
+    await pass(1)
+    const { text } = await person.get(page)
+    expect(text).toContain('sealed under another secret and cannot be read')
+    expect(text).toContain('until then nobody is told there')
+    await person.send(`${page}/test`, {}, { from: page })
+    expect((await person.get(page)).text).toContain('The webhook was not: The address')
   })
 
   it('keeps the address of the webhook sealed', async () => {

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { gunzipSync } from 'node:zlib'
+import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/database/open.js'
 import { type Keeping, listBackups, tooOld } from '../../src/operations/backup-files.js'
@@ -395,6 +396,7 @@ describe('a remote store', () => {
     const { app } = await backedUp({ env: bucket.env })
     const first = app.backups.last()!
     const old = 'throughline-20240101T023000Z'
+    await sql`update kysely_migration set timestamp = '2020-01-01T00:00:00.000Z'`.execute(app.db)
     for (const suffix of ['.db.gz', '.json'])
       bucket.objects.set(`throughline/${old}${suffix}`, Buffer.from('{}'))
     const person = await aPerson(app)
