@@ -127,22 +127,22 @@ describe('the builder', () => {
     const order = () =>
       page.$$eval('[name="order"]', (fields) => fields.map((field) => field.getAttribute('value')))
     const before = await order()
-    const third = before[3]!
+    const fourth = before[4]!
     const loads = window.loads()
-    await page.focus(`[value="up:${third}"]`)
+    await page.focus(`[value="up:${fourth}"]`)
 
     await page.keyboard.press('Enter')
     await page.keyboard.press('Enter')
 
-    // The first two stay on page 1: a second step up finds nowhere to go.
-    expect((await order()).slice(0, 4)).toEqual([before[0], before[1], third, before[2]])
-    expect(await page.evaluate('document.activeElement.value')).toBe(`up:${third}`)
-    expect(await page.$eval('[data-arranged]', (status) => status.textContent)).toContain('is number 3 of')
+    // The first three stay on page 1: a second step up finds nowhere to go.
+    expect((await order()).slice(0, 5)).toEqual([before[0], before[1], before[2], fourth, before[3]])
+    expect(await page.evaluate('document.activeElement.value')).toBe(`up:${fourth}`)
+    expect(await page.$eval('[data-arranged]', (status) => status.textContent)).toContain('is number 4 of')
     expect(window.loads()).toBe(loads)
     await page.focus('.form__actions [value="save"]')
     await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
     await window.visit(`/reports/${bare.id}/edit`)
-    expect((await order())[2]).toBe(third)
+    expect((await order())[3]).toBe(fourth)
   })
 
   it('moves a section that is dragged, though never into page 1, shows it so in the preview and saves it', async () => {
