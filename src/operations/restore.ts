@@ -119,7 +119,7 @@ async function refuseWhereOlderOnesAreThere({ config, from, at }: Wish, db: Db) 
   const { folder, remote } = placesOf({ config, from })
   if (from !== 'latest' || !remote || at !== null) return
   const born = await firstMadeAt(db)
-  const older = [...(await remote.list('throughline-')).keys()]
+  const older = (await namesIn(remote, 'throughline-'))
     .map((file) => (file.endsWith('.json') ? file.slice(0, -5) : ''))
     .filter((name) => (instantOfName(name) ?? born) < born && !existsSync(join(folder!, packedName(name))))
     .sort()
@@ -127,6 +127,17 @@ async function refuseWhereOlderOnesAreThere({ config, from, at }: Wish, db: Db) 
     throw new RestoreRefused(
       `The newest backup is of a database that was begun at ${stamp(born)} UTC, and ${remote.title} has ${plural(older.length, 'backup', 'backups')} from before that, the newest ${older.at(-1)}. Say --from bucket to take that, or --from ${folder} for the newest that is here.`,
     )
+}
+
+/** What the store has under a beginning. @throws RestoreRefused where it does not answer */
+async function namesIn(remote: RemoteStore, beginning: string): Promise<string[]> {
+  try {
+    return [...(await remote.list(beginning)).keys()]
+  } catch (error) {
+    throw new RestoreRefused(
+      `${remote.title} cannot be asked what it has: ${(error as Error).message || 'it does not answer'}. To do without it, name the folder of backups with --from.`,
+    )
+  }
 }
 
 /** Fetches a copy. @throws Damaged where it is gone or cannot be opened; RestoreRefused where the store does not answer */
@@ -153,7 +164,7 @@ async function goOn(wish: Wish, path: string, { made_at, segments }: BackupManif
   const note = (segment: SegmentName, place: 'here' | 'there') =>
     byNumber.set(segment.number, { ...byNumber.get(segment.number), ...segment, [place]: segment.name })
   if (remote)
-    for (const segment of inOrder((await remote.list(`segments/${segments.chain}/`)).keys()))
+    for (const segment of inOrder(await namesIn(remote, `segments/${segments.chain}/`)))
       note(segment, 'there')
   if (folder) for (const segment of listSegments(folder, segments.chain)) note(segment, 'here')
 
@@ -295,7 +306,7 @@ async function candidates({ at, without = [] }: Wish, folder: string | null, rem
   const byName = new Map<string, Candidate>()
   for (const { name, madeAt, manifest } of folder ? listBackups(folder) : [])
     byName.set(name, { name, madeAt, here: manifest, isThere: false })
-  for (const file of remote ? (await remote.list('throughline-')).keys() : []) {
+  for (const file of remote ? await namesIn(remote, 'throughline-') : []) {
     const name = file.endsWith('.json') ? file.slice(0, -5) : ''
     const madeAt = instantOfName(name)
     if (madeAt === null) continue

@@ -381,6 +381,17 @@ describe('a remote store', () => {
     expect((await restoring(fresh)).facts.events).toBe(3)
   })
 
+  it('that does not answer is named, and can be done without', async () => {
+    const { app } = await backedUp()
+    await app.stop()
+    const config = { ...app.config, BACKUP_S3_BUCKET: 'copies', BACKUP_S3_ENDPOINT: 'http://127.0.0.1:9' }
+    await expect(restoring({ config }, { force: true })).rejects.toThrow(
+      /^copies at 127\.0\.0\.1:9 cannot be asked what it has: .* name the folder of backups with --from\.$/,
+    )
+    const { facts } = await restoring({ config }, { from: app.backups.folder, force: true })
+    expect(facts.events).toBe(3)
+  })
+
   it('stands in for a backup that is damaged here', async () => {
     const bucket = await aBucket()
     const { app } = await backedUp({ env: bucket.env })
