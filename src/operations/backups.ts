@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, renameSync, statfsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import * as z from 'zod'
@@ -8,6 +9,7 @@ import { firstMadeAt } from '../database/migrate.js'
 import type { Db } from '../database/open.js'
 import { removeGradually } from '../database/remove-gradually.js'
 import { readSetting, writeSetting } from '../database/settings.js'
+import { installationSecret } from '../secret.js'
 import type { Calendar } from '../web/calendar.js'
 import { bytes, plural } from '../web/formats.js'
 import { formErrors } from '../web/forms.js'
@@ -29,7 +31,14 @@ import {
 import { type RemoteStore, remoteStore } from './backup-store.js'
 import type { Job, JobRun } from './jobs.js'
 import { restorable } from './restorable.js'
-import { arranged, inOrder, oldestOfUse, removeSegments, segmentJob } from './segments.js'
+import {
+  arranged,
+  inOrder,
+  oldestOfUse,
+  type PassphraseMark,
+  removeSegments,
+  segmentJob,
+} from './segments.js'
 
 interface Needs {
   db: Db
@@ -38,6 +47,7 @@ interface Needs {
 }
 
 const keepingSetting = 'backup_keeping'
+const markSetting = 'backup_passphrase_mark'
 /** Files of the data folder that a database without them would miss; small ones. */
 const companionNames = ['erasures', 'networks.json']
 
@@ -161,6 +171,25 @@ export function openBackups({ db, config, calendar }: Needs) {
       )
   }
 
+  // Copies that need two passphrases together can be restored with neither: what is here goes there again under the new one.
+  // The mark is keyed with the installation's secret, so that nobody can try passphrases on it.
+  const mark = config.BACKUP_PASSPHRASE
+    ? createHmac('sha256', installationSecret(config.DATA_DIR))
+        .update(config.BACKUP_PASSPHRASE)
+        .digest('base64url')
+    : ''
+  let isRemembered = false
+  const passphrase: PassphraseMark = {
+    async isAnother() {
+      const kept = mark && (await readSetting(db, markSetting))
+      return Boolean(kept) && kept !== mark
+    },
+    async remember() {
+      if (!isRemembered && mark) await writeSetting(db, markSetting, mark)
+      isRemembered = true
+    },
+  }
+
   /** One after another: a backup of gigabytes is brought there once. */
   let bringing: Promise<void> = Promise.resolve()
   function upload(run: JobRun): Promise<void> {
@@ -176,6 +205,7 @@ export function openBackups({ db, config, calendar }: Needs) {
       ...(await remote.locked('throughline-')),
     ])
     const there = await arranged(remote, 'throughline-')
+    if (await passphrase.isAnother()) there.names.clear()
     const missing = listBackups(folder)
       .reverse()
       .filter(({ name }) => !there.names.has(manifestName(name)))
@@ -227,7 +257,7 @@ export function openBackups({ db, config, calendar }: Needs) {
         return `${bytes(statSync(path).size)}, checked: ${path}`
       },
     },
-    ...(remote ? [segmentJob({ folder, remote, begin: upload })] : []),
+    ...(remote ? [segmentJob({ folder, remote, begin: upload, passphrase })] : []),
   ]
 
   return {

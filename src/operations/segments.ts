@@ -75,10 +75,12 @@ export function segmentJob({
   folder,
   remote,
   begin,
+  passphrase,
 }: {
   folder: string
   remote: RemoteStore
   begin: (run: JobRun) => Promise<void>
+  passphrase: PassphraseMark
 }): Job {
   /** What is there, once that is known. */
   let there: Arranged | null = null
@@ -90,7 +92,9 @@ export function segmentJob({
     async run(run) {
       if (!there) {
         await begin(run)
-        there = await arranged(remote, 'segments/')
+        const found = await arranged(remote, 'segments/')
+        if (await passphrase.isAnother()) found.names.clear()
+        there = found
       }
       for (const { name } of listSegments(folder)) {
         run.signal.throwIfAborted()
@@ -99,8 +103,16 @@ export function segmentJob({
         if (there.open.has(name)) await remote.removeOpen(name)
         there.names.add(name)
       }
+      await passphrase.remember()
     },
   }
+}
+
+/** Knows whether what is in the store was sealed with another passphrase than the present one. */
+export interface PassphraseMark {
+  isAnother(): Promise<boolean>
+  /** All that is here lies there sealed with the present one. */
+  remember(): Promise<void>
 }
 
 interface Arranged {

@@ -188,6 +188,24 @@ it('with a passphrase, what lay open in the bucket is sealed at once', async () 
   expect((await restoring(app, elsewhere(app))).facts.events).toBe(5)
 })
 
+it('with another passphrase, what is here goes to the bucket again under that', async () => {
+  const bucket = await aBucket()
+  const env = { ...bucket.env, BACKUP_PASSPHRASE: 'a quiet harbour at dawn' }
+  const first = await sealed({ env })
+  await first.app.jobs.perform('upload-segments')
+  await first.app.stop()
+  const app = await testApp({
+    env: { ...env, BACKUP_PASSPHRASE: 'a loud harbour at noon' },
+    dataDir: first.dataDir,
+  })
+
+  await app.jobs.perform('upload-segments')
+
+  await app.stop()
+  expect((await restoring(app, elsewhere(app))).facts.events).toBe(5)
+  await expect(restoring(first.app, elsewhere(first.app))).rejects.toThrow(/BACKUP_PASSPHRASE is not the one/)
+})
+
 it('segments leave the bucket with the days of which any instant can be restored', async () => {
   const bucket = await aBucket()
   const { app, segments } = await sealed({ env: bucket.env })
