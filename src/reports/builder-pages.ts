@@ -268,7 +268,11 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
   ) {
     const { draft } = deedOf(req.body)
     const preview = await previewOf(definition)
-    const filled = draft && preview.drafts ? { ...definition, [draft]: preview.drafts[draft] } : definition
+    // What somebody wrote stays, and the draft comes below it.
+    const drafted = draft && preview.drafts ? [definition[draft].trim(), preview.drafts[draft]] : []
+    const filled = draft
+      ? { ...definition, [draft]: [...new Set(drafted)].filter((text) => text !== '').join('\n\n') }
+      : definition
     const [partners, projects, segments, tags, lists, fields, groups] = await Promise.all([
       listPartners(db),
       projectChoices(db),

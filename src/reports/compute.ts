@@ -222,7 +222,10 @@ export async function computeReport(
   }
   function summaryOf() {
     const figures = verdict.tiles.map(({ label, value, ...how }) => `${label}: ${figureWords(value, how, f)}`)
-    return [`${verdict.lead} ${verdict.rest}`.trim(), figures.join(', '), ...commentary.told]
+    return [
+      ...(on.includes('verdict') ? [`${verdict.lead} ${verdict.rest}`.trim(), figures.join(', ')] : ['', '']),
+      ...(on.includes('commentary') ? commentary.told : []),
+    ]
   }
   return {
     data,

@@ -30,6 +30,7 @@ export interface ReportData {
   /** What a reader has to know of how it was chosen: narrowed, left out. */
   notes: string[]
   /** Plain sentences, for an e-mail. */
+  /** The verdict, the figures in one line, and the paragraphs of the commentary; empty where those are off. */
   summary: string[]
 }
 

@@ -258,10 +258,33 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
      */
     async send(rendering: Rendering, recipients: readonly string[], { by }: { by: number }) {
       const given = { report: rendering.reportId, rendering: rendering.id, run: null, by, at: now() }
-      await db
-        .insertInto('report_deliveries')
-        .values(recipients.map((recipient) => newDelivery({ ...given, recipient })))
-        .execute()
+      await db.transaction().execute(async (tx) => {
+        const underWay = await tx
+          .selectFrom('report_deliveries')
+          .select('recipient')
+          .where('rendering_id', '=', rendering.id)
+          .where('state', 'in', ['waiting', 'sending'])
+          .execute()
+        // The same form sent twice is one letter.
+        const missing = recipients.filter((each) => !underWay.some(({ recipient }) => recipient === each))
+        if (missing.length > 0)
+          await tx
+            .insertInto('report_deliveries')
+            .values(missing.map((recipient) => newDelivery({ ...given, recipient })))
+            .execute()
+      })
+    },
+
+    /** Gives up a letter that waits. @throws NotFound, or HttpError 409 where it is under way or over */
+    async callOff(reportId: number, id: string): Promise<void> {
+      const { numUpdatedRows } = await db
+        .updateTable('report_deliveries')
+        .set({ state: 'failed', failure: 'Called off.', ended_at: now() })
+        .where('id', '=', /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0)
+        .where('report_id', '=', reportId)
+        .where('state', '=', 'waiting')
+        .executeTakeFirstOrThrow()
+      if (numUpdatedRows === 0n) throw new HttpError(409, 'This delivery does not wait any more.')
     },
 
     /**
@@ -303,6 +326,23 @@ interface Printed {
   text: string
   attachment: { filename: string; contentType: string; content: Buffer }
 }
+
+/** Gives up what waits to be sent: of a report that was archived, or of a schedule that was deleted. */
+export const callOffDeliveries = (
+  db: Db,
+  of: { report: number } | { schedule: number },
+  { why, now }: { why: string; now: number },
+) =>
+  db
+    .updateTable('report_deliveries')
+    .set({ state: 'failed', failure: why, ended_at: now })
+    .where('state', '=', 'waiting')
+    .where(({ eb, selectFrom }) =>
+      'report' in of
+        ? eb('report_id', '=', of.report)
+        : eb('run_id', 'in', selectFrom('report_runs').select('id').where('schedule_id', '=', of.schedule)),
+    )
+    .execute()
 
 const newDelivery = (given: {
   report: number

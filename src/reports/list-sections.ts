@@ -1,8 +1,9 @@
 import { readCohorts } from '../audience/cohorts.js'
 import { everybody } from '../audience/contact-filter.js'
-import { conditionsOf, listContacts } from '../audience/contact-list.js'
+import { conditionsOf, contactRows, listContacts } from '../audience/contact-list.js'
 import { type GrowthPoint, growthWithin } from '../audience/growth.js'
 import { engagedOf, engagementRate, listSizes, listSizesAt } from '../audience/lists.js'
+import { isAmong } from '../database/expressions.js'
 import { type Section, section } from './data.js'
 import type { Making } from './mailing-sections.js'
 import { spellsOf } from './spells.js'
@@ -194,24 +195,41 @@ const namedPeople = 10
 /** The highest scores on the report's lists. Who they are is told apart from the rest, see src/reports/archive.ts. */
 export async function engagedSection({ readers, now, found, f }: Making) {
   if (found.lists.length === 0) return null
+  const ofAll = async (list: number) => {
+    const conditions = await conditionsOf({ readers, now }, { ...everybody, list, status: 'subscribed' })
+    return (await listContacts(readers, conditions, { limit: namedPeople })).rows
+  }
+  const ofSome = async (list: number, among: number[]) => {
+    const best = await readers
+      .selectFrom('contacts')
+      .innerJoin('subscriptions', 'subscriptions.contact_id', 'contacts.id')
+      .select('contacts.id')
+      .where('list_id', '=', list)
+      .where('subscriptions.status', '=', 'subscribed')
+      .where(({ ref }) => isAmong(ref('contacts.id'), among))
+      .where('score', 'is not', null)
+      .orderBy('score', 'desc')
+      .orderBy('contacts.id')
+      .limit(namedPeople)
+      .execute()
+    return contactRows(
+      readers,
+      best.map(({ id }) => id),
+    )
+  }
   const pages = await Promise.all(
-    found.lists.map(async ({ id }) => {
-      const conditions = await conditionsOf(
-        { readers, now },
-        { ...everybody, list: id, status: 'subscribed' },
-      )
-      return (await listContacts(readers, conditions, { limit: namedPeople * 5 })).rows
-    }),
+    found.lists.flatMap(({ id }) =>
+      found.contacts === null ? [ofAll(id)] : found.contacts.map((among) => ofSome(id, among)),
+    ),
   )
-  const allowed = found.contacts === null ? null : new Set(found.contacts.flat())
   const unique = new Map(pages.flat().map((row) => [row.id, row]))
   const rows = [...unique.values()]
-    .filter(({ id, score }) => score !== null && (allowed === null || allowed.has(id)))
+    .filter(({ score }) => score !== null)
     .sort((one, other) => other.score! - one.score! || one.id - other.id)
     .slice(0, namedPeople)
   if (rows.length === 0) return { section: section('engaged', 'Nobody has a score yet'), people: [] }
   return {
-    section: section('engaged', `The ${f.number(rows.length)} most engaged contacts`, {
+    section: section('engaged', rows.length === 1 ? 'The most engaged contact' : `The ${f.number(rows.length)} most engaged contacts`, {
       people: rows.map(({ score, opens, clicks }, index) => ({
         place: index + 1,
         cells: [Math.round(score!), opens, clicks],

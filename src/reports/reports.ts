@@ -109,14 +109,14 @@ export function openReports({ db, readers, kinds, calendar, directory, views, no
     /** All numbers of a rendering as CSV. */
     csvOf,
 
-    /** A rendering in plain text, for an e-mail: the verdict, the figures, the commentary. */
+    /** A rendering in plain text, for an e-mail: the verdict, the figures, the commentary, as far as it shows them. */
     summaryOf({ data, reference }: Rendering): string {
       const f = reportFormats(data.locale, data.timeZone)
       return [
         `${data.title}${data.partner ? `, for ${data.partner.name}` : ''}`,
         periodWords(data, f),
         '',
-        ...data.summary.flatMap((line) => [line, '']),
+        ...shownOf(data).flatMap((line) => [line, '']),
         ...data.notes.flatMap((line) => [line, '']),
         `Report ${reference}, data as of ${f.moment(data.asOf)}.`,
       ]
@@ -126,6 +126,13 @@ export function openReports({ db, readers, kinds, calendar, directory, views, no
   }
 }
 export type Reports = ReturnType<typeof openReports>
+
+/** The lines of the summary; older renderings hold those of sections that are off too. */
+function shownOf({ summary, verdict, sections }: ReportData): string[] {
+  const [lead = '', figures = '', ...told] = summary
+  const hasCommentary = sections.some(({ name }) => name === 'commentary')
+  return [...(verdict ? [lead, figures] : []), ...(hasCommentary ? told : [])].filter((line) => line !== '')
+}
 
 /** Nunjucks throws what is wrong with a template only where nobody waits for it, unless it is handed a callback. */
 const rendered = (views: nunjucks.Environment, name: string, data: object) =>

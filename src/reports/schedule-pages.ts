@@ -10,7 +10,7 @@ import { plural } from '../web/formats.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { getRendering } from './archive.js'
 import { clockCalendar, definitionOf } from './definition.js'
-import type { Deliveries } from './deliveries.js'
+import { callOffDeliveries, type Deliveries } from './deliveries.js'
 import { getReport, type Report } from './queries.js'
 import { ScheduleForm, SendForm, weekdayChoices } from './schedule-forms.js'
 import { clockWords, type Rule } from './schedule-rules.js'
@@ -130,8 +130,10 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
   })
   routes.post('/reports/:id/schedules/:schedule/deletion', async (req, res) => {
     const report = await getReport(db, req.params.id)
-    await deleteSchedule(db, (await getSchedule(db, report.id, req.params.schedule)).id)
-    tell(req, 'The schedule is deleted. What it rendered and sent stays.')
+    const { id } = await getSchedule(db, report.id, req.params.schedule)
+    await callOffDeliveries(db, { schedule: id }, { why: 'Called off: its schedule was deleted.', now: now() })
+    await deleteSchedule(db, id)
+    tell(req, 'The schedule is deleted. What it rendered and sent stays; what waited to be sent is called off.')
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
 
@@ -184,6 +186,12 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
     const { recipient } = await deliveries.sendAgain(report.id, req.params.delivery)
     beginSending()
     tell(req, `It is on its way to ${recipient} again.`)
+    res.redirect(303, `/reports/${report.id}#deliveries`)
+  })
+  routes.post('/reports/:id/deliveries/:delivery/calling-off', async (req, res) => {
+    const report = await getReport(db, req.params.id)
+    await deliveries.callOff(report.id, req.params.delivery)
+    tell(req, 'The delivery is called off.')
     res.redirect(303, `/reports/${report.id}#deliveries`)
   })
 

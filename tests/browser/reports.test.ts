@@ -5,7 +5,7 @@ import { aCampaign, anEvent } from '../support/builders.js'
 import { aMailedYear } from '../support/mailings.js'
 import { aPng } from '../support/partners.js'
 import { aReportOf, everySection } from '../support/reports.js'
-import { accessibilityFaults, aSite, aWindow, logIn, scrollsSideways } from '../support/site.js'
+import { accessibilityFaults, aSite, aWindow, logIn, owner, scrollsSideways } from '../support/site.js'
 
 let browser: Browser
 beforeAll(async () => {
@@ -116,6 +116,44 @@ describe('the builder', () => {
     expect(await window.page.$eval('#title', (field) => (field as unknown as { value: string }).value)).toBe(
       'Bare winter',
     )
+  })
+
+  it('keeps all that was chosen when the session ends meanwhile, seen by the preview first', async () => {
+    const { site } = await aReportedSite()
+    const window = await aWindow(browser, site)
+    await logIn(window)
+    await window.visit('/reports/new?template=campaign')
+    const { page } = window
+    await page.type('#title', 'Chosen with care')
+    await page.focus('[value="down:curve"]')
+    await page.keyboard.press('Enter')
+    const order = () =>
+      page.$$eval('[name="order"]', (fields) => fields.map((field) => field.getAttribute('value')))
+    const moved = await order()
+    // A thing that was found by its name, and is not offered by itself.
+    await page.evaluate(`(() => {
+      const box = document.querySelector('[name="mailing"]')
+      box.value = '999'
+      box.click()
+    })()`)
+    const words = await page.$eval('[name="mailing"][value="999"]', (box) =>
+      box.closest('label')!.textContent!.trim(),
+    )
+    await site.db.deleteFrom('sessions').execute()
+    await Promise.all([page.waitForNavigation(), page.type('#commentary', 'M')])
+    expect(page.url()).toContain('/login')
+    await page.type('[name=username]', owner.username)
+    await page.type('[name=password]', owner.password)
+    await Promise.all([page.waitForNavigation(), page.click('button[type=submit]')])
+    expect(page.url()).toContain('/reports/new?template=campaign')
+    await page.waitForFunction('document.querySelector("#title").value === "Chosen with care"')
+    expect(await page.$eval('#commentary', (field) => (field as unknown as { value: string }).value)).toBe('M')
+    expect(await order()).toEqual(moved)
+    const again = await page.$eval('[name="mailing"][value="999"]', (box) => [
+      (box as unknown as { checked: boolean }).checked,
+      box.closest('label')!.textContent!.trim(),
+    ])
+    expect(again).toEqual([true, words])
   })
 
   it('moves a section by keyboard, keeps the focus and saves the order', async () => {

@@ -219,6 +219,15 @@ describe('the builder', () => {
       do: 'draft:commentary',
     }).expect(200)
     expect(page.text).toMatch(/<textarea[^>]*id="commentary"[^>]*>1 conversion had no earlier click\./)
+    // What somebody wrote already stays above it.
+    const written = await send('/reports', {
+      template: 'campaign',
+      title: 'Mine',
+      campaign: String(campaign.id),
+      commentary: 'My own words.',
+      do: 'draft:commentary',
+    }).expect(200)
+    expect(written.text).toMatch(/id="commentary"[^>]*>My own words\.\s+1 conversion had no earlier click\./)
   })
 
   it('keeps a report’s choices as a template, and offers it', async () => {

@@ -1,7 +1,9 @@
+import { sql } from 'kysely'
 import { pino } from 'pino'
 import { describe, expect, it } from 'vitest'
 import { openDeliveries, pauses } from '../../src/reports/deliveries.js'
 import { createSchedule, type ScheduleChoice } from '../../src/reports/schedules.js'
+import type { SectionName } from '../../src/reports/templates.js'
 import { calendar } from '../../src/web/calendar.js'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
 import { aMailing } from '../support/audience.js'
@@ -250,6 +252,60 @@ describe('a delivery', () => {
     expect((await http.get('/reports')).text).not.toContain('1 failed')
     await send(`/reports/${report.id}/deliveries/${id}/sending`, {}).expect(409)
     await send(`/reports/${report.id}/deliveries/${id + 99}/sending`, {}).expect(404)
+  })
+
+  it('that waits can be called off, and is when its report is archived or its schedule deleted', async () => {
+    const room = await aPostOffice({ refuse: () => refusal(451, 'Mailbox busy') })
+    const { http, send } = await aPerson(room, { remember: true })
+    const { report, schedule } = await aScheduledReport(room)
+    room.clock.at = firstMonday
+    await room.office.runDue()
+    const [first] = await room.rows()
+    await send(`/reports/${report.id}/deliveries/${first!.id}/calling-off`, {}).expect(303)
+    await send(`/reports/${report.id}/deliveries/${first!.id}/calling-off`, {}).expect(409)
+    await send(`/reports/${report.id}/schedules/${schedule.id}/deletion`, {}).expect(303)
+    const asked = await aReportOf(room, {})
+    const rendering = await room.reports.render(asked.id, {})
+    for (let times = 0; times < 2; times++) await room.office.send(rendering, [ada], { by: 1 })
+    await send(`/reports/${asked.id}/archiving`, { archived: '1' }).expect(303)
+
+    expect((await room.rows()).map(({ state, failure }) => [state, failure])).toEqual([
+      ['failed', 'Called off.'],
+      ['failed', 'Called off: its schedule was deleted.'],
+      ['failed', 'Called off: the report was archived.'],
+    ])
+    expect((await http.get(`/reports/${asked.id}`)).text).toContain('Not sent')
+    room.mail.refuseWith(() => null)
+    room.clock.pass(day)
+    await room.office.runDue()
+    expect(room.mail.letters).toEqual([])
+  })
+
+  it('tells in its letter what the report shows, and of no section that is off', async () => {
+    const room = await aPostOffice()
+    const letterOf = async (on: SectionName[]) => {
+      const report = await aReportOf(room, {
+        verdict: 'My verdict.',
+        commentary: 'My commentary.',
+        sections: on.map((name) => ({ name, on: true })),
+      })
+      await room.office.send(await room.reports.render(report.id, {}), [ada], { by: 1 })
+      await room.office.runDue()
+      return room.mail.letters.at(-1)!.text
+    }
+    const whole = await letterOf(['verdict', 'commentary'])
+    expect(whole).toContain('My verdict.')
+    expect(whole).toContain('My commentary.')
+    expect(await letterOf(['method'])).not.toMatch(/My verdict|My commentary/)
+    const { data } = (await room.db.selectFrom('report_renderings').select('data').execute()).at(-1)!
+    expect(data).not.toMatch(/My verdict|My commentary/)
+    // As they were archived before, with all of it.
+    const old = JSON.stringify({ ...JSON.parse(data), summary: ['My verdict.', 'Opens: 3', 'My commentary.'] })
+    await sql`drop trigger report_renderings_stay`.execute(room.db)
+    await room.db.updateTable('report_renderings').set({ data: old }).where('id', '=', 2).execute()
+    await room.office.send(await room.reports.rendering(2), [bela], { by: 1 })
+    await room.office.runDue()
+    expect(room.mail.letters.at(-1)!.text).not.toMatch(/My verdict|Opens|My commentary/)
   })
 
   it('that is refused for good is not tried again', async () => {

@@ -13,6 +13,7 @@ import {
   figureOf,
   rendered,
   sectionOf,
+  tableOn,
 } from '../support/reports.js'
 
 const hour = 3_600_000
@@ -458,6 +459,32 @@ describe('personal data', () => {
     expect(after).toContain('Ben Okri')
     expect(JSON.stringify(await app.db.selectFrom('report_renderings').selectAll().execute())).not.toContain(
       'Ada',
+    )
+  })
+
+  it('of a narrowed report is that of its contacts, however many others score higher', async () => {
+    const app = await testApp()
+    const { http } = await aPerson(app)
+    const list = await aList(app)
+    const ids: number[] = []
+    for (let index = 0; index < 80; index++) {
+      const { id } = await aContact(app, { email: `reader${index}@fernmail.example` })
+      ids.push(id)
+      const row = { list_id: list.id, contact_id: id, status: 'subscribed' }
+      await app.db.insertInto('subscriptions').values(row).execute()
+    }
+    await sql`update contacts set score = 100 - id, band = 'active'`.execute(app.db)
+    await tagAll(app, 'press', ids.slice(70, 73))
+    const report = await aReportOf(app, {
+      template: 'list',
+      subjects: { lists: [list.id] },
+      narrowing: { tag: 'press', segment: 0, list: 0, field: '', value: '' },
+      sections: everySection,
+    })
+    const { page } = await rendered(app, http, report.id)
+    expect(page).toContain('The 3 most engaged contacts')
+    expect(tableOn(page, 'Most engaged contacts').map(([who]) => who)).toEqual(
+      [70, 71, 72].map((index) => `reader${index}@fernmail.example`),
     )
   })
 
