@@ -229,13 +229,17 @@ export async function engagedSection({ readers, now, found, f }: Making) {
     .slice(0, namedPeople)
   if (rows.length === 0) return { section: section('engaged', 'Nobody has a score yet'), people: [] }
   return {
-    section: section('engaged', rows.length === 1 ? 'The most engaged contact' : `The ${f.number(rows.length)} most engaged contacts`, {
-      people: rows.map(({ score, opens, clicks }, index) => ({
-        place: index + 1,
-        cells: [Math.round(score!), opens, clicks],
-      })),
-      notes: ['Personal data: names and addresses. Whoever is erased leaves this table too.'],
-    }),
+    section: section(
+      'engaged',
+      rows.length === 1 ? 'The most engaged contact' : `The ${f.number(rows.length)} most engaged contacts`,
+      {
+        people: rows.map(({ score, opens, clicks }, index) => ({
+          place: index + 1,
+          cells: [Math.round(score!), opens, clicks],
+        })),
+        notes: ['Personal data: names and addresses. Whoever is erased leaves this table too.'],
+      },
+    ),
     people: rows.map(({ id, name, email }, index) => ({ place: index + 1, contact_id: id, name, email })),
   }
 }

@@ -131,9 +131,16 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
   routes.post('/reports/:id/schedules/:schedule/deletion', async (req, res) => {
     const report = await getReport(db, req.params.id)
     const { id } = await getSchedule(db, report.id, req.params.schedule)
-    await callOffDeliveries(db, { schedule: id }, { why: 'Called off: its schedule was deleted.', now: now() })
+    await callOffDeliveries(
+      db,
+      { schedule: id },
+      { why: 'Called off: its schedule was deleted.', now: now() },
+    )
     await deleteSchedule(db, id)
-    tell(req, 'The schedule is deleted. What it rendered and sent stays; what waited to be sent is called off.')
+    tell(
+      req,
+      'The schedule is deleted. What it rendered and sent stays; what waited to be sent is called off.',
+    )
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
 

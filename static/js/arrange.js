@@ -27,8 +27,6 @@ document.addEventListener('click', (event) => {
 })
 
 let dragged = null
-/** What stood before it when it was taken. */
-let stoodAfter = null
 const prepare = () => {
   for (const item of document.querySelectorAll('[data-arrange] > :not([data-fixed])')) item.draggable = true
 }
@@ -39,7 +37,6 @@ document.addEventListener('dragstart', (event) => {
   const item = event.target.closest?.('[data-arrange] > [draggable]')
   if (!item) return
   dragged = item
-  stoodAfter = item.previousElementSibling
   event.dataTransfer.effectAllowed = 'move'
   event.dataTransfer.setData('text/plain', item.dataset.section)
   item.classList.add('arrange__item--dragged')
@@ -56,10 +53,8 @@ document.addEventListener('dragover', (event) => {
 document.addEventListener('drop', (event) => {
   if (dragged && event.target.closest?.('[data-arrange]')) event.preventDefault()
 })
-document.addEventListener('dragend', ({ dataTransfer }) => {
+document.addEventListener('dragend', () => {
   if (!dragged) return
-  // Given up, as by the Escape key: it goes back to where it was taken.
-  if (dataTransfer?.dropEffect === 'none') stoodAfter.after(dragged)
   const item = dragged
   dragged = null
   item.classList.remove('arrange__item--dragged')

@@ -147,7 +147,9 @@ describe('the builder', () => {
     await Promise.all([page.waitForNavigation(), page.click('button[type=submit]')])
     expect(page.url()).toContain('/reports/new?template=campaign')
     await page.waitForFunction('document.querySelector("#title").value === "Chosen with care"')
-    expect(await page.$eval('#commentary', (field) => (field as unknown as { value: string }).value)).toBe('M')
+    expect(await page.$eval('#commentary', (field) => (field as unknown as { value: string }).value)).toBe(
+      'M',
+    )
     expect(await order()).toEqual(moved)
     const again = await page.$eval('[name="mailing"][value="999"]', (box) => [
       (box as unknown as { checked: boolean }).checked,

@@ -283,6 +283,7 @@ describe('a delivery', () => {
 
   it('tells in its letter what the report shows, and of no section that is off', async () => {
     const room = await aPostOffice()
+    await aPerson(room)
     const letterOf = async (on: SectionName[]) => {
       const report = await aReportOf(room, {
         verdict: 'My verdict.',
@@ -300,7 +301,10 @@ describe('a delivery', () => {
     const { data } = (await room.db.selectFrom('report_renderings').select('data').execute()).at(-1)!
     expect(data).not.toMatch(/My verdict|My commentary/)
     // As they were archived before, with all of it.
-    const old = JSON.stringify({ ...JSON.parse(data), summary: ['My verdict.', 'Opens: 3', 'My commentary.'] })
+    const old = JSON.stringify({
+      ...JSON.parse(data),
+      summary: ['My verdict.', 'Opens: 3', 'My commentary.'],
+    })
     await sql`drop trigger report_renderings_stay`.execute(room.db)
     await room.db.updateTable('report_renderings').set({ data: old }).where('id', '=', 2).execute()
     await room.office.send(await room.reports.rendering(2), [bela], { by: 1 })
