@@ -19,10 +19,9 @@ import { commentarySection } from './commentary.js'
 import { comparedRates } from './compared-rates.js'
 import { type ReportData, type Section, section } from './data.js'
 import { clockCalendar, type ReportDefinition } from './definition.js'
-import { figureWords } from './drawing.js'
 import { funnelSection } from './funnel-section.js'
 import { cohortSection, engagedSection, growthSection, listWords, readListNumbers } from './list-sections.js'
-import { reportFormats } from './locales.js'
+import { figureWords, reportFormats } from './locales.js'
 import {
   type AllLinks,
   appendixTables,

@@ -5,7 +5,7 @@ import { change } from '../web/changes.js'
 import { noValue } from '../web/formats.js'
 import type { Rendering } from './archive.js'
 import type { Cell, CellKind, Chart, Column, Heat, ReportData, Section, Table, Tile } from './data.js'
-import { type ReportFormats, reportFormats } from './locales.js'
+import { figureWords, type ReportFormats, reportFormats } from './locales.js'
 import { firstPage } from './templates.js'
 
 /** Everything that views/reports/_sheets.njk prints, as words, and as numbers of SVG attributes. */
@@ -36,13 +36,6 @@ export const periodWords = ({ period }: Pick<ReportData, 'period'>, f: ReportFor
     : `${f.day(period.from)} ${f.locale.startsWith('en') ? 'to' : '–'} ${f.day(period.to)}`
 
 const short = (value: number) => String(Math.round(value * 10) / 10)
-
-/** The figure of a tile in words. */
-export const figureWords = (
-  value: number | null,
-  { as, decimals }: Pick<Tile, 'as' | 'decimals'>,
-  f: ReportFormats,
-) => (as === 'number' ? f.number(value) : as === 'chance' ? f.chance(value) : f.percent(value, decimals))
 
 function drawTile({ id, label, value, as, decimals, good, own, field, note }: Tile, f: ReportFormats) {
   const write = (number: number | null) => figureWords(number, { as, decimals }, f)

@@ -110,3 +110,10 @@ function makeFormats(locale: string, timeZone: string) {
       `${whole.format(count)} ${count === 1 ? one : many}`,
   }
 }
+
+/** A figure in words. @param value a number, a share of one or a probability, as `as` says */
+export const figureWords = (
+  value: number | null,
+  { as, decimals }: { as: 'number' | 'share' | 'chance'; decimals: 0 | 1 | 2 },
+  f: ReportFormats,
+) => (as === 'number' ? f.number(value) : as === 'chance' ? f.chance(value) : f.percent(value, decimals))
