@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
-import { LRUCache } from 'lru-cache'
 import * as z from 'zod'
 import { ConfigError } from '../config.js'
 
@@ -80,18 +79,9 @@ export function networksOf(json: unknown, name = 'networks.json'): Networks {
   }
   const { as_of, note, classes } = read.data
   const tables = networkClasses.map((name) => tableOf(classes[name] ?? []))
-  const known = new LRUCache<string, { name: NetworkClass; operator: string } | 'none'>({ max: 20_000 })
 
+  /** Reckoning takes less than remembering: most addresses come once. */
   function find(address: string) {
-    let found = known.get(address)
-    if (found === undefined) {
-      found = search(address) ?? 'none'
-      // A copy: the text may be a view of the whole request, which it would keep in memory.
-      known.set(Buffer.from(address).toString(), found)
-    }
-    return found === 'none' ? null : found
-  }
-  function search(address: string) {
     const key = keyOf(address)
     if (key === null) return null
     for (const [index, table] of tables.entries()) {
@@ -160,11 +150,21 @@ function keyOf(address: string): string | null {
 }
 const mapped = '00000000000000000000ffff'
 
-const v4Digits = (address: string) =>
-  address
-    .split('.')
-    .map((part) => hexadecimal[Number(part)])
-    .join('')
+function v4Digits(address: string): string {
+  let digits = ''
+  let byte = 0
+  for (let index = 0; index < address.length; index++) {
+    const code = address.charCodeAt(index)
+    if (code !== dot) {
+      byte = byte * 10 + code - zero
+      continue
+    }
+    digits += hexadecimal[byte]
+    byte = 0
+  }
+  return digits + hexadecimal[byte]
+}
+const [dot, zero] = [46, 48]
 const hexadecimal = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 
 function v6Digits(address: string): string {
