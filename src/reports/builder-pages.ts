@@ -228,11 +228,7 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
       if (!found) errors.tag = `No contact has the tag ${tag}. Choose one of the list, or none.`
     }
     if (field !== '' && list > 0) {
-      const fields = await db
-        .selectFrom('list_fields')
-        .select(['tag', 'label'])
-        .where('list_id', '=', list)
-        .execute()
+      const fields = await db.selectFrom('list_fields').select('tag').where('list_id', '=', list).execute()
       const known = fields.map((each) => each.tag)
       // Fields that came with an import are known from the subscriptions alone.
       const isThere = known.includes(field) || (await someSubscriptionHas(list, field))
@@ -269,10 +265,10 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
     const { draft } = deedOf(req.body)
     const preview = await previewOf(definition)
     // What somebody wrote stays, and the draft comes below it.
-    const drafted = draft && preview.drafts ? [definition[draft].trim(), preview.drafts[draft]] : []
-    const filled = draft
-      ? { ...definition, [draft]: [...new Set(drafted)].filter((text) => text !== '').join('\n\n') }
-      : definition
+    const filled =
+      draft && preview.drafts
+        ? { ...definition, [draft]: withDraftBelow(definition[draft].trim(), preview.drafts[draft]) }
+        : definition
     const [partners, projects, segments, tags, lists, fields, groups] = await Promise.all([
       listPartners(db),
       projectChoices(db),
@@ -357,6 +353,10 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
 /** All time zones by their names, the chosen one among them though it goes by an older name. */
 const zonesWith = (chosen: string) =>
   [...new Set(['UTC', ...Intl.supportedValuesOf('timeZone'), chosen])].filter((name) => name !== '').sort()
+
+/** Nothing twice where it was drafted before. */
+const withDraftBelow = (written: string, draft: string) =>
+  written === '' || draft === '' || written === draft ? written || draft : `${written}\n\n${draft}`
 
 const textOf = (body: unknown, name: string) => {
   const value = ((body ?? {}) as Record<string, unknown>)[name]
