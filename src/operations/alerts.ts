@@ -66,17 +66,14 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
       if (state.told_at === null && isOver) {
         // Who was not told that it began need not know that it ended.
         const told = JSON.parse(state.told_to) as string[]
+        if (told.length === 0) {
+          await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
+          continue
+        }
         const untold = channels.map(({ key }) => key).filter((key) => !told.includes(key))
-        if (told.length === 0) await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
-        else
-          await change(state.name, {
-            told_at: now(),
-            told_to: JSON.stringify(untold),
-            attempts: 0,
-            failure: '',
-          })
-        if (told.length === 0) continue
-        Object.assign(state, { told_at: now(), told_to: JSON.stringify(untold), attempts: 0 })
+        const asTold = { told_at: now(), told_to: JSON.stringify(untold), attempts: 0, failure: '' }
+        await change(state.name, asTold)
+        Object.assign(state, asTold)
       }
       const isDue = state.told_at === null ? state.cleared_at === null : isOver
       const begin = state.told_at === null ? state.since_at : state.cleared_at! + calm

@@ -200,11 +200,9 @@ export function openBackups({ db, config, calendar }: Needs) {
   /** Brings whatever is not there yet to the remote store, and takes away there what is gone here by the rule. */
   async function bring({ signal, progress, log }: JobRun) {
     if (!remote) return
-    await refuseOthers(remote, [
-      ...(await remote.list('throughline-')).keys(),
-      ...(await remote.locked('throughline-')),
-    ])
-    const there = await arranged(remote, 'throughline-')
+    const found = await remote.list('throughline-')
+    await refuseOthers(remote, [...found.keys(), ...(await remote.locked('throughline-'))])
+    const there = await arranged(remote, found)
     if (await passphrase.isAnother()) there.names.clear()
     const missing = listBackups(folder)
       .reverse()

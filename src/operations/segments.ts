@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { dayLength, hourLength } from '../web/calendar.js'
-import type { RemoteStore } from './backup-store.js'
+import type { RemoteCopy, RemoteStore } from './backup-store.js'
 import type { Job, JobRun } from './jobs.js'
 
 // Between two backups, what is written to the database is kept in segments (src/database/segment.js says what is in one):
@@ -92,7 +92,7 @@ export function segmentJob({
     async run(run) {
       if (!there) {
         await begin(run)
-        const found = await arranged(remote, 'segments/')
+        const found = await arranged(remote, await remote.list('segments/'))
         if (await passphrase.isAnother()) found.names.clear()
         there = found
       }
@@ -122,10 +122,10 @@ interface Arranged {
   open: Set<string>
 }
 
-/** Finds out what is there, and removes what lies open beside its sealed copy. */
-export async function arranged(remote: RemoteStore, beginning: string): Promise<Arranged> {
+/** Tells apart how what is there lies there, and removes what lies open beside its sealed copy. */
+export async function arranged(remote: RemoteStore, there: Map<string, RemoteCopy>): Promise<Arranged> {
   const found: Arranged = { names: new Set(), open: new Set() }
-  for (const [name, { isSealed, isOpen }] of await remote.list(beginning)) {
+  for (const [name, { isSealed, isOpen }] of there) {
     if (remote.isSealed && !isSealed) {
       found.open.add(name)
       continue

@@ -275,7 +275,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       })
     },
 
-    /** Gives up a letter that waits. @throws NotFound, or HttpError 409 where it is under way or over */
+    /** Gives up a letter that waits. @throws HttpError 409 where this report has none of this number that does */
     async callOff(reportId: number, id: string): Promise<void> {
       const { numUpdatedRows } = await db
         .updateTable('report_deliveries')

@@ -50,7 +50,14 @@ async function watched() {
       await app.alerts.look()
     }
   }
-  return { app, chat, troubles, person, pass }
+  /** No mail server is known, so that the letter fails and the webhook does not. */
+  const tellSomebodyWhoCannotBeReached = () =>
+    person.send(
+      page,
+      { ...thresholds, recipients: 'ops@fernmail.example', webhook: chat.url },
+      { from: page },
+    )
+  return { app, chat, troubles, person, pass, tellSomebodyWhoCannotBeReached }
 }
 const late = { name: 'backup late', sentence: 'The last backup is 30 hours old.' }
 
@@ -102,13 +109,8 @@ describe('an alert', () => {
   })
 
   it('reaches each recipient once, though another one fails', async () => {
-    const { app, chat, troubles, person, pass } = await watched()
-    // No mail server is known, so that the letter fails and the webhook does not.
-    await person.send(
-      page,
-      { ...thresholds, recipients: 'ops@fernmail.example', webhook: chat.url },
-      { from: page },
-    )
+    const { app, chat, troubles, pass, tellSomebodyWhoCannotBeReached } = await watched()
+    await tellSomebodyWhoCannotBeReached()
     troubles.push(late)
     await pass(10)
     expect(chat.heard).toHaveLength(1)
@@ -118,12 +120,8 @@ describe('an alert', () => {
   })
 
   it('is over for whoever was told of it, though another one never was', async () => {
-    const { app, chat, troubles, person, pass } = await watched()
-    await person.send(
-      page,
-      { ...thresholds, recipients: 'ops@fernmail.example', webhook: chat.url },
-      { from: page },
-    )
+    const { app, chat, troubles, pass, tellSomebodyWhoCannotBeReached } = await watched()
+    await tellSomebodyWhoCannotBeReached()
     troubles.push(late)
     await pass(5)
     troubles.pop()

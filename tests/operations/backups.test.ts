@@ -17,13 +17,14 @@ import { describe, expect, it } from 'vitest'
 import { openDatabase } from '../../src/database/open.js'
 import { type Keeping, listBackups, tooOld } from '../../src/operations/backup-files.js'
 import { listRuns } from '../../src/operations/job-runs.js'
-import { restore } from '../../src/operations/restore.js'
+import type { restore } from '../../src/operations/restore.js'
 import { lastProvenRestore } from '../../src/operations/restore-check.js'
 import { FileSeal } from '../../src/operations/sealed-files.js'
 import { aFolder, type TestApp, testApp } from '../support/app.js'
 import { aBucket } from '../support/bucket.js'
 import { aCampaign, anEvent } from '../support/builders.js'
 import { aPerson } from '../support/person.js'
+import { restoring as restored } from '../support/restoring.js'
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8)
 const day = 86_400_000
@@ -70,18 +71,9 @@ async function backedUpTwice() {
   return { app, first, second: app.backups.last()! }
 }
 
-const restoring = (app: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) => {
-  const said: string[] = []
-  return restore({
-    config: app.config,
-    from: 'latest',
-    at: null,
-    force: false,
-    now: Date.now,
-    say: (line) => said.push(line),
-    ...wish,
-  }).then((restored) => ({ ...restored, said }))
-}
+/** Restores into the installation itself, unless the wish says otherwise. */
+const restoring = ({ config }: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) =>
+  restored({ config, ...wish })
 
 async function eventsIn(dataDir: string) {
   const db = openDatabase(join(dataDir, 'throughline.db'))

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startArchive } from '../../src/database/archive.js'
-import { restore } from '../../src/operations/restore.js'
+import type { restore } from '../../src/operations/restore.js'
 import { listSegments } from '../../src/operations/segments.js'
 import { aFolder, type TestApp, testApp } from '../support/app.js'
 import { aBucket } from '../support/bucket.js'
 import { aCampaign, anEvent } from '../support/builders.js'
+import { restoring as restored } from '../support/restoring.js'
 
 const hour = 3_600_000
 
@@ -39,19 +40,9 @@ async function sealed({
   return { app, dataDir, segments: segments.slice(-5) }
 }
 
-/** Restores as the command does, onto an empty machine unless the wish says otherwise. */
-function restoring(app: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) {
-  const said: string[] = []
-  return restore({
-    config: { ...app.config, DATA_DIR: aFolder() },
-    from: 'latest',
-    at: null,
-    force: false,
-    now: Date.now,
-    say: (line) => said.push(line),
-    ...wish,
-  }).then((restored) => ({ ...restored, said }))
-}
+/** Restores onto an empty machine, unless the wish says otherwise. */
+const restoring = ({ config }: Pick<TestApp, 'config'>, wish: Partial<Parameters<typeof restore>[0]> = {}) =>
+  restored({ config: { ...config, DATA_DIR: aFolder() }, ...wish })
 /** Another machine: the bucket is all there is. */
 const elsewhere = ({ config }: Pick<TestApp, 'config'>, more: object = {}) => {
   const folder = aFolder()
