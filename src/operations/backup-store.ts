@@ -17,7 +17,7 @@ export interface RemoteStore {
   /** Writes what is there to a file. @throws NotThere, NotOpened, Error */
   get(name: string, path: string): Promise<void>
   remove(name: string): Promise<void>
-  /** Removes the copy that anybody can read, where there is a sealed one beside it. */
+  /** Removes the copy that anybody can read: only for what lies there sealed as well. */
   removeOpen(name: string): Promise<void>
 }
 

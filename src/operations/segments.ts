@@ -122,7 +122,7 @@ interface Arranged {
   open: Set<string>
 }
 
-/** Tells apart how what is there lies there, and removes what lies open beside its sealed copy. */
+/** Tells apart how what is there lies there. Where there is a passphrase, what lies open beside its sealed copy is removed. */
 export async function arranged(remote: RemoteStore, there: Map<string, RemoteCopy>): Promise<Arranged> {
   const found: Arranged = { names: new Set(), open: new Set() }
   for (const [name, { isSealed, isOpen }] of there) {
@@ -130,7 +130,7 @@ export async function arranged(remote: RemoteStore, there: Map<string, RemoteCop
       found.open.add(name)
       continue
     }
-    if (isSealed && isOpen) await remote.removeOpen(name)
+    if (remote.isSealed && isOpen) await remote.removeOpen(name)
     found.names.add(name)
   }
   return found

@@ -179,6 +179,21 @@ it('with a passphrase, what lay open in the bucket is sealed at once', async () 
   expect((await restoring(app, elsewhere(app))).facts.events).toBe(5)
 })
 
+it('without a passphrase any more, what is here goes there open and stays', async () => {
+  const bucket = await aBucket()
+  const env = { ...bucket.env, BACKUP_PASSPHRASE: 'a quiet harbour at dawn' }
+  const first = await sealed({ env })
+  await first.app.jobs.perform('upload-segments')
+  await first.app.stop()
+  // The second start finds both copies of each.
+  for (let start = 0; start < 2; start++) {
+    const app = await testApp({ env: bucket.env, dataDir: first.dataDir })
+    await app.jobs.perform('upload-segments')
+    await app.stop()
+    expect((await restoring(app, elsewhere(app))).facts.events).toBe(5)
+  }
+})
+
 it('with another passphrase, what is here goes to the bucket again under that', async () => {
   const bucket = await aBucket()
   const env = { ...bucket.env, BACKUP_PASSPHRASE: 'a quiet harbour at dawn' }
