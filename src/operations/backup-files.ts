@@ -59,6 +59,18 @@ export function instantOfName(name: string): number | null {
   return y === undefined ? null : Date.UTC(+y, +mo! - 1, +d!, +h!, +mi!, +s!)
 }
 
+/**
+ * The backups among some files that are older than a database, and so of another one: oldest first.
+ * @param born when its tables were made, in milliseconds; names tell seconds, and a first backup comes within one
+ */
+export function backupsBefore(files: Iterable<string>, born: number): string[] {
+  const second = Math.floor(born / 1000) * 1000
+  return [...files]
+    .map((file) => (file.endsWith('.json') ? file.slice(0, -5) : ''))
+    .filter((name) => (instantOfName(name) ?? second) < second)
+    .sort()
+}
+
 /** Makes a folder, and those above it, for its owner alone. */
 export function makePrivateFolder(folder: string) {
   if (existsSync(folder)) return

@@ -16,6 +16,7 @@ import { formErrors } from '../web/forms.js'
 import {
   type Backup,
   backupName,
+  backupsBefore,
   countedFacts,
   instantOfName,
   type Keeping,
@@ -159,11 +160,7 @@ export function openBackups({ db, config, calendar }: Needs) {
    */
   async function refuseOthers(remote: RemoteStore, there: Iterable<string>) {
     const here = new Set(listBackups(folder).map(({ name }) => name))
-    const born = await firstMadeAt(db)
-    const others = [...there]
-      .flatMap((file) => (file.endsWith('.json') ? [file.slice(0, -5)] : []))
-      .filter((name) => (instantOfName(name) ?? born) < born && !here.has(name))
-      .sort()
+    const others = backupsBefore(there, await firstMadeAt(db)).filter((name) => !here.has(name))
     const newest = others.at(-1)
     if (newest !== undefined)
       throw new Error(

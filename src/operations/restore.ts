@@ -21,6 +21,7 @@ import { newestMoments } from '../database/upkeep.js'
 import { number, plural } from '../web/formats.js'
 import {
   type BackupManifest,
+  backupsBefore,
   countedFacts,
   instantOfName,
   listBackups,
@@ -119,10 +120,9 @@ async function refuseWhereOlderOnesAreThere({ config, from, at }: Wish, db: Db) 
   const { folder, remote } = placesOf({ config, from })
   if (from !== 'latest' || !remote || at !== null) return
   const born = await firstMadeAt(db)
-  const older = (await namesIn(remote, 'throughline-'))
-    .map((file) => (file.endsWith('.json') ? file.slice(0, -5) : ''))
-    .filter((name) => (instantOfName(name) ?? born) < born && !existsSync(join(folder!, packedName(name))))
-    .sort()
+  const older = backupsBefore(await namesIn(remote, 'throughline-'), born).filter(
+    (name) => !existsSync(join(folder!, packedName(name))),
+  )
   if (older.length > 0)
     throw new RestoreRefused(
       `The newest backup is of a database that was begun at ${stamp(born)} UTC, and ${remote.title} has ${plural(older.length, 'backup', 'backups')} from before that, the newest ${older.at(-1)}. Say --from bucket to take that, or --from ${folder} for the newest that is here.`,

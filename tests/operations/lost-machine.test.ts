@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { sql } from 'kysely'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startArchive } from '../../src/database/archive.js'
+import { backupsBefore } from '../../src/operations/backup-files.js'
 import type { restore } from '../../src/operations/restore.js'
 import { listSegments } from '../../src/operations/segments.js'
 import { aFolder, type TestApp, testApp } from '../support/app.js'
@@ -177,6 +178,13 @@ it('with a passphrase, what lay open in the bucket is sealed at once', async () 
   expect([...bucket.objects.keys()].filter((key) => !key.endsWith('.sealed'))).toEqual([])
   await app.stop()
   expect((await restoring(app, elsewhere(app))).facts.events).toBe(5)
+})
+
+it('a first backup, made within a second of the tables, is of the same database', () => {
+  const born = Date.UTC(2026, 10, 21, 10, 0, 5, 700)
+  const names = ['20261121T100004Z', '20261121T100005Z', '20261121T100006Z'].map((at) => `throughline-${at}`)
+  const files = names.flatMap((name) => [`${name}.db.gz`, `${name}.json`])
+  expect(backupsBefore(files, born)).toEqual([names[0]])
 })
 
 it('without a passphrase any more, what is here goes there open and stays', async () => {
