@@ -88,7 +88,7 @@ export interface Table {
   columns: Column[]
   rows: TableRow[]
   total?: Cell[]
-  /** The head of its first column names what it is of: no caption has to stand above it. */
+  /** The head of its first column names what it is of: a caption stands above it only where there is no head. */
   isNamed?: boolean
   /** The scale of its intervals: shares of one. */
   scale?: number
