@@ -302,7 +302,8 @@ async function findInPlaces(wish: Wish, path: string): Promise<Found> {
 }
 
 /** What may be taken, newest first. */
-async function candidates({ at, without = [] }: Wish, folder: string | null, remote: RemoteStore | null) {
+async function candidates(wish: Wish, folder: string | null, remote: RemoteStore | null) {
+  const { at, without = [] } = wish
   const byName = new Map<string, Candidate>()
   for (const { name, madeAt, manifest } of folder ? listBackups(folder) : [])
     byName.set(name, { name, madeAt, here: manifest, isThere: false })
@@ -312,9 +313,25 @@ async function candidates({ at, without = [] }: Wish, folder: string | null, rem
     if (madeAt === null) continue
     byName.set(name, { madeAt, here: null, ...byName.get(name), name, isThere: true })
   }
+  // A name tells the second: whether one of the wanted second was made before the wanted instant, its description tells.
+  for (const each of byName.values())
+    if (at !== null && !each.here && at - each.madeAt >= 0 && at - each.madeAt < 1000)
+      each.madeAt = await madeAtThere(wish, remote!, each)
   return [...byName.values()]
     .filter(({ name, madeAt }) => !without.includes(name) && (at === null || madeAt <= at))
     .sort((one, other) => other.madeAt - one.madeAt)
+}
+
+/** When a backup of the remote store was made; by its name where it has no description that can be read. */
+async function madeAtThere({ scratch }: Wish, remote: RemoteStore, { name, madeAt }: Candidate) {
+  const file = join(scratch, manifestName(name))
+  try {
+    await fetchCopy(remote, manifestName(name), file)
+  } catch (error) {
+    if (!(error instanceof Damaged)) throw error
+    return madeAt
+  }
+  return Date.parse(readManifest(file)?.made_at ?? '') || madeAt
 }
 
 /** Takes one from the folder, or else from the remote store, where it lies there too. */

@@ -95,6 +95,17 @@ describe('a restore by segments', () => {
     expect((await restoring(app)).facts.events).toBe(5)
   })
 
+  it('takes no backup of the bucket that was made after the wanted instant, be it in the same second', async () => {
+    const bucket = await aBucket()
+    const { app } = await sealed({ env: bucket.env })
+    await app.stop()
+    const madeAt = app.backups.last()!.madeAt
+    await expect(restoring(app, { ...elsewhere(app), at: madeAt - 1 })).rejects.toThrow(
+      /There is no backup from before/,
+    )
+    expect((await restoring(app, { ...elsewhere(app), at: madeAt })).facts.events).toBe(0)
+  })
+
   it('from a damaged bucket says what is damaged, and where there is no passphrase that one is needed', async () => {
     const bucket = await aBucket()
     const env = { ...bucket.env, BACKUP_PASSPHRASE: 'a quiet harbour at dawn' }
