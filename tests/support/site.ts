@@ -4,6 +4,7 @@ import axe from 'axe-core'
 import type { Browser, Page } from 'puppeteer-core'
 import { onTestFinished } from 'vitest'
 import { createAccount } from '../../src/accounts/commands.js'
+import { httpServer } from '../../src/web/server.js'
 import { aFolder, testApp } from './app.js'
 
 export const owner = { username: 'maren', full_name: 'Maren', password: 'a quiet harbour at dawn' }
@@ -19,7 +20,8 @@ export async function aSite({
   const clock = { at: 0, now: Date.now, pass: () => {} }
   const app = await testApp({ dataDir: aFolder(), clock, env })
   if (account) await createAccount(app.db, owner, { by: null, at: Date.now() })
-  const server = app.app.listen(0, '127.0.0.1')
+  const server = httpServer(app.app)
+  server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => {
     server.closeAllConnections()

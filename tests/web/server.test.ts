@@ -29,7 +29,7 @@ async function aServer(limits: Parameters<typeof httpServer>[1] = {}) {
       socket.on('close', () => resolve(said))
     })
   }
-  return { ...app, send, origin: `http://127.0.0.1:${port}` }
+  return { ...app, server, send, origin: `http://127.0.0.1:${port}` }
 }
 
 const head = (path: string, ...more: string[]) =>
@@ -61,6 +61,26 @@ describe('the server', () => {
     const server = httpServer(app)
     expect(server.headersTimeout).toBeLessThanOrEqual(10_000)
     expect(server.requestTimeout).toBeLessThanOrEqual(120_000)
+  })
+
+  it('makes requests and answers as Express wants them, and Express leaves them so', async () => {
+    const { server, app, origin } = await aServer()
+    const prototypes = (req: object, res: object) => [req, res].map((each) => Object.getPrototypeOf(each))
+    let before: object[] = []
+    server.prependListener('request', (req, res) => {
+      before = prototypes(req, res)
+    })
+    // The app has had its turn, as far as it needs none of the event loop.
+    let after: object[] = []
+    server.on('request', (req, res) => {
+      after = prototypes(req, res)
+    })
+    expect((await fetch(`${origin}/healthz`)).status).toBe(200)
+    expect(before[0]).toBe(app.request)
+    expect(before[1]).toBe(app.response)
+    expect(after[0]).toBe(before[0])
+    expect(after[1]).toBe(before[1])
+    expect(before[0]).toHaveProperty('app', app)
   })
 
   it('refuses a hundred thousand headers, and an address without end', async () => {
