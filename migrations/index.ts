@@ -13,6 +13,7 @@ import * as retention from './0011-retention.js'
 import * as sealedEvents from './0012-sealed-events.js'
 import * as quartersOfEngagements from './0013-quarters-of-engagements.js'
 import * as sealedEngagements from './0014-sealed-engagements.js'
+import * as clicksAgain from './0015-clicks-again.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -30,4 +31,5 @@ export const migrations: Record<string, Migration> = {
   '0012-sealed-events': sealedEvents,
   '0013-quarters-of-engagements': quartersOfEngagements,
   '0014-sealed-engagements': sealedEngagements,
+  '0015-clicks-again': clicksAgain,
 }

@@ -139,8 +139,7 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       device,
       verdict,
       spool_id: fact.spoolId,
-      since: at - repeatWindow,
-      until: at + repeatWindow,
+      ...around(at, address),
     })
     if (rows.length === 0) return before
     const isRepeat = rows[0]!.repeated === 1
@@ -231,6 +230,22 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
   }
 }
 
+/**
+ * Where another click of the same reader is looked for. The index `promo_clicks_again` is by spells as long as the window,
+ * so that three of them hold it on either side, and by the beginning of the hashed address.
+ */
+function around(at: number, address: string | null) {
+  const spell = Math.floor(at / repeatWindow)
+  return {
+    since: at - repeatWindow,
+    until: at + repeatWindow,
+    spell,
+    spell_before: spell - 1,
+    spell_after: spell + 1,
+    beginning: address?.slice(0, 8) ?? null,
+  }
+}
+
 function queries(db: Db) {
   return {
     impression: compiled<Required<Omit<NewRow<'promo_impressions'>, 'id'>>, { id: number }>((value) =>
@@ -248,7 +263,7 @@ function queries(db: Db) {
         .returning('id'),
     ),
     click: compiled<
-      Required<Omit<NewRow<'promo_clicks'>, 'id' | 'repeated'>> & { since: number; until: number },
+      Required<Omit<NewRow<'promo_clicks'>, 'id' | 'repeated'>> & ReturnType<typeof around>,
       { repeated: number }
     >((value) =>
       db
@@ -270,6 +285,13 @@ function queries(db: Db) {
                 eb
                   .selectFrom('promo_clicks as others')
                   .select(sql.lit(1).as('one'))
+                  // In the index's own words.
+                  .where(sql`others.happened_at / 600000`, 'in', [
+                    value('spell_before'),
+                    value('spell'),
+                    value('spell_after'),
+                  ])
+                  .where(sql`substr(others.address, 1, 8)`, '=', value('beginning'))
                   .where('others.address', '=', value('address'))
                   .where('others.happened_at', '>=', value('since'))
                   .where('others.happened_at', '<=', value('until'))
