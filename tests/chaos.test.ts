@@ -22,7 +22,7 @@ const hour = 60 * minute
 
 describe.each(troubleNames)('while the database is %s', (trouble) => {
   it('the event door refuses what it cannot keep, keeps what it acknowledged, and goes on afterwards', async () => {
-    const app = await testApp({ ledger: { patience: 10 } })
+    const app = await testApp({ patience: 10 })
     const { id: cid } = await aCampaign(app)
     const tell = async (eid: string) => {
       const answer = await app.http.get('/api/event').query({
@@ -67,7 +67,7 @@ describe.each(troubleNames)('while the database is %s', (trouble) => {
   it('the inbox refuses what it cannot keep, keeps what it acknowledged, and takes again what comes again once', async () => {
     const app = await testApp({
       env: { BUTTONDOWN_WEBHOOK_SIGNING_KEY: signingKey },
-      ledger: { patience: 10 },
+      patience: 10,
     })
     const deliver = async (number: number) => {
       const id = `5eed0000-0000-4000-8000-${String(number).padStart(12, '0')}`

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type Sqlite from 'better-sqlite3'
 import {
   CompiledQuery,
@@ -10,24 +11,28 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from 'kysely'
+import { isBusy } from './errors.js'
 import type { Disk } from './log-on-disk.js'
 
 /**
  * SQLite for Kysely with what its own dialect lacks: statements are prepared once for each text, a transaction takes
  * the write lock when it begins (so it never fails half-way for want of it), a rollback after SQLite has already
- * rolled back (disk full) is no error of its own, a migration happens wholly or not at all, and the disk is waited for
- * without standing still.
+ * rolled back (disk full) is no error of its own, a migration happens wholly or not at all, and the disk and locks of
+ * others are waited for without standing still.
  */
 export class SqliteFileDialect implements Dialect {
   readonly #file: Sqlite.Database
   readonly #disk: Disk
+  readonly #patience: number
 
-  constructor(file: Sqlite.Database, disk: Disk) {
+  /** @param patience milliseconds to wait for a lock that somebody else holds; SQLite itself must not wait */
+  constructor(file: Sqlite.Database, disk: Disk, patience: number) {
     this.#file = file
     this.#disk = disk
+    this.#patience = patience
   }
   createDriver() {
-    return new FileDriver(this.#file, this.#disk)
+    return new FileDriver(this.#file, this.#disk, this.#patience)
   }
   createQueryCompiler() {
     return new SqliteQueryCompiler()
@@ -51,16 +56,28 @@ const begin = CompiledQuery.raw('begin immediate')
 const commit = CompiledQuery.raw('commit')
 const rollback = CompiledQuery.raw('rollback')
 
+/** Milliseconds between two looks whether a lock is free. */
+const longestMoment = 50
+
 class FileDriver extends SqliteDriver {
   readonly #file: Sqlite.Database
   readonly #disk: Disk
   readonly #connection: FileConnection
 
-  constructor(file: Sqlite.Database, disk: Disk) {
+  constructor(file: Sqlite.Database, disk: Disk, patience: number) {
     super({ database: file as never })
     this.#file = file
     this.#disk = disk
-    this.#connection = new FileConnection(file, disk)
+    this.#connection = new FileConnection(file, disk, (waited) => this.#stepAside(waited, patience))
+  }
+  /** Lends the connection to others for a moment, such as to those who only read. @returns false: that was all the patience */
+  async #stepAside(waited: number, patience: number) {
+    const moment = Math.min(Math.max(1, waited), longestMoment, patience - waited)
+    if (moment <= 0) return false
+    await super.releaseConnection()
+    await pause(moment)
+    await super.acquireConnection()
+    return true
   }
   override async acquireConnection() {
     await super.acquireConnection() // one after another
@@ -89,14 +106,39 @@ export class FileConnection implements DatabaseConnection {
   isAhead = false
   readonly #file: Sqlite.Database
   readonly #disk: Disk
+  readonly #stepAside: (waited: number) => Promise<boolean>
   readonly #statements = new Map<string, Sqlite.Statement>()
 
-  constructor(file: Sqlite.Database, disk: Disk) {
+  /** @param stepAside waits a moment, after so many milliseconds; false: no more */
+  constructor(file: Sqlite.Database, disk: Disk, stepAside: (waited: number) => Promise<boolean>) {
     this.#file = file
     this.#disk = disk
+    this.#stepAside = stepAside
   }
 
-  executeQuery<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+  executeQuery<Row>(query: CompiledQuery): Promise<QueryResult<Row>> {
+    try {
+      return this.#execute(query)
+    } catch (error) {
+      // Whoever is in a transaction has the lock: what is busy then will not be free for waiting.
+      if (!isBusy(error) || this.#file.inTransaction) throw error
+      return this.#whenFree(query, error)
+    }
+  }
+
+  async #whenFree<Row>(query: CompiledQuery, error: unknown): Promise<QueryResult<Row>> {
+    const from = performance.now()
+    while (await this.#stepAside(performance.now() - from)) {
+      try {
+        return await this.#execute(query)
+      } catch (again) {
+        if (!isBusy(again)) throw again
+      }
+    }
+    throw error
+  }
+
+  #execute<Row>({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
     const statement = this.#prepare(sql)
     const result = run<Row>(statement, parameters)
     // A transaction waits for the disk once, at its end; a statement outside of one is a transaction of its own.

@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import { CompiledQuery } from 'kysely'
 import { isBusy } from './errors.js'
 
 /**
@@ -20,10 +19,3 @@ export function lockDataFolder(dataDir: string): (() => void) | null {
     throw error
   }
 }
-
-/**
- * How long a connection stands still, and the whole process with it, while another process holds the write lock.
- * @param milliseconds 0: it is told at once
- */
-export const waitForLock = (milliseconds: number) =>
-  CompiledQuery.raw(`pragma busy_timeout = ${milliseconds}`)

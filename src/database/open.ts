@@ -6,15 +6,14 @@ import type { Tables } from './schema.js'
 
 export type Db = Kysely<Tables>
 
-/** Milliseconds that the server's connection waits for a lock. */
-export const usualPatience = 50
+/** Milliseconds that whoever writes waits for a lock that another process or thread holds. */
+const usualPatience = 2_000
 
 /**
  * Opens the file that holds everything, creating it when missing.
  *
  * A commit is answered once the disk has it (log-on-disk.ts): what a door acknowledged survives a power cut.
- * @param patience milliseconds to wait, blocking, for another process's write lock. The server keeps this
- *   short, since nothing else runs meanwhile; the ledger tries again by itself.
+ * @param patience milliseconds to wait for another process's write lock; others use the connection meanwhile
  * @param isArchived an archive seals the log (archive.ts): this connection must never bring it back into the database
  * @param isMadeAnew what breaks is thrown away: nothing waits for the disk
  */
@@ -38,7 +37,8 @@ export function openDatabase(
   file.pragma('secure_delete = fast')
   file.pragma('cache_size = -24000')
   file.pragma(`wal_autocheckpoint = ${isArchived ? 0 : 16_000}`)
-  return new Kysely<Tables>({
-    dialect: new SqliteFileDialect(file, hasLog && !isMadeAnew ? new LogOnDisk(path) : waitedFor),
-  })
+  // From here on it is not SQLite that waits: the whole process would stand still meanwhile.
+  file.pragma('busy_timeout = 0')
+  const disk = hasLog && !isMadeAnew ? new LogOnDisk(path) : waitedFor
+  return new Kysely<Tables>({ dialect: new SqliteFileDialect(file, disk, patience) })
 }

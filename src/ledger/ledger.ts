@@ -1,8 +1,7 @@
 import { CompiledQuery } from 'kysely'
 import { commitAhead } from '../database/commit-ahead.js'
-import { isBusy, isUnavailable } from '../database/errors.js'
-import { waitForLock } from '../database/lock.js'
-import { type Db, usualPatience } from '../database/open.js'
+import { isUnavailable } from '../database/errors.js'
+import type { Db } from '../database/open.js'
 import { HttpError } from '../web/errors.js'
 
 /**
@@ -121,8 +120,6 @@ interface Options {
   batch?: number
   /** Milliseconds that the patient facts of one transaction may take while doors are busy; one is always written. */
   patientShare?: number
-  /** Milliseconds to keep trying while another process holds the lock. */
-  patience?: number
 }
 
 /**
@@ -137,7 +134,6 @@ export class Ledger {
   readonly #capacity: number
   readonly #batch: number
   readonly #patientShare: number
-  readonly #patience: number
   readonly #recorders = new Set<Recorder<never, unknown>>()
   /** What it has done since the start. */
   readonly tally = new LedgerTally()
@@ -150,19 +146,16 @@ export class Ledger {
   #restUntil = Number.NEGATIVE_INFINITY
   /** Ends the rest where nothing but patient facts waits: a door has something. */
   #endRest = () => {}
-  /** Another process held the lock when it was last asked for. */
-  #isBusy = false
   #running: Promise<void> | null = null
   /** Committed, and not yet told: the disk is waited for. */
   readonly #unconfirmed = new Set<Promise<void>>()
   #closed = false
 
-  constructor({ db, capacity = 10_000, batch = 500, patientShare = 3, patience = 2_000 }: Options) {
+  constructor({ db, capacity = 10_000, batch = 500, patientShare = 3 }: Options) {
     this.#db = db
     this.#capacity = capacity
     this.#batch = batch
     this.#patientShare = patientShare
-    this.#patience = patience
   }
 
   /** How many facts may wait at once. */
@@ -280,30 +273,15 @@ export class Ledger {
 
   /** @returns what became of the facts, in their order; where it is shorter, the rest has to wait for the next one */
   async #write(batch: Waiting[]): Promise<Written> {
-    const giveUpAt = performance.now() + this.#patience
-    for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
-      try {
-        const written = await this.#writeTogether(batch).catch((error) => {
-          if (isUnavailable(error)) throw error
-          return this.#writeOneByOne(batch)
-        })
-        if (this.#isBusy) await this.#heed(false)
-        return written
-      } catch (error) {
-        if (isBusy(error) && !this.#isBusy) await this.#heed(true)
-        if (!isBusy(error) || performance.now() + pause > giveUpAt) {
-          const refusal = isUnavailable(error) ? new LedgerUnavailable(undefined, { cause: error }) : error
-          return { outcomes: batch.map(() => ({ error: refusal })), onDisk: Promise.resolve() }
-        }
-        await new Promise((resolve) => setTimeout(resolve, pause))
-      }
+    try {
+      return await this.#writeTogether(batch).catch((error) => {
+        if (isUnavailable(error)) throw error
+        return this.#writeOneByOne(batch)
+      })
+    } catch (error) {
+      const refusal = isUnavailable(error) ? new LedgerUnavailable(undefined, { cause: error }) : error
+      return { outcomes: batch.map(() => ({ error: refusal })), onDisk: Promise.resolve() }
     }
-  }
-
-  /** While somebody holds the lock it is asked for without standing still: doors that need no database go on. */
-  async #heed(isBusy: boolean) {
-    this.#isBusy = isBusy
-    await this.#db.executeQuery(waitForLock(isBusy ? 0 : usualPatience))
   }
 
   /** The facts in their order, until the patient ones have had their share of time: more of it while no door is busy. */

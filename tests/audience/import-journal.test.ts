@@ -20,7 +20,7 @@ const under = (dataDir: string) => join(dataDir, 'imports-under-way')
 describe('an import that is interrupted midway', () => {
   it('is finished at the next start', async () => {
     const dataDir = aFolder()
-    const app = await testApp({ dataDir, ledger: { patience: 20 } })
+    const app = await testApp({ dataDir, patience: 20 })
     // The disk is full after the first hundred rows, and the process ends before there is room again.
     let parts = 0
     const { findOrAdd } = app.audience.contacts

@@ -523,7 +523,7 @@ describe('the event door', () => {
   })
 
   it('answers 503 while the database is locked, and records what comes later', async () => {
-    const app = await withCampaign({}, { ledger: { patience: 20 } })
+    const app = await withCampaign({}, { patience: 20 })
     await app.http.get('/api/event').query({ cid: app.cid })
     const lock = new Sqlite(app.path)
     lock.exec('begin immediate')

@@ -14,11 +14,17 @@ import {
 } from '../../src/ledger/ledger.js'
 import { aFolder } from '../support/app.js'
 
-async function aLedger(
-  options: { capacity?: number; batch?: number; patientShare?: number; patience?: number } = {},
-) {
+async function aLedger({
+  patience = 2_000,
+  ...options
+}: {
+  capacity?: number
+  batch?: number
+  patientShare?: number
+  patience?: number
+} = {}) {
   const path = join(aFolder(), 'ledger.db')
-  const db = openDatabase(path, { patience: 1 })
+  const db = openDatabase(path, { patience })
   onTestFinished(() => db.destroy())
   await sql`create table facts (id integer primary key, word text not null unique) strict`.execute(db)
   return { path, db, ledger: new Ledger({ db, ...options }) }

@@ -31,7 +31,7 @@ async function beginTrouble(app: TestApp, trouble: Trouble) {
 
 describe.each(troubleNames)('while the database is %s', (trouble) => {
   it('everything told is kept on disk, every reader arrives, and all of it counts once', async () => {
-    const app = await testApp({ ledger: { patience: 10 } })
+    const app = await testApp({ patience: 10 })
     const { offer, ids } = await aPromo(app, { texts: 2 })
     const told = { offer_id: offer.id, variation_id: ids[0], newsletter_send_id: 'issue-1' }
     await tellImpression(app, { ...told, newsletter_send_id: 'issue-0' }).expect(204)
@@ -71,7 +71,7 @@ describe.each(troubleNames)('while the database is %s', (trouble) => {
 })
 
 it('spools nothing of a reader in plain text', async () => {
-  const app = await testApp({ ledger: { patience: 10 } })
+  const app = await testApp({ patience: 10 })
   const { offer, ids } = await aPromo(app)
   const release = holdLock(app.path)
   const told = {
@@ -97,7 +97,7 @@ it('spools nothing of a reader in plain text', async () => {
 })
 
 it('says so when neither the database nor the disk takes anything', async () => {
-  const app = await testApp({ ledger: { patience: 10 } })
+  const app = await testApp({ patience: 10 })
   const { offer, ids } = await aPromo(app)
   const release = holdLock(app.path)
   app.promos.spool.append = async () => Promise.reject(new Error('no space left'))
@@ -112,7 +112,7 @@ it('says so when neither the database nor the disk takes anything', async () => 
 })
 
 it('records what an earlier process spooled, once, also when it is killed over it', async () => {
-  const app = await testApp({ ledger: { patience: 10 } })
+  const app = await testApp({ patience: 10 })
   const { offer, ids } = await aPromo(app)
   const release = holdLock(app.path)
   for (let click = 0; click < 30; click++)

@@ -83,7 +83,7 @@ describe('select-random', () => {
   })
 
   it('runs no text twice in a row after a crash either, while the last choices wait on disk', async () => {
-    const app = await testApp({ ledger: { patience: 20 } })
+    const app = await testApp({ patience: 20 })
     await aPromo(app, { texts: 2, strategy: 'fixed' })
     await aPromo(app, { texts: 2, strategy: 'fixed' })
     type Ran = { variation_id: number }
@@ -171,7 +171,7 @@ describe('select-random', () => {
   })
 
   it('shows texts equally often from the beginning of a test, and whoever joins it from then on', async () => {
-    let app = await testApp({ ledger: { patience: 20 } })
+    let app = await testApp({ patience: 20 })
     const { offer, ids } = await aPromo(app, { texts: 2, strategy: 'fixed' })
     const person = await aPerson(app)
     await person.send(`/promos/variations/${ids[0]}/edit`, { text: 'One', weight: '9' }).expect(303)
@@ -189,7 +189,7 @@ describe('select-random', () => {
     }
     const restart = async () => {
       await app.stop()
-      app = await testApp({ dataDir: app.dataDir, clock: app.clock, ledger: { patience: 20 } })
+      app = await testApp({ dataDir: app.dataDir, clock: app.clock, patience: 20 })
     }
     await run(60)
     const group = { name: 'A test', strategy: 'test' }
@@ -320,7 +320,7 @@ describe('select-random', () => {
   })
 
   it('answers from memory while the database is locked, and writes the choice down later', async () => {
-    const app = await testApp({ clock: stoppedClock(), ledger: { patience: 20 } })
+    const app = await testApp({ clock: stoppedClock(), patience: 20 })
     const { offer } = await aPromo(app)
     const release = holdLock(app.path)
     expect((await app.http.get(path).expect(200)).body.offer_id).toBe(offer.id)

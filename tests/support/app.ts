@@ -39,7 +39,9 @@ interface Options {
   dataDir?: string
   env?: Record<string, string>
   clock?: ReturnType<typeof stoppedClock>
-  ledger?: { capacity?: number; batch?: number; patience?: number }
+  ledger?: { capacity?: number; batch?: number }
+  /** Milliseconds to wait for a lock that somebody else holds. */
+  patience?: number
   log?: Logger
 }
 
@@ -64,12 +66,13 @@ export async function testApp({
   env = {},
   clock = stoppedClock(),
   ledger: ledgerOptions = {},
+  patience,
   log = pino({ level: 'silent' }),
 }: Options = {}) {
   const config = readConfig({ DATA_DIR: dataDir, LOG_LEVEL: 'silent', ...env })
   const path = join(dataDir, 'throughline.db')
   if (!existsSync(path)) copyFileSync(await migrated(), path)
-  const db = openDatabase(path)
+  const db = openDatabase(path, patience === undefined ? {} : { patience })
   await migrate(db, { dataDir, now: clock.now })
   const readers = openReaders(path, { threads: 1 })
   const ledger = new Ledger({ db, ...ledgerOptions })

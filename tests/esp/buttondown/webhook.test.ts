@@ -221,7 +221,7 @@ describe('the door', () => {
   })
 
   it('acknowledges nothing while another process holds the database, and takes it afterwards', async () => {
-    const app = await testApp({ env: withKey, ledger: { patience: 30 } })
+    const app = await testApp({ env: withKey, patience: 30 })
     const other = new Sqlite(app.path)
     other.exec('begin immediate')
     const answer = await post(app, vector.body, vector.header).expect(503)
@@ -905,7 +905,7 @@ describe('reading that is interrupted', () => {
     const before = await aConnectedApp({ standIn, dataDir })
     await before.sync()
     await before.stop()
-    const app = await testApp({ dataDir, env: withKey, ledger: { patience: 20 } })
+    const app = await testApp({ dataDir, env: withKey, patience: 20 })
     const { subscriber, email } = subjects.get('subscriber.opened')!
     const body = standIn.body(cases['subscriber.opened']!.act(standIn.world, subscriber, email))
     await app.db
