@@ -7,6 +7,7 @@ import type { Job } from '../src/operations/jobs.js'
 import { aConnectedApp, signingKey } from './esp/buttondown/connected.js'
 import { aFolder, testApp, testStart } from './support/app.js'
 import { aCampaign, anEvent, firefox } from './support/builders.js'
+import { holdLock } from './support/lock.js'
 import { aMovedClock } from './support/moved-clock.js'
 import { aPerson } from './support/person.js'
 import { expectCountsToHold } from './support/recount.js'
@@ -104,6 +105,18 @@ describe.each(troubleNames)('while the database is %s', (trouble) => {
     expect((await kept()).sort()).toEqual([...acknowledged].sort())
     expect(acknowledged).toHaveLength(10)
   })
+})
+
+it('a form that is sent while somebody holds the lock for a moment is saved, and pages are shown meanwhile', async () => {
+  const app = await testApp()
+  const person = await aPerson(app)
+  const giveBack = holdLock(app.path)
+  const sent = person.send('/partners', { name: 'Fernweh' }).expect(303).then()
+  for (let time = 0; time < 5; time++) await person.http.get('/partners').expect(200)
+  expect(await app.db.selectFrom('partners').select('name').execute()).toEqual([])
+  giveBack()
+  await sent
+  expect(await app.db.selectFrom('partners').select('name').execute()).toEqual([{ name: 'Fernweh' }])
 })
 
 describe('when the clock is set an hour ahead, and back', () => {
