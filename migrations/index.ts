@@ -14,6 +14,7 @@ import * as sealedEvents from './0012-sealed-events.js'
 import * as quartersOfEngagements from './0013-quarters-of-engagements.js'
 import * as sealedEngagements from './0014-sealed-engagements.js'
 import * as clicksAgain from './0015-clicks-again.js'
+import * as erasedSubscriptions from './0016-erased-subscriptions.js'
 
 /** In the order they run. A new one goes last; one that has landed is never edited again. */
 export const migrations: Record<string, Migration> = {
@@ -32,4 +33,5 @@ export const migrations: Record<string, Migration> = {
   '0013-quarters-of-engagements': quartersOfEngagements,
   '0014-sealed-engagements': sealedEngagements,
   '0015-clicks-again': clicksAgain,
+  '0016-erased-subscriptions': erasedSubscriptions,
 }

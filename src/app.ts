@@ -167,7 +167,7 @@ export function createApp({ config, db, readers, ledger, log, now }: Needs) {
   const record = ledger.register(recorder.events)
   const settle = ledger.register(recorder.settlements, { patient: true })
   rooms.enter(deliveriesRoom(spellingsOf, { readByIds: ['buttondown'] }))
-  rooms.enter(reportRoom())
+  rooms.enter(reportRoom({ now }))
   const scoring = scorer({
     db,
     readers,

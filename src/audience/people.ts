@@ -1,3 +1,4 @@
+import { sql } from 'kysely'
 import { compiled } from '../database/compiled.js'
 import { holds } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
@@ -494,6 +495,24 @@ export function peopleRecorder({ db, contacts, erasures, rooms, engagements, ret
       .where('contact_id', '=', contact)
       .execute()
     for (const name of names) await forgetLinksThatName(tx, contact, name)
+    // Sizes of lists are told from now backwards: without this change every past day would have one less.
+    await tx
+      .insertInto('subscription_changes')
+      .columns(['list_id', 'contact_id', 'changed_at', 'exact', 'status'])
+      .expression(({ selectFrom, val, lit }) =>
+        selectFrom('subscriptions')
+          .select([
+            'list_id',
+            'contact_id',
+            val(at).as('changed_at'),
+            lit(1).as('exact'),
+            sql.lit('removed').as('status'),
+          ])
+          .where('contact_id', '=', contact)
+          .where('status', '<>', 'removed'),
+      )
+      .onConflict((conflict) => conflict.doNothing())
+      .execute()
     // What the provider still says stays: it goes on counting the person, and syncs compare what both count.
     await tx
       .updateTable('subscriptions')

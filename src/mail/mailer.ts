@@ -1,5 +1,4 @@
 import { hash } from 'node:crypto'
-import { PassThrough } from 'node:stream'
 import type { Logger } from 'pino'
 import type { Config } from '../config.js'
 import type { Db } from '../database/open.js'
@@ -45,6 +44,12 @@ export function openMailer({ db, config, log, now }: Needs) {
   async function handIn(server: MailServer, { to, subject, text, attachments = [], id }: Letter) {
     // Only whoever sends pays for the library.
     const { default: nodemailer } = await import('nodemailer')
+    // Only the library's log tells when the last of a letter has gone to the server. (The letter itself is read to its end
+    // also where the connection broke before.)
+    let handedOver = false
+    const note = (entry: { tnx?: string } | undefined) => {
+      handedOver ||= entry?.tnx === 'message'
+    }
     const transport = nodemailer.createTransport({
       host: server.host,
       port: server.port,
@@ -53,22 +58,11 @@ export function openMailer({ db, config, log, now }: Needs) {
       ignoreTLS: server.security === 'none',
       ...(server.user ? { auth: { user: server.user, pass: server.password } } : {}),
       ...patience,
+      logger: { level: note, trace: note, debug: note, info: note, warn: note, error: note, fatal: note },
       disableFileAccess: true,
       disableUrlAccess: true,
     })
     const from = readSender(server.from)!
-    let handedOver = false
-    transport.use('stream', (mail, done) => {
-      const watch = () =>
-        new PassThrough({
-          flush(end) {
-            handedOver = true
-            end()
-          },
-        })
-      mail.message.transform(watch as never)
-      done()
-    })
     try {
       await transport.sendMail({
         from,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { isAmong } from '../database/expressions.js'
 import type { Db } from '../database/open.js'
 import type { Readers } from '../database/readers.js'
 import { HttpError, NotFound } from '../web/errors.js'
@@ -66,13 +67,30 @@ export async function archive(
       })
       .returning('id')
       .executeTakeFirstOrThrow()
-    if (people.length > 0)
+    const named = await stillNamed(tx, people)
+    if (named.length > 0)
       await tx
         .insertInto('report_people')
-        .values(people.map((person) => ({ rendering_id: id, ...person })))
+        .values(named.map((person) => ({ rendering_id: id, ...person })))
         .execute()
     return id
   })
+}
+
+/** Without whoever was erased while the report was computed. */
+async function stillNamed(tx: Db, people: Computed['people']) {
+  const kept = await tx
+    .selectFrom('contacts')
+    .select('id')
+    .where(({ ref }) =>
+      isAmong(
+        ref('id'),
+        people.map(({ contact_id }) => contact_id),
+      ),
+    )
+    .where('erased_at', 'is', null)
+    .execute()
+  return people.filter(({ contact_id }) => kept.some(({ id }) => id === contact_id))
 }
 
 const columns = ['id', 'report_id', 'number', 'title', 'rendered_at', 'made_by', 'picture', 'data'] as const

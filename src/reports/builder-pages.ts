@@ -53,6 +53,8 @@ export const reportBodies = () => {
 const offered = 25
 const kindNames = ['mailing', 'campaign', 'list', 'offer'] as const
 const noErrors: FormErrors = { first: '' }
+const overtaken =
+  'Somebody saved this report while you wrote. Nothing of yours is lost: look at theirs in another window, and save once more to put yours in its place.'
 
 /** `/reports/new` and `/reports/:id/edit`: what a report is about and what it shows, beside how it will look. */
 export function builderPages({ db, readers, kinds, reports, calendar, now }: Needs) {
@@ -145,6 +147,9 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
     const { definition, errors } = await checked(req.body)
     if (errors || isUnfinished(req.body))
       return showForm(req, res, report, definition, isUnfinished(req.body) ? noErrors : errors!)
+    const seen = textOf(req.body, 'seen')
+    if (seen !== '' && seen !== String(report.changed_at))
+      return showForm(req, res, report, definition, { first: 'title', title: overtaken })
     await editReport(db, report, definition, now())
     await saved(req, res, report.id, 'The changes are saved.')
   })
@@ -258,10 +263,11 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
   async function showForm(
     req: Request,
     res: Response,
-    report: { id: number; title: string } | null,
+    report: { id: number; title: string; changed_at: number } | null,
     definition: ReportDefinition,
     errors: FormErrors,
   ) {
+    const isOvertaken = errors.title === overtaken
     const { draft } = deedOf(req.body)
     const preview = await previewOf(definition)
     // What somebody wrote stays, and the draft comes below it.
@@ -284,6 +290,8 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
       .render('reports/edit', {
         room: 'reports',
         report,
+        // Which version of it somebody has seen: once they are told of a newer one, that.
+        seen: isOvertaken ? report?.changed_at : textOf(req.body, 'seen') || report?.changed_at,
         ...preview,
         definition: filled,
         values: { ...valuesOf(filled), ...(errors.days ? { days: textOf(req.body, 'days') } : {}) },

@@ -173,7 +173,7 @@ export function niceShare(share: number) {
 
 /** Email clicks of the first 72 hours, by the hour; null where the report is about mailings alone. */
 export async function firstHoursSection(
-  { db, readers, found, now, f }: Making,
+  { db, readers, found, calendar, now, f }: Making,
   campaigns: readonly CampaignNumbers[],
 ): Promise<Section | null> {
   if (found.campaigns.length === 0 && found.mailings.length > 0) return null
@@ -183,6 +183,8 @@ export async function firstHoursSection(
   let sum = 0
   const values = [0, ...read.hours.slice(0, over).map((clicks) => (sum += clicks))]
   const all = campaigns.reduce((total, { events }) => total + events.email_clicks, 0)
+  const began = calendar.dayOf(read.first)
+  const isWithin = found.period.from <= began && began <= found.period.to
   return section(
     'curve',
     over === 72 && all > 0 && found.isWhole
@@ -206,6 +208,7 @@ export async function firstHoursSection(
           },
         },
       ],
+      notes: isWithin ? [] : [`They began on ${f.day(began)}, which is outside of this period.`],
     },
   )
 }

@@ -1,7 +1,11 @@
 import type { ContactRoom } from '../audience/rooms.js'
+import { eraseRecipient } from './recipients.js'
 
-/** What the archive of reports holds of a contact: where it was named among the most engaged. */
-export function reportRoom(): ContactRoom {
+/**
+ * What reports hold of a contact: where the archive names it among the most engaged, and its address among those to whom
+ * reports are sent.
+ */
+export function reportRoom({ now }: { now: () => number }): ContactRoom {
   return {
     name: 'reports',
     async export(db, contact) {
@@ -18,8 +22,9 @@ export function reportRoom(): ContactRoom {
         ...named,
       }))
     },
-    async erase(tx, contact) {
+    async erase(tx, contact, names) {
       await tx.deleteFrom('report_people').where('contact_id', '=', contact).execute()
+      await eraseRecipient(tx, { contact, names, at: now() })
     },
     async merge(tx, from, into) {
       await tx.updateTable('report_people').set({ contact_id: into }).where('contact_id', '=', from).execute()

@@ -9,9 +9,10 @@ import { HttpError, NotFound } from '../web/errors.js'
 import type { Rendering } from './archive.js'
 import { clockCalendar, definitionOf } from './definition.js'
 import type { Press } from './pdf/press.js'
+import { addressesIn, erasedRecipient } from './recipients.js'
 import { fileNameOf, type Reports, titleOf } from './reports.js'
 import { lastDue } from './schedule-rules.js'
-import { addressesIn, sentTimes } from './schedules.js'
+import { sentTimes } from './schedules.js'
 
 interface Needs {
   db: Db
@@ -104,12 +105,15 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     try {
       const rendering = await renderingOf(run)
       await db.transaction().execute(async (tx) => {
-        await tx
+        // Whoever is to get it may have changed, or it may have been called off, while it was rendered.
+        const waiting = await tx
           .updateTable('report_runs')
           .set({ state: 'rendered', rendering_id: rendering, ended_at: now(), failure: '' })
           .where('id', '=', run.id)
-          .execute()
-        const recipients = addressesIn(run.recipients)
+          .where('state', '=', 'waiting')
+          .returning('recipients')
+          .executeTakeFirst()
+        const recipients = addressesIn(waiting?.recipients ?? '')
         if (recipients.length > 0)
           await tx
             .insertInto('report_deliveries')
@@ -141,6 +145,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
           ...(pause === undefined ? { state: 'failed', ended_at: now() } : { next_try_at: now() + pause }),
         })
         .where('id', '=', run.id)
+        .where('state', '=', 'waiting')
         .execute()
     }
   }
@@ -213,6 +218,12 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       .orderBy(sql.ref('id'))
       .limit(perTurn)
 
+  /** Has nobody called it off since the turn began? */
+  async function stillWaits(table: 'report_runs' | 'report_deliveries', { id }: { id: number }) {
+    const row = await db.selectFrom(table).select('state').where('id', '=', id).executeTakeFirst()
+    return row?.state === 'waiting'
+  }
+
   async function performTurn() {
     // Only one turn runs in a process, so what is being sent now was begun by one that ended.
     await db
@@ -228,12 +239,13 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     const runs = await due(db.selectFrom('report_runs').selectAll()).execute()
     for (const run of runs) {
       if (stopped) return
-      await performRun(run)
+      if (await stillWaits('report_runs', run)) await performRun(run)
     }
     const waiting = await due(db.selectFrom('report_deliveries').selectAll()).execute()
     const letters = new Map<number, () => Promise<Printed>>()
     for (const delivery of waiting) {
       if (stopped) return
+      if (!(await stillWaits('report_deliveries', delivery))) continue
       const letter = letters.get(delivery.rendering_id) ?? lettersOf(delivery.rendering_id)
       letters.set(delivery.rendering_id, letter)
       await deliver(delivery, letter)
@@ -301,6 +313,8 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
             .executeTakeFirst()
         : undefined
       if (!row) throw new NotFound('This report has no such delivery.')
+      if (row.recipient.startsWith(erasedRecipient))
+        throw new HttpError(409, 'Whoever this delivery was for was erased.')
       if (row.state !== 'failed' && row.state !== 'unsure')
         throw new HttpError(409, `The delivery to ${row.recipient} was sent, or is still on its way.`)
       await db
@@ -327,22 +341,61 @@ interface Printed {
   attachment: { filename: string; contentType: string; content: Buffer }
 }
 
-/** Gives up what waits to be sent: of a report that was archived, or of a schedule that was deleted. */
-export const callOffDeliveries = (
+/**
+ * Gives up what waits to be rendered by a schedule, and what waits to be sent: of a report that was archived, or of a
+ * schedule that was paused or deleted.
+ * @param now milliseconds
+ */
+export async function callOff(
   db: Db,
   of: { report: number } | { schedule: number },
   { why, now }: { why: string; now: number },
-) =>
-  db
-    .updateTable('report_deliveries')
-    .set({ state: 'failed', failure: why, ended_at: now })
-    .where('state', '=', 'waiting')
-    .where(({ eb, selectFrom }) =>
-      'report' in of
-        ? eb('report_id', '=', of.report)
-        : eb('run_id', 'in', selectFrom('report_runs').select('id').where('schedule_id', '=', of.schedule)),
-    )
-    .execute()
+) {
+  const given = { state: 'failed' as const, failure: why, ended_at: now }
+  await db.transaction().execute(async (tx) => {
+    await tx
+      .updateTable('report_runs')
+      .set(given)
+      .where('state', '=', 'waiting')
+      .where(({ eb }) =>
+        'report' in of ? eb('report_id', '=', of.report) : eb('schedule_id', '=', of.schedule),
+      )
+      .execute()
+    await tx
+      .updateTable('report_deliveries')
+      .set(given)
+      .where('state', '=', 'waiting')
+      .where(({ eb, selectFrom }) =>
+        'report' in of
+          ? eb('report_id', '=', of.report)
+          : eb('run_id', 'in', selectFrom('report_runs').select('id').where('schedule_id', '=', of.schedule)),
+      )
+      .execute()
+  })
+}
+
+/** Brings what waits of a schedule to those alone who are to get it now. @param now milliseconds */
+export async function changeRecipients(
+  db: Db,
+  { schedule, recipients, now }: { schedule: number; recipients: readonly string[]; now: number },
+) {
+  await db.transaction().execute(async (tx) => {
+    const runs = tx.selectFrom('report_runs').select('id').where('schedule_id', '=', schedule)
+    await tx
+      .updateTable('report_runs')
+      .set({ recipients: recipients.join('\n') })
+      .where('schedule_id', '=', schedule)
+      .where('state', '=', 'waiting')
+      .execute()
+    await tx
+      .updateTable('report_deliveries')
+      .set({ state: 'failed', failure: 'Called off: its schedule goes to others now.', ended_at: now })
+      .where('run_id', 'in', runs)
+      .where('state', '=', 'waiting')
+      .$if(recipients.length > 0, (query) => query.where('recipient', 'not in', recipients))
+      .execute()
+  })
+}
 
 const newDelivery = (given: {
   report: number
@@ -387,7 +440,8 @@ export async function deliveriesOf(db: Db, reportId: number, { limit = 50 } = {}
     .orderBy('due_at', 'desc')
     .limit(5)
     .execute()
-  return { deliveries, runs }
+  const isErased = ({ recipient }: { recipient: string }) => recipient.startsWith(erasedRecipient)
+  return { deliveries: deliveries.map((each) => ({ ...each, isErased: isErased(each) })), runs }
 }
 
 /** How many deliveries and runs of each report came to no good end in the last 30 days. */
@@ -398,6 +452,7 @@ export async function troubles(db: Db, now: number): Promise<Map<number, number>
       .selectFrom('report_deliveries')
       .select(({ fn }) => ['report_id', fn.countAll<number>().as('count')])
       .where('state', 'in', ['failed', 'unsure'])
+      .where('failure', 'not like', 'Called off%')
       .where('created_at', '>=', since)
       .groupBy('report_id')
       .execute(),
@@ -405,6 +460,7 @@ export async function troubles(db: Db, now: number): Promise<Map<number, number>
       .selectFrom('report_runs')
       .select(({ fn }) => ['report_id', fn.countAll<number>().as('count')])
       .where('state', '=', 'failed')
+      .where('failure', 'not like', 'Called off%')
       .where('due_at', '>=', since)
       .groupBy('report_id')
       .execute(),

@@ -19,6 +19,7 @@ export function drawReport({ data, people }: Pick<Rendering, 'data' | 'people'>)
     hasLongTitle: data.title.length > longTitle,
     date: f.date(data.renderedAt),
     asOf: f.moment(data.asOf),
+    verdictSize: data.verdict ? sizeOfVerdict(data.verdict.lead.length + data.verdict.rest.length) : '',
     verdict: data.verdict && { ...data.verdict, tiles: data.verdict.tiles.map((tile) => drawTile(tile, f)) },
     first: drawn.filter(({ name }) => firstPage.includes(name)),
     rest: drawn.filter(({ name }) => !firstPage.includes(name)),
@@ -26,6 +27,8 @@ export function drawReport({ data, people }: Pick<Rendering, 'data' | 'people'>)
 }
 /** Letters of a title above which it is set smaller, so that page 1 holds what belongs there. */
 const longTitle = 48
+/** The same of a verdict, which somebody may have written. */
+const sizeOfVerdict = (letters: number) => (letters <= 220 ? '' : letters <= 400 ? 'long' : 'longer')
 
 export type Drawn = ReturnType<typeof drawReport>
 
@@ -201,9 +204,13 @@ function drawChart({ story, as, x, ticks, lines, table }: Chart, f: ReportFormat
     line.labelY = line.y + labelHeight < bottom ? line.y + labelHeight : line.labelY
     line.labelY = Math.max(line.labelY, above.labelY + labelHeight)
   }
+  const marks = isWhole || as === 'share' ? steps : steps.filter(Number.isInteger)
+  const longest = Math.max(...marks.map((value) => write(value).length))
   return {
     story,
-    steps: (isWhole || as === 'share' ? steps : steps.filter(Number.isInteger)).map((value) => {
+    // Room for the numbers beside it: "50,000", "2,500,000", and what is longer.
+    room: longest <= 6 ? '' : longest <= 9 ? 'wide' : 'wider',
+    steps: marks.map((value) => {
       const y = top + (atY(value) / 200) * (bottom - top)
       return { label: write(value), y: short(y), textY: short(y + 4), isBase: value === 0 }
     }),

@@ -11,6 +11,8 @@ import type { Named } from './subjects.js'
 import { capital, quoted } from './words.js'
 
 export interface ListNumbers extends Named {
+  /** The period is over: sizes and engagement are of its end, and not of now. */
+  isOver: boolean
   subscribed: number
   /** See `engagementRate` (src/audience/lists.ts): a share of one. */
   engagement: number | null
@@ -41,20 +43,24 @@ export async function readListNumbers(
 ): Promise<ListNumbers[]> {
   const { period, before: earlier } = spellsOf(found.period, { calendar, now })
   const begins = calendar.startOf(period.from)
+  const ends = calendar.startOf(calendar.shift(period.to, 1))
+  const isOver = ends <= now
   // Nobody can have done anything before the first mailing: that is no time in which nobody was engaged.
   const hasPast = withPast && (await wasMailedBefore(readers, begins))
   return Promise.all(
     found.lists.map(async ({ id, name }) => {
       const [[growth, before], sizes, then] = await Promise.all([
         growthWithin(readers, calendar, { spells: [period, earlier], list: id }),
-        listSizes({ readers, calendar, now }, id),
+        isOver ? listSizesAt({ readers, calendar }, id, ends) : listSizes({ readers, calendar, now }, id),
         hasPast ? listSizesAt({ readers, calendar }, id, begins) : null,
       ])
       const hadSome = before!.began > 0
       return {
         id,
         name,
-        subscribed: sizes.subscribed,
+        isOver,
+        // As the last point of the line has it.
+        subscribed: (isOver ? growth!.points.at(-1)?.subscribed : undefined) ?? sizes.subscribed,
         engagement: engagementRate(sizes, { machines: false }),
         ...growth!,
         before: hadSome ? { joined: before!.joined, left: before!.left } : null,
@@ -136,7 +142,9 @@ export function growthSection(lists: readonly ListNumbers[], { f }: Pick<Making,
         })),
       },
     ],
-    notes: ['Subscribers and engaged are as of now; joined, left and churn are of the period.'],
+    notes: [
+      `Subscribers and engaged are as of ${lists.some(({ isOver }) => isOver) ? 'its end' : 'now'}; joined, left and churn are of the period.`,
+    ],
   })
 }
 

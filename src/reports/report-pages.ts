@@ -11,7 +11,7 @@ import { type FormErrors, formErrors } from '../web/forms.js'
 import { findPicture, getRendering, listRenderings, type Rendering } from './archive.js'
 import { createReport, deleteReport, saveTemplate, setReportArchived } from './commands.js'
 import { definitionOf } from './definition.js'
-import { callOffDeliveries, deliveriesOf, troubles } from './deliveries.js'
+import { callOff, deliveriesOf, troubles } from './deliveries.js'
 import { drawReport } from './drawing.js'
 import { createLink, LinkForm, linkDays, listLinks, revokeLink } from './live-links.js'
 import type { Press } from './pdf/press.js'
@@ -157,7 +157,7 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     const restoring = (req.body as { archived?: unknown } | undefined)?.archived === '0'
     await setReportArchived(db, id, restoring ? null : now())
     if (!restoring)
-      await callOffDeliveries(db, { report: id }, { why: 'Called off: the report was archived.', now: now() })
+      await callOff(db, { report: id }, { why: 'Called off: the report was archived.', now: now() })
     tell(req, restoring ? `${title} is back.` : `${title} is archived. What was rendered stays.`)
     res.redirect(303, restoring ? `/reports/${id}` : '/reports')
   })

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { isMailAddress } from '../mail/addresses.js'
 import { weekdays } from '../web/calendar.js'
+import { eachOnce } from './recipients.js'
 import type { Rule } from './schedule-rules.js'
 import type { ScheduleChoice } from './schedules.js'
 
@@ -12,7 +13,7 @@ const addresses = z
   .max(5000, 'Keep the addresses under 5,000 letters.')
   .default('')
   .transform((text, context) => {
-    const all = [...new Set(text.split(/[\s,;]+/).filter((part) => part !== ''))]
+    const all = eachOnce(text.split(/[\s,;]+/).filter((part) => part !== ''))
     const wrong = all.find((address) => !isMailAddress(address))
     if (wrong !== undefined)
       context.addIssue(

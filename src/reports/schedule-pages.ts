@@ -10,12 +10,12 @@ import { plural } from '../web/formats.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { getRendering } from './archive.js'
 import { clockCalendar, definitionOf } from './definition.js'
-import { callOffDeliveries, type Deliveries } from './deliveries.js'
+import { callOff, changeRecipients, type Deliveries } from './deliveries.js'
 import { getReport, type Report } from './queries.js'
+import { addressesIn } from './recipients.js'
 import { ScheduleForm, SendForm, weekdayChoices } from './schedule-forms.js'
 import { clockWords, type Rule } from './schedule-rules.js'
 import {
-  addressesIn,
   createSchedule,
   deleteSchedule,
   editSchedule,
@@ -115,6 +115,7 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
         { values: textsOf(req.body), errors: formErrors(form.error) },
       )
     await editSchedule(db, schedule.id, form.data, now())
+    await changeRecipients(db, { schedule: schedule.id, recipients: form.data.recipients, now: now() })
     tell(req, `${wordsOf(report, form.data)}: it is saved.`)
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
@@ -125,17 +126,24 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
     const schedule = await getSchedule(db, report.id, req.params.schedule)
     const paused = (req.body as { paused?: unknown } | undefined)?.paused !== '0'
     await pauseSchedule(db, schedule.id, { paused, now: now() })
-    tell(req, paused ? 'The schedule is paused.' : 'The schedule is on again, from now.')
+    if (paused)
+      await callOff(
+        db,
+        { schedule: schedule.id },
+        { why: 'Called off: its schedule was paused.', now: now() },
+      )
+    tell(
+      req,
+      paused
+        ? 'The schedule is paused; what waited to be sent is called off.'
+        : 'The schedule is on again, from now.',
+    )
     res.redirect(303, `/reports/${report.id}#schedules`)
   })
   routes.post('/reports/:id/schedules/:schedule/deletion', async (req, res) => {
     const report = await getReport(db, req.params.id)
     const { id } = await getSchedule(db, report.id, req.params.schedule)
-    await callOffDeliveries(
-      db,
-      { schedule: id },
-      { why: 'Called off: its schedule was deleted.', now: now() },
-    )
+    await callOff(db, { schedule: id }, { why: 'Called off: its schedule was deleted.', now: now() })
     await deleteSchedule(db, id)
     tell(
       req,

@@ -4,6 +4,7 @@ import type { Row } from '../database/schema.js'
 import type { Calendar } from '../web/calendar.js'
 import { NotFound } from '../web/errors.js'
 import { clockCalendar, definitionOf, type ReportDefinition } from './definition.js'
+import { addressesIn } from './recipients.js'
 import { nextDue, type Rule, ruleWords } from './schedule-rules.js'
 import { chosenOf } from './subjects.js'
 
@@ -13,9 +14,6 @@ export type Schedule = Row<'report_schedules'>
 export interface ScheduleChoice extends Rule {
   recipients: string[]
 }
-
-/** Addresses as the database keeps them: one a line. */
-export const addressesIn = (lines: string) => lines.split('\n').filter((line) => line !== '')
 
 const rowOf = ({ kind, day, minute, recipients }: ScheduleChoice) => ({
   kind,

@@ -185,6 +185,7 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
       asManyDays,
     )
   const subscribed = sum((list) => list.subscribed)
+  const isOver = lists.some((list) => list.isOver)
   // A list that nobody was on yet did not begin with nobody: nothing is known of that time.
   const wasKnown = ({ then }: ListNumbers) => then !== null && then.subscribed > 0
   const then = share(
@@ -200,7 +201,7 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
         ),
         whenItBegan,
       ),
-      note: 'now',
+      note: isOver ? 'at the end' : 'now',
     }),
     count(
       'joined',
@@ -232,7 +233,7 @@ function listTiles(numbers: Numbers, f: ReportFormats): Tile[] {
         ...heldAgainst(then, whenItBegan),
         field: benchmarks.engaged,
         decimals: 1,
-        note: 'in the last 90 days',
+        note: isOver ? 'in the 90 days before its end' : 'in the last 90 days',
       },
     ),
     ...rateTiles(numbers, ['open', 'click']),
@@ -431,24 +432,24 @@ function mailingDraft({ found, benchmarks }: Numbers, f: ReportFormats): Draft |
 
 function listDraft({ lists }: Numbers, f: ReportFormats): Draft | null {
   if (lists.length === 0) return null
-  const subscribed = lists.reduce((sum, list) => sum + list.subscribed, 0)
   const [joined, left] = [
     lists.reduce((sum, list) => sum + list.joined, 0),
     lists.reduce((sum, list) => sum + list.left, 0),
   ]
   const net = joined - left
-  // What joined and left is of the period, and the period may be over.
-  const end = lists.reduce((sum, list) => sum + (list.points.at(-1)?.subscribed ?? list.subscribed), 0)
+  const end = lists.reduce((sum, list) => sum + list.subscribed, 0)
   const compared =
     net === 0
       ? 'as many as before'
       : `${f.number(Math.abs(net))} ${net > 0 ? 'more' : 'fewer'} than at the beginning`
   // All of them came in the period: there is no beginning to compare with.
-  const lead = `${f.plural(end, 'subscriber', 'subscribers')}${end === subscribed ? '' : ' at the end'}${end === net ? '' : `, ${compared}`}.`
+  const lead = `${f.plural(end, 'subscriber', 'subscribers')}${lists.some(({ isOver }) => isOver) ? ' at the end' : ''}${end === net ? '' : `, ${compared}`}.`
   const rest = [`${f.number(joined)} joined and ${f.number(left)} left.`]
   const [list] = lists
   if (lists.length === 1 && list!.engagement !== null)
-    rest.push(`${f.percent(list!.engagement)} opened, clicked or replied in the last 90 days.`)
+    rest.push(
+      `${f.percent(list!.engagement)} opened, clicked or replied in the ${list!.isOver ? '90 days before its end' : 'last 90 days'}.`,
+    )
   return { lead, rest: rest.join(' ') }
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { up } from '../../migrations/0016-erased-subscriptions.js'
 import { heatOf, leadIsReal } from '../../src/audience/best-hour.js'
 import { nextPeriod, periodsOf, startOfPeriod } from '../../src/audience/periods.js'
 import { noEngagements } from '../../src/audience/receptions.js'
@@ -194,6 +195,31 @@ describe('growth and churn', () => {
       ['Nov 2026', 1],
     ])
   })
+})
+
+it('growth says the same of the past when somebody is erased, also of databases in which an erasure left no change', async () => {
+  const room = await aRoom()
+  const { id: list } = await aList(room)
+  const { id } = await room.contact('ada@a.example')
+  const row = { list_id: list, contact_id: id, status: 'subscribed' }
+  await room.db
+    .insertInto('subscription_changes')
+    .values({ ...row, changed_at: daysAgo(20) })
+    .execute()
+  await room.db.insertInto('subscriptions').values(row).execute()
+  const past = async () => {
+    room.clock.pass(61_000) // the page remembers what it found for a minute
+    return rowsOf(await room.page(`?range=30&by=day&list=${list}`), 'Growth and churn').slice(0, -1)
+  }
+  const before = await past()
+  expect(before.at(-1)!.at(-1)).toBe(1)
+  await room.audience.erase(id)
+  expect(await past()).toEqual(before)
+
+  await room.db.deleteFrom('subscription_changes').where('status', '=', 'removed').execute()
+  expect(await past()).not.toEqual(before)
+  for (let times = 0; times < 2; times++) await up(room.db as never)
+  expect(await past()).toEqual(before)
 })
 
 describe('the cohorts', () => {

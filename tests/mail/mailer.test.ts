@@ -1,5 +1,7 @@
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
 import { pino } from 'pino'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { readConfig } from '../../src/config.js'
 import { openMailer } from '../../src/mail/mailer.js'
 import { testApp } from '../support/app.js'
@@ -115,6 +117,35 @@ describe('the mailer', () => {
     await expect(send(letter)).rejects.toMatchObject({
       message: expect.stringContaining('It may have arrived or not.'),
       unsure: true,
+      lasting: false,
+    })
+  })
+
+  it('knows that a letter was not taken of which only a part had gone', async () => {
+    const server = createServer((socket) => {
+      socket.on('error', () => {})
+      socket.write('220 here\r\n')
+      socket.on('data', (data) => {
+        const text = data.toString('latin1')
+        if (text.startsWith('EHLO')) socket.write('250 here\r\n')
+        else if (/^(MAIL|RCPT)/.test(text)) socket.write('250 ok\r\n')
+        else if (text.startsWith('DATA')) socket.write('354 go on\r\n')
+        else socket.destroy()
+      })
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { send } = await aMailer({
+      SMTP_HOST: '127.0.0.1',
+      SMTP_PORT: String((server.address() as AddressInfo).port),
+    })
+    const attachments = [
+      { filename: 'report.pdf', contentType: 'application/pdf', content: Buffer.alloc(5_000_000) },
+    ]
+    await expect(send({ ...letter, attachments })).rejects.toMatchObject({
+      message: expect.stringContaining('broke off'),
+      unsure: false,
       lasting: false,
     })
   })

@@ -230,6 +230,29 @@ describe('the builder', () => {
     expect(written.text).toMatch(/id="commentary"[^>]*>My own words\.\s+1 conversion had no earlier click\./)
   })
 
+  it('tells whoever saves over somebody else’s words, and keeps both until they save once more', async () => {
+    const app = await testApp()
+    const { http, send } = await aPerson(app)
+    const { id } = await aReportOf(app, {})
+    const seenIn = (page: string) => /name="seen" value="(\d+)"/.exec(page)![1]!
+    const [mine, theirs] = [
+      seenIn((await http.get(`/reports/${id}/edit`)).text),
+      seenIn((await http.get(`/reports/${id}/edit`)).text),
+    ]
+    const form = { template: 'campaign', title: 'Autumn' }
+    const kept = async () =>
+      (await app.db.selectFrom('reports').select('definition').executeTakeFirstOrThrow()).definition
+    app.clock.pass(1_000)
+    await send(`/reports/${id}`, { ...form, commentary: 'Their words.', seen: theirs }).expect(303)
+    app.clock.pass(1_000)
+    const told = await send(`/reports/${id}`, { ...form, commentary: 'My words.', seen: mine }).expect(422)
+    expect(told.text).toContain('Somebody saved this report while you wrote.')
+    expect(told.text).toMatch(/id="commentary"[^>]*>My words\./)
+    expect(await kept()).toContain('Their words.')
+    await send(`/reports/${id}`, { ...form, commentary: 'My words.', seen: seenIn(told.text) }).expect(303)
+    expect(await kept()).toContain('My words.')
+  })
+
   it('keeps a report’s choices as a template, and offers it', async () => {
     const app = await testApp()
     const { http, send } = await aPerson(app)

@@ -6,8 +6,9 @@ import { createSchedule, type ScheduleChoice } from '../../src/reports/schedules
 import type { SectionName } from '../../src/reports/templates.js'
 import { calendar } from '../../src/web/calendar.js'
 import { stoppedClock, type TestApp, testApp } from '../support/app.js'
-import { aMailing } from '../support/audience.js'
+import { aContact, aMailing } from '../support/audience.js'
 import { aMailServer, refusal } from '../support/mail.js'
+import { aPartner } from '../support/partners.js'
 import { aPerson } from '../support/person.js'
 import { aReportOf } from '../support/reports.js'
 
@@ -281,6 +282,55 @@ describe('a delivery', () => {
     expect(room.mail.letters).toEqual([])
   })
 
+  it('goes to nobody whose schedule is paused, or no longer names them', async () => {
+    const room = await aPostOffice({ refuse: () => refusal(451, 'Mailbox busy') })
+    const { send } = await aPerson(room, { remember: true })
+    const { report, schedule } = await aScheduledReport(room)
+    room.clock.at = firstMonday
+    await room.office.runDue()
+    const form = { kind: 'weekly', weekday: '1', time: '08:00', deliver: 'mail', recipients: bela }
+    await send(`/reports/${report.id}/schedules/${schedule.id}`, form).expect(303)
+    expect((await room.rows()).map(({ recipient, failure }) => [recipient, failure])).toEqual([
+      [ada, 'Called off: its schedule goes to others now.'],
+      [bela, expect.stringContaining('Mailbox busy')],
+    ])
+    await send(`/reports/${report.id}/schedules/${schedule.id}/pausing`, { paused: '1' }).expect(303)
+    room.mail.refuseWith(() => null)
+    room.clock.pass(day)
+    await room.office.runDue()
+    expect(room.mail.letters).toEqual([])
+    expect((await room.rows())[1]).toMatchObject({
+      state: 'failed',
+      failure: 'Called off: its schedule was paused.',
+    })
+  })
+
+  it('goes to nobody who was erased, and keeps no address of theirs', async () => {
+    const room = await aPostOffice({ refuse: () => refusal(451, 'Mailbox busy') })
+    const { http, send } = await aPerson(room, { remember: true })
+    const partner = await aPartner(room, { emails: `${bela}\n${ada}` })
+    const { report } = await aScheduledReport(room, { recipients: ['Ada@Paperboat.example', bela] })
+    const contact = await aContact(room, { email: ada })
+    room.clock.at = firstMonday
+    await room.office.runDue()
+    await room.audience.erase(contact.id)
+
+    room.mail.refuseWith(() => null)
+    for (const at of [firstMonday + day, firstMonday + 8 * day]) {
+      room.clock.at = at
+      await room.office.runDue()
+    }
+    expect(room.mail.letters.map(({ recipients }) => recipients)).toEqual([[bela], [bela]])
+    for (const table of ['report_schedules', 'report_runs', 'report_deliveries', 'partners'] as const)
+      expect(JSON.stringify(await room.db.selectFrom(table).selectAll().execute())).not.toMatch(/ada@/i)
+    expect(await room.db.selectFrom('partners').select(['id', 'emails']).execute()).toEqual([
+      { id: partner.id, emails: bela },
+    ])
+    const [erased] = await room.rows()
+    expect((await http.get(`/reports/${report.id}`)).text).toContain('somebody who was erased')
+    await send(`/reports/${report.id}/deliveries/${erased!.id}/sending`, {}).expect(409)
+  })
+
   it('tells in its letter what the report shows, and of no section that is off', async () => {
     const room = await aPostOffice()
     await aPerson(room)
@@ -413,6 +463,36 @@ describe('a run', () => {
     expect(room.mail.letters).toHaveLength(1)
   })
 
+  it('that waits is given up when its report is archived, also while it is rendered', async () => {
+    const room = await aPostOffice()
+    const { send } = await aPerson(room, { remember: true })
+    const { report } = await aScheduledReport(room)
+    const archiving = () => send(`/reports/${report.id}/archiving`, { archived: '1' }).expect(303)
+    const slow = openDeliveries({
+      db: room.db,
+      reports: {
+        ...room.reports,
+        async render(...given) {
+          await archiving()
+          return room.reports.render(...given)
+        },
+      },
+      mailer: room.mailer,
+      press: { print: async () => Buffer.from('') },
+      calendar: calendar('UTC'),
+      log: pino({ level: 'silent' }),
+      now: room.clock.now,
+    })
+    room.clock.at = firstMonday
+    await slow.runDue()
+    room.clock.pass(day)
+    await slow.runDue()
+    expect(room.mail.letters).toEqual([])
+    expect(await room.runs()).toMatchObject([
+      { state: 'failed', failure: 'Called off: the report was archived.' },
+    ])
+  })
+
   it('that cannot be rendered is tried again, given up, and visible', async () => {
     const room = await aPostOffice()
     const { http } = await aPerson(room, { remember: true })
@@ -450,7 +530,7 @@ describe('the pages of schedules', () => {
     days_after: '3',
     time: '08:30',
     deliver: 'mail',
-    recipients: `${ada}, ${bela}\n${ada}`,
+    recipients: `${ada}, ${bela}\n${ada.toUpperCase()}`,
   }
 
   it('make one by form, change it, and say when it is next due', async () => {

@@ -81,7 +81,7 @@ describe('list growth', () => {
     const before = (await subscribersAt(to)) - joined + left
     const [line] = tableOn(page, 'Lists')
     expect(line!.slice(0, 4)).toEqual(['Slow Mornings', joined, left, left / before])
-    expect(line![4]).toBe(await subscribersAt('2026-11-21'))
+    expect(line![4]).toBe(await subscribersAt(to))
     expect(page).toContain(`${joined} joined and ${left} left`)
     const dayBefore = (on: string, days: number) =>
       new Date(Date.parse(on) - days * day).toISOString().slice(0, 10)

@@ -1,5 +1,7 @@
 import { sql } from 'kysely'
 import { describe, expect, it } from 'vitest'
+import { archive } from '../../src/reports/archive.js'
+import { definitionOf } from '../../src/reports/definition.js'
 import { testApp } from '../support/app.js'
 import { aContact, aList, aMailing, tagAll } from '../support/audience.js'
 import { aCampaign, anEvent } from '../support/builders.js'
@@ -460,6 +462,30 @@ describe('personal data', () => {
     expect(JSON.stringify(await app.db.selectFrom('report_renderings').selectAll().execute())).not.toContain(
       'Ada',
     )
+  })
+
+  it('of whoever is erased while the report is computed is not archived', async () => {
+    const app = await testApp()
+    const list = await aList(app)
+    const ada = await aContact(app, { name: 'Ada Byron' })
+    const ben = await aContact(app, { name: 'Ben Okri', email: 'ben@fernmail.example' })
+    for (const contact_id of [ada.id, ben.id])
+      await app.db
+        .insertInto('subscriptions')
+        .values({ list_id: list.id, contact_id, status: 'subscribed', subscribed_at: 1 })
+        .execute()
+    await sql`update contacts set score = 80, band = 'champion', opens = 7, clicks = 3`.execute(app.db)
+    const report = await aReportOf(app, {
+      template: 'list',
+      subjects: { lists: [list.id] },
+      sections: everySection,
+    })
+    const row = await app.db.selectFrom('reports').selectAll().executeTakeFirstOrThrow()
+    const computed = await app.reports.compute(definitionOf(row.definition))
+    expect(computed.people.map(({ name }) => name).sort()).toEqual(['Ada Byron', 'Ben Okri'])
+    await app.audience.erase(ada.id)
+    await archive(app.db, report.id, computed, { at: app.clock.now(), by: null })
+    expect(await app.db.selectFrom('report_people').select('name').execute()).toEqual([{ name: 'Ben Okri' }])
   })
 
   it('of a narrowed report is that of its contacts, however many others score higher', async () => {

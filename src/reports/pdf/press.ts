@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -276,11 +276,41 @@ function refused(executable: string, error: unknown): never {
   )
 }
 
+/** With the number of the process behind it. */
+const folderName = 'throughline-press-'
+const ownFolders = new Set<string>()
+
+/** A process that was killed could not take its browser's folder away. */
+function removeLeftFolders() {
+  for (const name of readdirSync(tmpdir())) {
+    const [, owner] = /^throughline-press-(\d+)-\w{6}$/.exec(name) ?? []
+    const folder = join(tmpdir(), name)
+    if (owner === undefined || ownFolders.has(folder) || isOfAnother(Number(owner))) continue
+    try {
+      rmSync(folder, { recursive: true, force: true })
+    } catch {
+      // Somebody else's.
+    }
+  }
+}
+/** Does another process of this number run? (In a container every server may have the same.) */
+function isOfAnother(number: number) {
+  if (number === process.pid) return false
+  try {
+    process.kill(number, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 async function launch(executablePath: string, sandbox: string[]): Promise<Running> {
   // Only whoever prints pays for the driver.
   const { default: puppeteer } = await import('puppeteer-core')
   // Its profile and what it writes meanwhile lie in a folder of its own, which goes with it.
-  const folder = mkdtempSync(join(tmpdir(), 'throughline-press-'))
+  removeLeftFolders()
+  const folder = mkdtempSync(join(tmpdir(), `${folderName}${process.pid}-`))
+  ownFolders.add(folder)
   const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
   const fonts = fontsBeside(executablePath)
   try {
