@@ -126,11 +126,14 @@ export async function tokenCommand(
   [verb, given, ...rest]: string[],
   { db, now, say }: Omit<Terminal, 'askPassword'>,
 ) {
+  const noteToken = (subject: string) =>
+    writeAudit(db, { at: now(), action: 'token', actor: 'a terminal', subject })
   if (verb === 'create' && given !== undefined) {
     // A name of several words needs no quotes.
     const form = TokenForm.safeParse({ name: [given, ...rest].join(' ') })
     if (!form.success) throw new Refusal(form.error.issues[0]!.message)
     const { token } = await createToken(db, form.data.name, { by: null, at: now() })
+    await noteToken(`create ${form.data.name}`)
     return say(token)
   }
   if (verb === 'list' && given === undefined) {
@@ -150,9 +153,11 @@ export async function tokenCommand(
     )
   }
   if (verb === 'revoke' && given !== undefined && /^\d{1,15}$/.test(given) && rest.length === 0)
-    return inOneSentence(async () =>
-      say(`The token "${await revokeToken(db, Number(given), now())}" no longer works.`),
-    )
+    return inOneSentence(async () => {
+      const name = await revokeToken(db, Number(given), now())
+      await noteToken(`revoke ${name}`)
+      say(`The token "${name}" no longer works.`)
+    })
   throw new Refusal(tokenUsage)
 }
 

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import { isUnavailable } from '../database/errors.js'
 import type { Db } from '../database/open.js'
 import type { Row } from '../database/schema.js'
 import { type Channel, type Message, mailChannel, type Postman, webhookChannel } from './alert-channels.js'
@@ -17,7 +18,11 @@ interface Needs {
   log: Logger
 }
 
+type State = Row<'alert_states'>
+
 const minute = 60_000
+/** Nobody has what is to be told now. */
+const untold = { told_to: '[]', attempts: 0, failure: '' }
 const lostWebhook: Trouble = {
   name: 'alerts webhook',
   sentence:
@@ -28,7 +33,8 @@ const calm = 5 * minute
 
 /**
  * Tells of trouble once, and once when it is over. What nobody could be told of is tried again: after one minute, two,
- * four …, then every hour. Everything is in a table, so that a restart neither forgets nor repeats.
+ * four …, then every hour. Everything is in a table too, so that a restart neither forgets nor repeats; but what is told
+ * does not wait for that table, since a database that cannot be written is what somebody has to be told of.
  */
 export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log }: Needs) {
   const channelsOf = ({ webhook, recipients }: AlertSettings): Channel[] => [
@@ -36,61 +42,70 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
     ...(webhook ? [webhookChannel(webhook, { installation: baseUrl })] : []),
   ]
 
+  /** What is known; null before the first look of this process. */
+  let states: Map<string, State> | null = null
+  const readStates = () => db.selectFrom('alert_states').selectAll().execute()
+
   async function look() {
     const kept = await settings.read()
     const found = [...(await watch(kept)), ...(await facts.troubles())]
     if (await settings.isWebhookLost()) found.push(lostWebhook)
     const troubles = new Map(found.map((each) => [each.name, each]))
-    const known = await db.selectFrom('alert_states').selectAll().execute()
+    states ??= new Map((await readStates()).map((row) => [row.name, row]))
     const at = now()
-    for (const { name, sentence } of troubles.values()) {
-      if (!known.some((row) => row.name === name))
-        await db
-          .insertInto('alert_states')
-          .values({ name, since_at: at, sentence, told_at: null, cleared_at: null })
-          .execute()
+    for (const { name, sentence } of troubles.values())
+      if (!states.has(name))
+        states.set(name, { name, since_at: at, sentence, told_at: null, cleared_at: null, ...untold })
+    for (const state of states.values()) {
+      const isThere = troubles.has(state.name)
+      if (isThere) state.cleared_at = null
+      else state.cleared_at ??= at
     }
-    for (const { name, cleared_at } of known) {
-      const isThere = troubles.has(name)
-      if (isThere && cleared_at !== null) await change(name, { cleared_at: null })
-      if (!isThere && cleared_at === null) await change(name, { cleared_at: at })
-    }
+    await keep()
     await tellAll(channelsOf(kept))
+    await keep()
   }
-  const change = (name: string, values: Partial<Row<'alert_states'>>) =>
-    db.updateTable('alert_states').set(values).where('name', '=', name).execute()
+
+  /** Brings what is known to the table, as far as that can be written now. */
+  async function keep() {
+    const rows = [...states!.values()]
+    try {
+      await db.transaction().execute(async (tx) => {
+        await tx.deleteFrom('alert_states').execute()
+        if (rows.length > 0) await tx.insertInto('alert_states').values(rows).execute()
+      })
+    } catch (error) {
+      if (!isUnavailable(error)) throw error
+      log.warn({ err: error }, 'alerts cannot be noted, and are told all the same')
+    }
+  }
 
   async function tellAll(channels: Channel[]) {
-    for (const state of await db.selectFrom('alert_states').selectAll().orderBy('since_at').execute()) {
+    const inOrder = [...states!.values()].sort((one, other) => one.since_at - other.since_at)
+    for (const state of inOrder) {
       const isOver = state.cleared_at !== null && now() - state.cleared_at >= calm
       if (state.told_at === null && isOver) {
         // Who was not told that it began need not know that it ended.
         const told = JSON.parse(state.told_to) as string[]
         if (told.length === 0) {
-          await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
+          states!.delete(state.name)
           continue
         }
-        const untold = channels.map(({ key }) => key).filter((key) => !told.includes(key))
-        const asTold = { told_at: now(), told_to: JSON.stringify(untold), attempts: 0, failure: '' }
-        await change(state.name, asTold)
-        Object.assign(state, asTold)
+        const ignorant = channels.map(({ key }) => key).filter((key) => !told.includes(key))
+        Object.assign(state, { ...untold, told_at: now(), told_to: JSON.stringify(ignorant) })
       }
       const isDue = state.told_at === null ? state.cleared_at === null : isOver
       const begin = state.told_at === null ? state.since_at : state.cleared_at! + calm
       if (!isDue || channels.length === 0 || now() < begin + waitAfter(state.attempts)) continue
       const failure = await tell(state, messageOf(state, isOver), channels)
-      if (failure !== null) await change(state.name, { attempts: state.attempts + 1, failure })
-      else if (isOver) await db.deleteFrom('alert_states').where('name', '=', state.name).execute()
-      else await change(state.name, { told_at: now(), told_to: '[]', attempts: 0, failure: '' })
+      if (failure !== null) Object.assign(state, { attempts: state.attempts + 1, failure })
+      else if (isOver) states!.delete(state.name)
+      else Object.assign(state, { ...untold, told_at: now() })
     }
   }
 
   /** Tells whoever does not know yet. @returns null, or why somebody still does not */
-  async function tell(
-    state: Row<'alert_states'>,
-    message: Message,
-    channels: Channel[],
-  ): Promise<string | null> {
+  async function tell(state: State, message: Message, channels: Channel[]): Promise<string | null> {
     const told = new Set(JSON.parse(state.told_to) as string[])
     let failure: string | null = null
     for (const channel of channels) {
@@ -98,7 +113,8 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
       try {
         await channel.tell(message)
         told.add(channel.key)
-        await change(state.name, { told_to: JSON.stringify([...told]) })
+        state.told_to = JSON.stringify([...told])
+        await keep() // a process that ends here must not tell it twice
       } catch (error) {
         failure = (error as Error).message
         log.warn({ alert: state.name, channel: channel.key.split(' ')[0] }, 'alert not told')
@@ -107,10 +123,7 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
     return failure
   }
 
-  function messageOf(
-    { name, sentence, since_at, cleared_at }: Row<'alert_states'>,
-    isOver: boolean,
-  ): Message {
+  function messageOf({ name, sentence, since_at, cleared_at }: State, isOver: boolean): Message {
     const since = new Date(since_at).toISOString().slice(0, 16).replace('T', ' ')
     const until = cleared_at === null ? '' : new Date(cleared_at).toISOString().slice(0, 16).replace('T', ' ')
     return {
@@ -149,7 +162,10 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
         : told
     },
     /** What is wrong now, the newest first. */
-    list: () => db.selectFrom('alert_states').selectAll().orderBy('since_at', 'desc').execute(),
+    async list(): Promise<State[]> {
+      const all = states ? [...states.values()] : await readStates()
+      return all.sort((one, other) => other.since_at - one.since_at)
+    },
   }
 }
 export type Alerts = ReturnType<typeof alerts>

@@ -26,9 +26,14 @@ const audited: { method: string; path: RegExp; action: AuditAction }[] = [
   { method: 'POST', path: /^\/(operations|api\/v1\/jobs)\//, action: 'operations' },
 ]
 
-/** @returns what a request is written down as; null for one that is not */
-export const auditedAs = (method: string, path: string): AuditAction | null =>
-  audited.find((entry) => entry.method === method && entry.path.test(path))?.action ?? null
+/**
+ * A path is known as Express knows it: in capitals or with a slash at its end it is the same.
+ * @returns what a request is written down as; null for one that is not
+ */
+export function auditedAs(method: string, path: string): AuditAction | null {
+  const known = path.toLowerCase().replace(/(?<=.)\/+$/, '')
+  return audited.find((entry) => entry.method === method && entry.path.test(known))?.action ?? null
+}
 
 /**
  * Writes down who exports, erases, deletes and changes settings, before it happens: what cannot be written down does
@@ -51,15 +56,15 @@ export function auditing({ db, now }: { db: Db; now: () => number }) {
       subject: withoutAddresses(path),
       outcome: 'begun',
     })
-    const settle = () => {
+    // Of what its caller broke off, such as an export half-way, a part has gone out.
+    res.once('close', () => {
       const settled =
         res.statusCode === 422 || res.statusCode === 404
           ? dropAudit(db, id)
           : settleAudit(db, id, res.statusCode < 400 ? 'done' : 'refused')
       // It stays "begun" where the database cannot be written, which is true.
       settled.catch(() => {})
-    }
-    res.once('finish', settle)
+    })
     next()
   }
 }

@@ -142,6 +142,8 @@ export function openBackups({ db, config, calendar }: Needs) {
     )
   }
 
+  const daysOfUse = async () => ({ daily: (await keeping()).daily, now: Date.now() })
+
   async function removeOld(log: JobRun['log']) {
     const all = listBackups(folder)
     const gone = tooOld(all, await keeping(), calendar.dayOf)
@@ -151,7 +153,7 @@ export function openBackups({ db, config, calendar }: Needs) {
     }
     // Any instant of the days of which every backup is kept can be restored; further back, the backups themselves.
     const kept = all.filter((backup) => !gone.includes(backup))
-    removeSegments(folder, oldestOfUse(kept, (await keeping()).daily), { current: chain })
+    removeSegments(folder, oldestOfUse(kept, await daysOfUse()), { current: chain })
   }
 
   /**
@@ -234,7 +236,7 @@ export function openBackups({ db, config, calendar }: Needs) {
     }
     const before = oldestOfUse(
       whole.filter(({ name }) => !gone.includes(name)),
-      (await keeping()).daily,
+      await daysOfUse(),
     )
     for (const { name, sealedAt } of inOrder((await remote.list('segments/')).keys()))
       if (sealedAt < before) await remote.remove(name)

@@ -56,8 +56,16 @@ export function removeSegments(backups: string, before: number, { current }: { c
       rmSync(join(folder, chain), { recursive: true, force: true })
 }
 
-/** Until when segments go back from which any instant can be restored: to the oldest backup of so many last days. */
-export function oldestOfUse(kept: { madeAt: number }[], daily: number): number {
+/**
+ * Until when segments go back from which any instant can be restored: to the oldest backup of so many last days. One that
+ * was made while the clock was ahead ends no days.
+ * @param now milliseconds
+ */
+export function oldestOfUse(
+  all: { madeAt: number }[],
+  { daily, now }: { daily: number; now: number },
+): number {
+  const kept = all.filter(({ madeAt }) => madeAt <= now + hourLength)
   const newest = Math.max(0, ...kept.map(({ madeAt }) => madeAt))
   const oldest = Math.min(
     ...kept.map(({ madeAt }) => madeAt).filter((madeAt) => madeAt > newest - daily * dayLength),

@@ -93,6 +93,11 @@ describe('npm run token', () => {
     await token('revoke 1')
     expect(said.pop()).toBe('The token "Newsletter script" no longer works.')
     await expect(token('revoke 1')).rejects.toThrow('There is no API token 1 that still works.')
+    const noted = app.db.selectFrom('audit_log').select(['action', 'actor', 'subject']).orderBy('id')
+    expect(await noted.execute()).toEqual([
+      { action: 'token', actor: 'a terminal', subject: 'create Newsletter script' },
+      { action: 'token', actor: 'a terminal', subject: 'revoke Newsletter script' },
+    ])
     await expect(token('revoke it')).rejects.toThrow('npm run token -- create NAME')
     await expect(token(`create ${'x'.repeat(81)}`)).rejects.toThrow('under 81')
   })

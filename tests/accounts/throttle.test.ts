@@ -55,6 +55,15 @@ describe('guessing passwords', () => {
     await guess({ username: 'ada', password: goodPassword, from: '2001:db8:1:3::1' }).expect(303)
   })
 
+  it('holds nobody up for as long as a clock was ahead that has been put right', async () => {
+    const app = await testApp(proxied)
+    await anAccount(app)
+    const guess = await aGuesser(app)
+    for (let count = 0; count < 10; count++) await guess({ username: 'ada', from: '203.0.113.7' }).expect(422)
+    app.clock.pass(-60 * minute)
+    await guess({ username: 'ada', password: goodPassword, from: '203.0.113.7' }).expect(303)
+  })
+
   it('is not hidden by a right login in between', async () => {
     const app = await testApp(proxied)
     await anAccount(app)

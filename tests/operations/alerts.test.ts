@@ -9,6 +9,7 @@ import { watcher } from '../../src/operations/watch.js'
 import { installationSecret, sealer } from '../../src/secret.js'
 import { aPerson } from '../accounts/people.js'
 import { aFolder, testApp } from '../support/app.js'
+import { holdLock } from '../support/lock.js'
 
 const page = '/operations/alerts'
 const minute = 60_000
@@ -36,8 +37,8 @@ async function aChat() {
 }
 
 /** An application that tells a chat tool of what the test calls trouble. */
-async function watched() {
-  const app = await testApp()
+async function watched(options: Parameters<typeof testApp>[0] = {}) {
+  const app = await testApp(options)
   const chat = await aChat()
   const troubles: Trouble[] = []
   app.operations.enter({ troubles: async () => troubles })
@@ -62,6 +63,24 @@ async function watched() {
 const late = { name: 'backup late', sentence: 'The last backup is 30 hours old.' }
 
 describe('an alert', () => {
+  it('tells of trouble also while the database cannot be written, once, and notes it afterwards', async () => {
+    const { app, chat, troubles, pass } = await watched({ patience: 10 })
+    const giveBack = holdLock(app.path)
+    troubles.push({ name: 'database', sentence: 'The database cannot be written.' })
+    await pass(3)
+    expect(chat.heard.map(({ state, text }) => [state, text])).toEqual([
+      ['trouble', expect.stringContaining('The database cannot be written.\nSince 2026-11-21 10:01 UTC')],
+    ])
+    expect(await app.alerts.list()).toMatchObject([{ name: 'database' }])
+    giveBack()
+    troubles.pop()
+    await pass(1)
+    expect(await app.db.selectFrom('alert_states').select('name').execute()).toEqual([{ name: 'database' }])
+    await pass(6)
+    expect(chat.heard.map(({ state }) => state)).toEqual(['trouble', 'over'])
+    expect(await app.db.selectFrom('alert_states').selectAll().execute()).toEqual([])
+  })
+
   it('is told once, and once when it is over', async () => {
     const { chat, troubles, pass } = await watched()
     await pass(2)

@@ -110,3 +110,14 @@ describe('the audit log', () => {
     expect(auditedAs('POST', path)).toBe(action)
   })
 })
+
+it.each([
+  ['GET', '/AUDIENCE/EXPORT.CSV', 'export'],
+  ['GET', '/audience/activity.csv//', 'export'],
+  ['POST', '/audience/5/ERASE', 'erasure'],
+  ['POST', '/CAMPAIGN/6/Delete/', 'deletion'],
+  ['POST', '/Operations/Privacy', 'settings'],
+  ['POST', '/API/V1/JOBS/back-up', 'operations'],
+] as const)('%s %s is written down as Express understands it', (method, path, action) => {
+  expect(auditedAs(method, path)).toBe(action)
+})

@@ -5,7 +5,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { startArchive } from '../../src/database/archive.js'
 import { backupsBefore } from '../../src/operations/backup-files.js'
 import type { restore } from '../../src/operations/restore.js'
-import { listSegments } from '../../src/operations/segments.js'
+import { listSegments, oldestOfUse } from '../../src/operations/segments.js'
 import { aFolder, type TestApp, testApp } from '../support/app.js'
 import { aBucket } from '../support/bucket.js'
 import { aCampaign, anEvent } from '../support/builders.js'
@@ -242,4 +242,13 @@ it('segments leave the bucket with the days of which any instant can be restored
   // Of a database that is older than its backups, such as one that was restored, nothing is refused.
   await sql`update kysely_migration set timestamp = '2020-01-01T00:00:00.000Z'`.execute(app.db)
   await app.jobs.perform('back-up')
+})
+
+it('a backup that was made while the clock was far ahead takes no segments with it', () => {
+  const now = Date.UTC(2026, 10, 29)
+  const day = 24 * hour
+  const made = [-3, -2, -1, 20].map((days) => ({ madeAt: now + days * day }))
+  expect(oldestOfUse(made, { daily: 7, now })).toBe(now - 3 * day - hour)
+  expect(oldestOfUse(made, { daily: 2, now })).toBe(now - 2 * day - hour)
+  expect(oldestOfUse([{ madeAt: now + 20 * day }], { daily: 7, now })).toBe(0)
 })
