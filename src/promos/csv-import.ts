@@ -73,6 +73,7 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
   if (reading.errors.length > 0) return reading
 
   const bySlug = new Map<string, PlannedOffer>()
+  const begun = new Map<PlannedOffer, { line: number; name: string; destination: string }>()
   for (const { info, record } of lines) {
     const line = info.lines
     const { offer: name = '', approved = '', ...rest } = record
@@ -87,7 +88,13 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
       }
       offer = { form: parsed.data!, existing, texts: [] }
       bySlug.set(slug, offer)
+      begun.set(offer, { line, name, destination: rest.destination_url ?? '' })
       reading.offers.push(offer)
+    }
+    const other = otherThan(begun.get(offer)!, { name, destination: rest.destination_url ?? '' })
+    if (other) {
+      wrong(line, `${other} Leave it out here, or give this line a slug of its own.`)
+      continue
     }
     const text = VariationForm.safeParse(rest)
     if (!text.success) wrong(line, text.error.issues.map(({ message }) => message).join(' '))
@@ -97,6 +104,18 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
     }
   }
   return reading
+}
+
+/** A line of another offer under the slug of one before it would lead its readers to that one. @returns why, or null */
+function otherThan(
+  first: { line: number; name: string; destination: string },
+  { name, destination }: { name: string; destination: string },
+): string | null {
+  if (name !== '' && name !== first.name)
+    return `The offer with this slug is called ${first.name} in line ${first.line}.`
+  if (destination !== '' && destination !== first.destination)
+    return `This offer leads to ${first.destination || 'no address'} in line ${first.line}.`
+  return null
 }
 
 /** What parts the names of the columns parts all the rest; a text may well hold the others. */

@@ -39,8 +39,8 @@ const label = (field: string) =>
         .refine((text) => !holdsMailbox(text), `The ${field} must not hold an e-mail address.`)
         .refine((text) => !holdsAddress(text), `The ${field} must not hold an internet address.`),
     )
-const traces = (field: string) =>
-  z.string(`The ${field} is text.`).max(4_000, `The ${field} is longer than 4000 characters.`)
+/** What is longer than anybody needs is cut: a click is not lost for it. */
+const traces = (field: string) => z.string(`The ${field} is text.`).transform((text) => text.slice(0, 4_000))
 
 /** The body of `POST /api/v1/promo/track-impression`. */
 export const ImpressionBody = z.object({
@@ -78,7 +78,9 @@ export const ClickBody = z.object({
     description:
       "The reader's internet address, as `X-Forwarded-For` has it; only a hash of it is kept. What is no address, such as `unknown`, is passed over.",
   }),
-  ip_hash: optional(traces('ip_hash').max(256, 'The ip_hash is longer than 256 characters.')).meta({
+  ip_hash: optional(
+    z.string('The ip_hash is text.').max(256, 'The ip_hash is longer than 256 characters.'),
+  ).meta({
     description: 'A hash of the address, from whoever does not want to tell it. It is hashed once more.',
   }),
 })

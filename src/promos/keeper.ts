@@ -19,6 +19,8 @@ interface Needs {
   log: Logger
   /** Milliseconds to wait for the database before a fact goes to the spool. */
   patience?: number
+  /** The same of facts that nobody waits for: until then a process that is killed takes them with it. */
+  haste?: number
   /** How many facts may wait in memory where neither the database nor the spool takes them. */
   holds?: number
 }
@@ -26,9 +28,19 @@ interface Needs {
 /**
  * Sees to it that a fact is kept once, whatever the database does: what cannot be written soon goes to the spool under an
  * id, and from there into the database when it can be. A fact may be on both ways at once, since nothing can be taken
- * back out of the ledger's queue: both know it by the same id, and the second to arrive is a repeat.
+ * back out of the ledger's queue: both know it by the same id, and the second to arrive is a repeat. What the ledger has
+ * begun to write before there was an id goes no other way: then it is the disk that is waited for.
  */
-export function factKeeper({ write, spool, seals, written, log, patience = 1_000, holds = 10_000 }: Needs) {
+export function factKeeper({
+  write,
+  spool,
+  seals,
+  written,
+  log,
+  patience = 1_000,
+  haste = 100,
+  holds = 10_000,
+}: Needs) {
   /** The database took nothing lately: until it does again, facts go straight to the spool. */
   let isDown = false
   /** How many facts the database has taken. */
@@ -70,7 +82,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
     refusedBefore = refused
   }
 
-  function lineOf(fact: PromoFact) {
+  function lineOf({ isWritten: _, ...fact }: PromoFact) {
     if (fact.kind !== 'click') return JSON.stringify(fact)
     const { address, referrer, userAgent, ...rest } = fact
     return JSON.stringify({ ...rest, sealed: seals.seal(JSON.stringify([address, referrer, userAgent])) })
@@ -94,21 +106,25 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
   }
 
   /** Answers once the fact is in the database or on disk beside it. Rejects with what the recorder refused it for. */
-  async function keep(fact: PromoFact): Promise<Kept> {
+  async function keep(fact: PromoFact, within = patience): Promise<Kept> {
     if (isDown) return toSpool(fact)
     const before = taken
     const writing = toLedger(fact)
     try {
-      const receipt = await inTime(writing, patience)
+      const receipt = await inTime(writing, within)
       if (receipt) return { receipt }
-      writing.catch(() => {}) // the spool has it
+      if (fact.isWritten) return { receipt: await writing }
+      writing.catch(heed) // the spool has it
       // A busy machine is slow, and takes others meanwhile; one that takes nobody is down.
-      if (taken === before) goDown(`no commit within ${patience} ms`)
+      if (taken === before && within >= patience) goDown(`no commit within ${patience} ms`)
     } catch (error) {
       if (!isDatabaseBusy(error)) throw error
-      if (!(error instanceof LedgerFull)) goDown((error as Error).message)
+      heed(error)
     }
     return toSpool(fact)
+  }
+  function heed(error: unknown) {
+    if (isDatabaseBusy(error) && !(error instanceof LedgerFull)) goDown((error as Error).message)
   }
 
   /** The same for somebody who does not wait for it; where nothing else takes the fact, memory does. */
@@ -119,7 +135,7 @@ export function factKeeper({ write, spool, seals, written, log, patience = 1_000
   }
   async function keepAnyhow(fact: PromoFact): Promise<void> {
     try {
-      const kept = await keep(fact)
+      const kept = await keep(fact, Math.min(haste, patience))
       if (!('spooled' in kept) || kept.spooled) return
       if (held.length < holds) held.push(fact)
       else if (lost++ === 0) log.error('promo facts are lost: nothing takes them')

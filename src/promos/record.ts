@@ -16,6 +16,13 @@ interface Spoolable {
   /** Set when the fact waits, or waited, in the spool: whoever records it a second time records nothing. */
   spoolId: string | null
   happenedAt: number
+  /** It is being written, or was, under the id that it had then: an id that it gets now would make two of it. */
+  isWritten?: boolean
+}
+/** The id under which a fact is written from now on. */
+function writtenId(fact: Spoolable) {
+  fact.isWritten = true
+  return fact.spoolId
 }
 /** A text was shown. */
 export interface ImpressionFact extends Spoolable {
@@ -99,7 +106,7 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       send_id: sendId,
       placements,
       happened_at: happenedAt,
-      spool_id: fact.spoolId,
+      spool_id: writtenId(fact),
     })
     if (rows.length === 0) return before
     const last = shown.get(variationId)
@@ -122,7 +129,10 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
     const text = fact.userAgent === null ? '' : keptUserAgent(fact.userAgent)
     // A user agent that is not kept is only looked at.
     const agent = text !== '' && keepsMetadata ? await agents.findOrAdd(tx, text) : null
-    const isByMachine = agent ? agent.machine : text !== '' && isMachine(text)
+    // Every browser says what it is; whoever calls a redirect without a word is none.
+    const isByMachine = agent
+      ? agent.machine
+      : fact.userAgent?.trim() === '' || (text !== '' && isMachine(text))
     const device: Device | null = agent?.device ?? null
     const address =
       fact.address === null || !keepsMetadata ? null : await addresses.hash(tx, fact.address, at)
@@ -138,7 +148,7 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       user_agent_id: agent?.id ?? null,
       device,
       verdict,
-      spool_id: fact.spoolId,
+      spool_id: writtenId(fact),
       ...around(at, address),
     })
     if (rows.length === 0) return before
@@ -191,7 +201,7 @@ export function promoRecorder({ db, calendar, networks, canonicalId }: Needs) {
       offers_weighting_id: await weightingOf(tx, fact.offersWeighting),
       texts_weighting_id: await weightingOf(tx, fact.textsWeighting),
       chosen_at: fact.happenedAt,
-      spool_id: fact.spoolId,
+      spool_id: writtenId(fact),
     })
     return { repeated: rows.length === 0, counted: false }
   }

@@ -35,7 +35,7 @@ export function openRedirectDoor(routes: IRouter, { directory, keeper, now }: Ne
         offerId: offer.id,
         variationId: text?.offerId === offer.id ? text.id : null,
         referrer: headers.referer ?? '',
-        userAgent: headers['user-agent'] ?? null,
+        userAgent: headers['user-agent'] ?? '',
         address: isIP(address) ? address : null,
         ahead: /prefetch|prerender|preview/i.test(
           `${headers['sec-purpose']} ${headers.purpose} ${headers['x-moz']}`,

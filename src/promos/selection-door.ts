@@ -147,6 +147,8 @@ export function openSelectionDoor(routes: IRouter, { directory, keeper, baseUrl,
   })
 
   const path = '/api/v1/promo/select-random'
+  // HEAD would make a choice that nobody gets to see.
+  routes.head(path, openToAll, onlyBy('GET'))
   routes.get(path, openToAll, keptNowhere, select)
   routes.all(path, openToAll, onlyBy('GET'))
   routes.use(path, refusals)

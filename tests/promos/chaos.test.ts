@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { projectRoot } from '../../src/config.js'
+import { LogOnDisk } from '../../src/database/log-on-disk.js'
 import { openDatabase } from '../../src/database/open.js'
 import { rebuildPromoCounts } from '../../src/promos/rebuild.js'
 import { calendar } from '../../src/web/calendar.js'
@@ -68,6 +69,41 @@ describe.each(troubleNames)('while the database is %s', (trouble) => {
     await app.db.deleteFrom('settings').where('name', 'like', 'filler%').execute()
     await expectCountsToHold(app.db)
   })
+})
+
+it('a disk that takes longer than anybody waits makes no second fact of one that is in the log', async () => {
+  const app = await testApp()
+  const { offer, ids } = await aPromo(app)
+  const { reach } = LogOnDisk.prototype
+  vi.spyOn(LogOnDisk.prototype, 'reach').mockImplementation(async function (this: LogOnDisk) {
+    await new Promise((resolve) => setTimeout(resolve, 1_200))
+    return reach.call(this)
+  })
+  onTestFinished(() => void vi.restoreAllMocks())
+  await Promise.all([
+    tellImpression(app, { offer_id: offer.id, variation_id: ids[0] }).expect(204),
+    tellClick(app, { variation_id: ids[0] }).expect(204),
+    app.http.get(`/go/${offer.slug}?promo_var=${ids[0]}`).set('User-Agent', firefox).expect(302),
+  ])
+  await app.promos.settled()
+  vi.restoreAllMocks()
+  await app.promos.replay()
+  expect(await countsOf(app, ids[0]!)).toMatchObject({ impressions: 1, clicks: 2, repeated_clicks: 0 })
+  await expectCountsToHold(app.db)
+})
+
+it('a redirect’s click is on disk soon after somebody holds the lock, and waits for no verdict on that', async () => {
+  const app = await testApp()
+  const { offer, ids } = await aPromo(app)
+  const release = holdLock(app.path)
+  await app.http.get(`/go/${offer.slug}?promo_var=${ids[0]}`).set('User-Agent', firefox).expect(302)
+  await vi.waitUntil(() => !app.promos.spool.isEmpty, { timeout: 900 })
+  expect(app.promos.keeper.isDown).toBe(false)
+  release()
+  await app.promos.settled()
+  await app.promos.replay()
+  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 1, repeated_clicks: 0 })
+  await expectCountsToHold(app.db)
 })
 
 it('spools nothing of a reader in plain text', async () => {

@@ -328,6 +328,23 @@ describe('the pages of promos', () => {
     )
   })
 
+  it('import no line that would lead its readers to the offer of a line before it', async () => {
+    const room = await aRoom()
+    const send = (pasted: string) => room.send('/promos/import', { pasted, sure: '1', group_id: '1' })
+    const head = 'offer,destination_url,text,cta_text,weight,slug\n'
+    const named = await send(
+      `${head}Name A,https://a.example/1,t1,go,1,same\nName B,https://b.example/2,t2,go,1,same`,
+    )
+    expect(named.status).toBe(422)
+    expect(named.text).toContain('The offer with this slug is called Name A in line 2.')
+    const led = await send(`${head}Moka,https://a.example/1,t1,go,1,\nMoka,https://b.example/2,t2,go,1,`)
+    expect(led.status).toBe(422)
+    expect(led.text).toContain('This offer leads to https://a.example/1 in line 2.')
+    await send(
+      `${head}Moka,https://a.example/1,t1,go,1,\nMoka,,t2,go,1,\nMoka,https://a.example/1,t3,go,1,`,
+    ).expect(303)
+  })
+
   it('import offers from CSV, all or nothing', async () => {
     const room = await aRoom()
     await aPromo(room, { slug: 'known' })

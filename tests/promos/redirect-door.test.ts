@@ -145,3 +145,11 @@ describe('links', () => {
     ).toBe('https://s.example/?utm_source=theirs')
   })
 })
+
+it('counts no caller who does not say what it is', async () => {
+  const app = await testApp()
+  const { offer, ids } = await aPromo(app)
+  await app.http.get(`/go/${offer.slug}?promo_var=${ids[0]}`).unset('User-Agent').expect(302)
+  await app.promos.settled()
+  expect(await countsOf(app, ids[0]!)).toMatchObject({ clicks: 0, machine_clicks: 1 })
+})

@@ -331,3 +331,11 @@ describe('select-random', () => {
     expect(await app.db.selectFrom('promo_choices').selectAll().execute()).toHaveLength(2)
   })
 })
+
+it('makes no choice for HEAD', async () => {
+  const app = await testApp()
+  await aPromo(app)
+  await app.http.head('/api/v1/promo/select-random?newsletter=morning').expect(405)
+  await app.promos.settled()
+  expect(await app.db.selectFrom('promo_choices').selectAll().execute()).toEqual([])
+})

@@ -278,12 +278,14 @@ describe('track-click', () => {
     await wrong({ variation_id: ids[0], ip_address: 7 }, { ip_address: 'The ip_address is text.' })
     await wrong({ variation_id: ids[0], user_agent: 7 }, { user_agent: 'The user_agent is text.' })
     await wrong(
-      { variation_id: ids[0], referrer: 'x'.repeat(4001), ip_hash: 'x'.repeat(257) },
-      {
-        referrer: 'The referrer is longer than 4000 characters.',
-        ip_hash: 'The ip_hash is longer than 256 characters.',
-      },
+      { variation_id: ids[0], ip_hash: 'x'.repeat(257) },
+      { ip_hash: 'The ip_hash is longer than 256 characters.' },
     )
+    await wrong({ variation_id: ids[0], ip_hash: 7 }, { ip_hash: 'The ip_hash is text.' })
+    const long = `https://mail.example/${'x'.repeat(9_000)}`
+    await tellClick(app, { variation_id: ids[0], referrer: long, user_agent: long }).expect(204)
+    const kept = await app.db.selectFrom('promo_clicks').select('referrer').execute()
+    expect(kept).toEqual([{ referrer: 'mail.example' }])
   })
 })
 
