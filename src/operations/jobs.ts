@@ -370,7 +370,9 @@ export class Jobs {
     await paper.close()
     await this.#steadily(() => endRun(db, id, end, now()))
     if (end.state === 'done') await this.#succeeded(job)
-    if (end.state === 'failed' && askedBy === '') await this.#failed(job)
+    // A program that asks is a clock of somebody's; a person who asks sees what became of it.
+    if (end.state === 'failed' && (askedBy === '' || askedBy.startsWith('API token ')))
+      await this.#failed(job)
     // Whoever cancels a run that was tried again wants no further try.
     if (end.state === 'cancelled' && this.stateOf(job.name).retry_at !== null)
       await this.#keepState({ ...this.stateOf(job.name), retry_at: null })

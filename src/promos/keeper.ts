@@ -168,6 +168,10 @@ export function factKeeper({
   async function replay(): Promise<number> {
     if (!isDown) lookAtRefused()
     if (!isDown && spool.isEmpty && held.length === 0) return 0
+    if (spool.isShort && !spool.isEmpty) {
+      goDown('the disk has room for the spool alone')
+      return 0
+    }
     try {
       const waiting = held.splice(0)
       await replayAll(waiting).catch((error) => {

@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { type FileHandle, open, readFile, truncate, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -6,6 +14,11 @@ import { join } from 'node:path'
 export const disk = {
   append: (file: FileHandle, bytes: Buffer) => file.appendFile(bytes),
   truncate: (path: string, size: number) => truncate(path, size),
+  /** Bytes that are left to write. */
+  room(folder: string) {
+    const { bavail, bsize } = statfsSync(folder)
+    return bavail * bsize
+  },
 }
 
 /** The spool holds as much as it may, or the disk has no room even for it. */
@@ -73,6 +86,14 @@ export class Spool {
   }
   get isEmpty() {
     return this.#sizes.size === 0 && this.#queue.length === 0
+  }
+
+  /**
+   * The reserve is given up, and there is no room for another one yet: what the database took now it would take from the
+   * lines that are still to come.
+   */
+  get isShort() {
+    return this.#reserve > 0 && !existsSync(this.#reservePath) && disk.room(this.#folder) < 2 * this.#reserve
   }
 
   /**

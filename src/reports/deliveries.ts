@@ -30,6 +30,8 @@ export const pauses = [1, 5, 15, 60, 240, 720].map((minutes) => minutes * minute
 
 /** As many renderings and letters as one turn takes on, so that one full of them does not keep a shutdown waiting. */
 const perTurn = 50
+/** Milliseconds after which a turn begins no more letters: a mail server that says nothing must not hold up what is due. */
+const letterTime = 45_000
 
 /**
  * Renders reports when their schedules are due, and brings renderings to people by e-mail, each with the PDF.
@@ -243,8 +245,9 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     }
     const waiting = await due(db.selectFrom('report_deliveries').selectAll()).execute()
     const letters = new Map<number, () => Promise<Printed>>()
+    const until = performance.now() + letterTime
     for (const delivery of waiting) {
-      if (stopped) return
+      if (stopped || performance.now() > until) return
       if (!(await stillWaits('report_deliveries', delivery))) continue
       const letter = letters.get(delivery.rendering_id) ?? lettersOf(delivery.rendering_id)
       letters.set(delivery.rendering_id, letter)

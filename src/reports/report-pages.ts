@@ -158,7 +158,12 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     await setReportArchived(db, id, restoring ? null : now())
     if (!restoring)
       await callOff(db, { report: id }, { why: 'Called off: the report was archived.', now: now() })
-    tell(req, restoring ? `${title} is back.` : `${title} is archived. What was rendered stays.`)
+    tell(
+      req,
+      restoring
+        ? `${title} is back.`
+        : `${title} is archived. What was rendered stays, and so do its live links.`,
+    )
     res.redirect(303, restoring ? `/reports/${id}` : '/reports')
   })
 

@@ -81,6 +81,10 @@ describe('the spool', () => {
     await spool.append('during')
     expect(failing.failures()).toBe(1)
     expect(readdirSync(folder)).not.toContain('reserve')
+    expect(spool.isShort).toBe(false)
+    const room = vi.spyOn(disk, 'room').mockReturnValue(8191)
+    expect(spool.isShort).toBe(true)
+    room.mockRestore()
     failing.always()
     await expect(spool.append('lost')).rejects.toBeInstanceOf(SpoolFull)
     failing.stop()
@@ -228,6 +232,22 @@ describe('the keeper', () => {
     // Nothing waits any more: that the database takes facts again is found out by the next one.
     expect(await keeper.replay()).toBe(0)
     expect(keeper.isDown).toBe(false)
+  })
+
+  it('leaves the last room on disk to the spool', async () => {
+    let isUp = false
+    const { keeper, spool, written } = aKeeper(async () => {
+      if (isUp) return receipt
+      throw new LedgerUnavailable()
+    })
+    await keeper.keep(click(1))
+    isUp = true
+    const isShort = vi.spyOn(spool, 'isShort', 'get').mockReturnValue(true)
+    expect(await keeper.replay()).toBe(0)
+    expect(await keeper.keep(click(2))).toEqual({ spooled: true })
+    isShort.mockReturnValue(false)
+    expect(await keeper.replay()).toBe(2)
+    expect(written).toHaveLength(2)
   })
 
   it('is not down while the database takes others', async () => {
