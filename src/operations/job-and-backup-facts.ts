@@ -3,7 +3,7 @@ import { hourLength } from '../web/calendar.js'
 import type { AlertSettings } from './alert-settings.js'
 import type { Backups } from './backups.js'
 import type { OperationsRoom } from './facts.js'
-import { listJobStates } from './job-runs.js'
+import { listJobStates, listRuns } from './job-runs.js'
 import type { Jobs } from './jobs.js'
 import { lastProvenRestore } from './restore-check.js'
 
@@ -34,10 +34,16 @@ export function jobFacts({ db, jobs }: { db: Db; jobs: Jobs }): OperationsRoom {
       }))
     },
     async troubles() {
-      return (await failing()).map(({ name, failures }) => ({
-        name: `job ${name}`,
-        sentence: `“${titleOf(name)}” has failed ${failures} times in a row.`,
-      }))
+      return Promise.all(
+        (await failing()).map(async ({ name, failures }) => {
+          const [last] = await listRuns(db, name, { limit: 1 })
+          const sentence = `“${titleOf(name)}” has failed ${failures} times in a row.`
+          return {
+            name: `job ${name}`,
+            sentence: last?.error ? `${sentence} The last time: ${last.error}` : sentence,
+          }
+        }),
+      )
     },
   }
 }

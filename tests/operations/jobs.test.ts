@@ -173,7 +173,9 @@ describe('what fails', () => {
       await vi.waitUntil(() => app.jobs.stateOf('hold').failures === index + 2, patience)
     }
     await vi.waitUntil(async () => (await told()).length > 0, patience)
-    expect(await told()).toEqual([expect.stringContaining('has failed 4 times in a row')])
+    expect(await told()).toEqual([
+      expect.stringContaining('has failed 4 times in a row. The last time: The disk is full.'),
+    ])
     expect(app.jobs.stateOf('hold').failing_since).toBe(since)
     app.clock.pass(day)
     await app.jobs.look()
