@@ -28,7 +28,7 @@ export function drawReport({ data, people }: Pick<Rendering, 'data' | 'people'>)
 /** Letters of a title above which it is set smaller, so that page 1 holds what belongs there. */
 const longTitle = 48
 /** The same of a verdict, which somebody may have written. */
-const sizeOfVerdict = (letters: number) => (letters <= 280 ? '' : letters <= 440 ? 'long' : 'longer')
+const sizeOfVerdict = (letters: number) => (letters <= 300 ? '' : letters <= 450 ? 'long' : 'longer')
 
 export type Drawn = ReturnType<typeof drawReport>
 
