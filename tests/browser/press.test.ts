@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { getPriority, tmpdir } from 'node:os'
@@ -278,6 +278,18 @@ describe('the press', () => {
       message: expect.stringContaining('shutting down'),
     })
   })
+})
+
+it('removes the folder that a killed process has left, and none of a process that runs', async () => {
+  const folder = (owner: number) => join(tmpdir(), `throughline-press-${owner}-abcdef`)
+  // No process has a number above 4194304 on Linux, and the first one always runs.
+  const [left, used] = [folder(9_999_999), folder(1)]
+  for (const each of [left, used]) mkdirSync(each, { recursive: true })
+  onTestFinished(() => rmSync(used, { recursive: true }))
+  const press = aPress()
+  await press.print(order('<p>Hello</p>'))
+  await press.close()
+  expect([left, used].map((each) => existsSync(each))).toEqual([false, true])
 })
 
 const isAlive = (pid: number) => {
