@@ -44,6 +44,8 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
 
   /** What is known; null before the first look of this process. */
   let states: Map<string, State> | null = null
+  /** What of it the table has, as JSON. */
+  let noted = ''
   const readStates = () => db.selectFrom('alert_states').selectAll().execute()
 
   async function look() {
@@ -51,7 +53,11 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
     const found = [...(await watch(kept)), ...(await facts.troubles())]
     if (await settings.isWebhookLost()) found.push(lostWebhook)
     const troubles = new Map(found.map((each) => [each.name, each]))
-    states ??= new Map((await readStates()).map((row) => [row.name, row]))
+    if (!states) {
+      const rows = await readStates()
+      noted = JSON.stringify(rows)
+      states = new Map(rows.map((row) => [row.name, row]))
+    }
     const at = now()
     for (const { name, sentence } of troubles.values())
       if (!states.has(name))
@@ -69,11 +75,14 @@ export function alerts({ db, facts, settings, watch, postman, baseUrl, now, log 
   /** Brings what is known to the table, as far as that can be written now. */
   async function keep() {
     const rows = [...states!.values()]
+    const json = JSON.stringify(rows)
+    if (json === noted) return
     try {
       await db.transaction().execute(async (tx) => {
         await tx.deleteFrom('alert_states').execute()
         if (rows.length > 0) await tx.insertInto('alert_states').values(rows).execute()
       })
+      noted = json
     } catch (error) {
       if (!isUnavailable(error)) throw error
       log.warn({ err: error }, 'alerts cannot be noted, and are told all the same')

@@ -30,7 +30,7 @@ export const personalData: { what: string; where: string; howLong: string }[] = 
   },
   {
     what: 'Who reports were sent to, and the people in lists of their archive',
-    where: 'partners, report_people, report_deliveries',
+    where: 'partners, report_people, report_schedules, report_runs, report_deliveries',
     howLong: 'Until they are removed there, or the contact is erased',
   },
   {

@@ -29,10 +29,18 @@ export const importColumns = [
 ] as const
 export const mostLines = 5_000
 
+/** What a line says of its offer. */
+interface OfferLine {
+  line: number
+  name: string
+  destination: string
+}
 export interface PlannedOffer {
   form: OfferForm
   /** The offer of that slug that is there already; its own columns are passed over then. */
   existing: number | null
+  /** Lines below it may leave these out, and say nothing else. */
+  first: OfferLine
   texts: { form: VariationForm; approved: boolean }[]
 }
 export interface Reading {
@@ -73,11 +81,11 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
   if (reading.errors.length > 0) return reading
 
   const bySlug = new Map<string, PlannedOffer>()
-  const begun = new Map<PlannedOffer, { line: number; name: string; destination: string }>()
   for (const { info, record } of lines) {
     const line = info.lines
     const { offer: name = '', approved = '', ...rest } = record
     const slug = (rest.slug ?? '').toLowerCase() || slugOf(name)
+    const here: OfferLine = { line, name, destination: rest.destination_url ?? '' }
     let offer = bySlug.get(slug)
     if (!offer) {
       const existing = known.get(slug) ?? null
@@ -86,12 +94,11 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
         wrong(line, parsed.error.issues.map(({ message }) => message).join(' '))
         continue
       }
-      offer = { form: parsed.data!, existing, texts: [] }
+      offer = { form: parsed.data!, existing, first: here, texts: [] }
       bySlug.set(slug, offer)
-      begun.set(offer, { line, name, destination: rest.destination_url ?? '' })
       reading.offers.push(offer)
     }
-    const other = otherThan(begun.get(offer)!, { name, destination: rest.destination_url ?? '' })
+    const other = otherThan(offer.first, here)
     if (other) {
       wrong(line, `${other} Leave it out here, or give this line a slug of its own.`)
       continue
@@ -107,10 +114,7 @@ export function readPromoFile(text: string, known: ReadonlyMap<string, number>):
 }
 
 /** A line of another offer under the slug of one before it would lead its readers to that one. @returns why, or null */
-function otherThan(
-  first: { line: number; name: string; destination: string },
-  { name, destination }: { name: string; destination: string },
-): string | null {
+function otherThan(first: OfferLine, { name, destination }: OfferLine): string | null {
   if (name !== '' && name !== first.name)
     return `The offer with this slug is called ${first.name} in line ${first.line}.`
   if (destination !== '' && destination !== first.destination)

@@ -168,7 +168,7 @@ export function factKeeper({
   async function replay(): Promise<number> {
     if (!isDown) lookAtRefused()
     if (!isDown && spool.isEmpty && held.length === 0) return 0
-    if (spool.isShort && !spool.isEmpty) {
+    if (!spool.isEmpty && spool.isShort) {
       goDown('the disk has room for the spool alone')
       return 0
     }

@@ -79,6 +79,7 @@ export async function archive(
 
 /** Without whoever was erased while the report was computed. */
 async function stillNamed(tx: Db, people: Computed['people']) {
+  if (people.length === 0) return []
   const kept = await tx
     .selectFrom('contacts')
     .select('id')

@@ -148,8 +148,11 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
     if (errors || isUnfinished(req.body))
       return showForm(req, res, report, definition, isUnfinished(req.body) ? noErrors : errors!)
     const seen = textOf(req.body, 'seen')
-    if (seen !== '' && seen !== String(report.changed_at))
-      return showForm(req, res, report, definition, { first: 'title', title: overtaken })
+    if (seen !== '' && seen !== String(report.changed_at)) {
+      // Told of the newer version, somebody has seen it.
+      const given = { seen: String(report.changed_at) }
+      return showForm(req, res, report, definition, { first: 'title', title: overtaken }, given)
+    }
     await editReport(db, report, definition, now())
     await saved(req, res, report.id, 'The changes are saved.')
   })
@@ -266,8 +269,8 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
     report: { id: number; title: string; changed_at: number } | null,
     definition: ReportDefinition,
     errors: FormErrors,
+    { seen = textOf(req.body, 'seen') || String(report?.changed_at) } = {},
   ) {
-    const isOvertaken = errors.title === overtaken
     const { draft } = deedOf(req.body)
     const preview = await previewOf(definition)
     // What somebody wrote stays, and the draft comes below it.
@@ -290,8 +293,7 @@ export function builderPages({ db, readers, kinds, reports, calendar, now }: Nee
       .render('reports/edit', {
         room: 'reports',
         report,
-        // Which version of it somebody has seen: once they are told of a newer one, that.
-        seen: isOvertaken ? report?.changed_at : textOf(req.body, 'seen') || report?.changed_at,
+        seen,
         ...preview,
         definition: filled,
         values: { ...valuesOf(filled), ...(errors.days ? { days: textOf(req.body, 'days') } : {}) },

@@ -9,7 +9,7 @@ import { HttpError, NotFound } from '../web/errors.js'
 import type { Rendering } from './archive.js'
 import { clockCalendar, definitionOf } from './definition.js'
 import type { Press } from './pdf/press.js'
-import { addressesIn, erasedRecipient } from './recipients.js'
+import { addressesIn, calledOff, erasedRecipient } from './recipients.js'
 import { fileNameOf, type Reports, titleOf } from './reports.js'
 import { lastDue } from './schedule-rules.js'
 import { sentTimes } from './schedules.js'
@@ -221,9 +221,9 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
       .limit(perTurn)
 
   /** Has nobody called it off since the turn began? */
-  async function stillWaits(table: 'report_runs' | 'report_deliveries', { id }: { id: number }) {
-    const row = await db.selectFrom(table).select('state').where('id', '=', id).executeTakeFirst()
-    return row?.state === 'waiting'
+  async function stillWaits({ id }: Row<'report_runs'>) {
+    const run = await db.selectFrom('report_runs').select('state').where('id', '=', id).executeTakeFirst()
+    return run?.state === 'waiting'
   }
 
   async function performTurn() {
@@ -241,14 +241,13 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     const runs = await due(db.selectFrom('report_runs').selectAll()).execute()
     for (const run of runs) {
       if (stopped) return
-      if (await stillWaits('report_runs', run)) await performRun(run)
+      if (await stillWaits(run)) await performRun(run)
     }
     const waiting = await due(db.selectFrom('report_deliveries').selectAll()).execute()
     const letters = new Map<number, () => Promise<Printed>>()
     const until = performance.now() + letterTime
     for (const delivery of waiting) {
       if (stopped || performance.now() > until) return
-      if (!(await stillWaits('report_deliveries', delivery))) continue
       const letter = letters.get(delivery.rendering_id) ?? lettersOf(delivery.rendering_id)
       letters.set(delivery.rendering_id, letter)
       await deliver(delivery, letter)
@@ -294,7 +293,7 @@ export function openDeliveries({ db, reports, press, mailer, calendar, log, now 
     async callOff(reportId: number, id: string): Promise<void> {
       const { numUpdatedRows } = await db
         .updateTable('report_deliveries')
-        .set({ state: 'failed', failure: 'Called off.', ended_at: now() })
+        .set({ state: 'failed', failure: `${calledOff}.`, ended_at: now() })
         .where('id', '=', /^[1-9]\d{0,14}$/.test(id) ? Number(id) : 0)
         .where('report_id', '=', reportId)
         .where('state', '=', 'waiting')
@@ -347,14 +346,15 @@ interface Printed {
 /**
  * Gives up what waits to be rendered by a schedule, and what waits to be sent: of a report that was archived, or of a
  * schedule that was paused or deleted.
- * @param now milliseconds
+ * @param given.why the end of a sentence, such as "its schedule was paused"
+ * @param given.now milliseconds
  */
-export async function callOff(
+export async function callOffWaiting(
   db: Db,
   of: { report: number } | { schedule: number },
   { why, now }: { why: string; now: number },
 ) {
-  const given = { state: 'failed' as const, failure: why, ended_at: now }
+  const given = { state: 'failed' as const, failure: `${calledOff}: ${why}.`, ended_at: now }
   await db.transaction().execute(async (tx) => {
     await tx
       .updateTable('report_runs')
@@ -392,7 +392,7 @@ export async function changeRecipients(
       .execute()
     await tx
       .updateTable('report_deliveries')
-      .set({ state: 'failed', failure: 'Called off: its schedule goes to others now.', ended_at: now })
+      .set({ state: 'failed', failure: `${calledOff}: its schedule goes to others now.`, ended_at: now })
       .where('run_id', 'in', runs)
       .where('state', '=', 'waiting')
       .$if(recipients.length > 0, (query) => query.where('recipient', 'not in', recipients))
@@ -455,7 +455,7 @@ export async function troubles(db: Db, now: number): Promise<Map<number, number>
       .selectFrom('report_deliveries')
       .select(({ fn }) => ['report_id', fn.countAll<number>().as('count')])
       .where('state', 'in', ['failed', 'unsure'])
-      .where('failure', 'not like', 'Called off%')
+      .where('failure', 'not like', `${calledOff}%`)
       .where('created_at', '>=', since)
       .groupBy('report_id')
       .execute(),
@@ -463,7 +463,7 @@ export async function troubles(db: Db, now: number): Promise<Map<number, number>
       .selectFrom('report_runs')
       .select(({ fn }) => ['report_id', fn.countAll<number>().as('count')])
       .where('state', '=', 'failed')
-      .where('failure', 'not like', 'Called off%')
+      .where('failure', 'not like', `${calledOff}%`)
       .where('due_at', '>=', since)
       .groupBy('report_id')
       .execute(),

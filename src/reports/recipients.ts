@@ -14,6 +14,9 @@ export function eachOnce(addresses: readonly string[]): string[] {
 /** What a delivery to somebody who was erased says instead of the address, with the contact's number behind it. */
 export const erasedRecipient = 'erased:'
 
+/** How the failure of what was called off begins: somebody wanted that, so it is nobody's trouble. */
+export const calledOff = 'Called off'
+
 /**
  * Takes an erased contact out of all that is sent by e-mail: schedules, runs and the addresses of partners forget it, and
  * what waits for it is called off. What was sent stays as something that was sent to somebody.
@@ -57,7 +60,11 @@ export async function eraseRecipient(
       .set({
         recipient: `${erasedRecipient}${contact}`,
         ...(state === 'waiting'
-          ? { state: 'failed' as const, failure: 'Called off: whoever it was for was erased.', ended_at: at }
+          ? {
+              state: 'failed' as const,
+              failure: `${calledOff}: whoever it was for was erased.`,
+              ended_at: at,
+            }
           : {}),
       })
       .where('id', '=', id)

@@ -11,7 +11,7 @@ import { type FormErrors, formErrors } from '../web/forms.js'
 import { findPicture, getRendering, listRenderings, type Rendering } from './archive.js'
 import { createReport, deleteReport, saveTemplate, setReportArchived } from './commands.js'
 import { definitionOf } from './definition.js'
-import { callOff, deliveriesOf, troubles } from './deliveries.js'
+import { callOffWaiting, deliveriesOf, troubles } from './deliveries.js'
 import { drawReport } from './drawing.js'
 import { createLink, LinkForm, linkDays, listLinks, revokeLink } from './live-links.js'
 import type { Press } from './pdf/press.js'
@@ -156,8 +156,7 @@ export function reportPages({ db, reports, press, seals, baseUrl, calendar, now 
     const { id, title } = await getReport(db, req.params.id)
     const restoring = (req.body as { archived?: unknown } | undefined)?.archived === '0'
     await setReportArchived(db, id, restoring ? null : now())
-    if (!restoring)
-      await callOff(db, { report: id }, { why: 'Called off: the report was archived.', now: now() })
+    if (!restoring) await callOffWaiting(db, { report: id }, { why: 'the report was archived', now: now() })
     tell(
       req,
       restoring

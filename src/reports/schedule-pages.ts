@@ -10,7 +10,7 @@ import { plural } from '../web/formats.js'
 import { type FormErrors, formErrors } from '../web/forms.js'
 import { getRendering } from './archive.js'
 import { clockCalendar, definitionOf } from './definition.js'
-import { callOff, changeRecipients, type Deliveries } from './deliveries.js'
+import { callOffWaiting, changeRecipients, type Deliveries } from './deliveries.js'
 import { getReport, type Report } from './queries.js'
 import { addressesIn } from './recipients.js'
 import { ScheduleForm, SendForm, weekdayChoices } from './schedule-forms.js'
@@ -127,11 +127,7 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
     const paused = (req.body as { paused?: unknown } | undefined)?.paused !== '0'
     await pauseSchedule(db, schedule.id, { paused, now: now() })
     if (paused)
-      await callOff(
-        db,
-        { schedule: schedule.id },
-        { why: 'Called off: its schedule was paused.', now: now() },
-      )
+      await callOffWaiting(db, { schedule: schedule.id }, { why: 'its schedule was paused', now: now() })
     tell(
       req,
       paused
@@ -143,7 +139,7 @@ export function schedulePages({ db, deliveries, mailer, calendar, log, now }: Ne
   routes.post('/reports/:id/schedules/:schedule/deletion', async (req, res) => {
     const report = await getReport(db, req.params.id)
     const { id } = await getSchedule(db, report.id, req.params.schedule)
-    await callOff(db, { schedule: id }, { why: 'Called off: its schedule was deleted.', now: now() })
+    await callOffWaiting(db, { schedule: id }, { why: 'its schedule was deleted', now: now() })
     await deleteSchedule(db, id)
     tell(
       req,

@@ -97,7 +97,7 @@ it('a redirect’s click is on disk soon after somebody holds the lock, and wait
   const { offer, ids } = await aPromo(app)
   const release = holdLock(app.path)
   await app.http.get(`/go/${offer.slug}?promo_var=${ids[0]}`).set('User-Agent', firefox).expect(302)
-  await vi.waitUntil(() => !app.promos.spool.isEmpty, { timeout: 900 })
+  await vi.waitUntil(() => !app.promos.spool.isEmpty, { timeout: 10_000 })
   expect(app.promos.keeper.isDown).toBe(false)
   release()
   await app.promos.settled()

@@ -41,10 +41,16 @@ async function aPostOffice({ timeZone = 'UTC', clock = stoppedClock(), ...server
   const printed: string[] = []
   let broken: Error | null = null
   /** Another process on the same data. */
-  const aProcess = ({ mailer = app.mailer }: { mailer?: Pick<TestApp['mailer'], 'send'> } = {}) =>
+  const aProcess = ({
+    mailer = app.mailer,
+    render = app.reports.render,
+  }: {
+    mailer?: Pick<TestApp['mailer'], 'send'>
+    render?: TestApp['reports']['render']
+  } = {}) =>
     openDeliveries({
       db: app.db,
-      reports: app.reports,
+      reports: { ...app.reports, render },
       mailer,
       press: {
         async print(wanted) {
@@ -468,20 +474,11 @@ describe('a run', () => {
     const { send } = await aPerson(room, { remember: true })
     const { report } = await aScheduledReport(room)
     const archiving = () => send(`/reports/${report.id}/archiving`, { archived: '1' }).expect(303)
-    const slow = openDeliveries({
-      db: room.db,
-      reports: {
-        ...room.reports,
-        async render(...given) {
-          await archiving()
-          return room.reports.render(...given)
-        },
+    const slow = room.aProcess({
+      async render(...given) {
+        await archiving()
+        return room.reports.render(...given)
       },
-      mailer: room.mailer,
-      press: { print: async () => Buffer.from('') },
-      calendar: calendar('UTC'),
-      log: pino({ level: 'silent' }),
-      now: room.clock.now,
     })
     room.clock.at = firstMonday
     await slow.runDue()
@@ -498,15 +495,7 @@ describe('a run', () => {
     const { http } = await aPerson(room, { remember: true })
     const { report } = await aScheduledReport(room)
     await room.db.updateTable('reports').set({ definition: '{"subjects":7}' }).execute()
-    const broken = openDeliveries({
-      db: room.db,
-      reports: { ...room.reports, render: async () => Promise.reject(new Error('a fault of ours')) },
-      mailer: room.mailer,
-      press: { print: async () => Buffer.from('') },
-      calendar: calendar('UTC'),
-      log: pino({ level: 'silent' }),
-      now: room.clock.now,
-    })
+    const broken = room.aProcess({ render: () => Promise.reject(new Error('a fault of ours')) })
     room.clock.at = firstMonday
     await broken.runDue()
     expect((await http.get(`/reports/${report.id}`)).text).toContain('is tried again')

@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -278,19 +279,16 @@ function refused(executable: string, error: unknown): never {
 
 /** With the number of the process behind it. */
 const folderName = 'throughline-press-'
+const leftFolder = new RegExp(`^${folderName}(\\d+)-\\w{6}$`)
 const ownFolders = new Set<string>()
 
 /** A process that was killed could not take its browser's folder away. */
-function removeLeftFolders() {
-  for (const name of readdirSync(tmpdir())) {
-    const [, owner] = /^throughline-press-(\d+)-\w{6}$/.exec(name) ?? []
+async function removeLeftFolders() {
+  for (const name of await readdir(tmpdir())) {
+    const [, owner] = leftFolder.exec(name) ?? []
     const folder = join(tmpdir(), name)
     if (owner === undefined || ownFolders.has(folder) || isOfAnother(Number(owner))) continue
-    try {
-      rmSync(folder, { recursive: true, force: true })
-    } catch {
-      // Somebody else's.
-    }
+    await rm(folder, { recursive: true, force: true }).catch(() => {}) // perhaps somebody else's
   }
 }
 /** Does another process of this number run? (In a container every server may have the same.) */
@@ -308,7 +306,7 @@ async function launch(executablePath: string, sandbox: string[]): Promise<Runnin
   // Only whoever prints pays for the driver.
   const { default: puppeteer } = await import('puppeteer-core')
   // Its profile and what it writes meanwhile lie in a folder of its own, which goes with it.
-  removeLeftFolders()
+  await removeLeftFolders()
   const folder = mkdtempSync(join(tmpdir(), `${folderName}${process.pid}-`))
   ownFolders.add(folder)
   const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
